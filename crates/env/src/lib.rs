@@ -1,0 +1,44 @@
+//! The outside world behind seams.
+//!
+//! Time, randomness, tasks, files and links enter Atoll only through an [`Env`]. In production it is
+//! the operating system; in the simulator the same code runs over one seeded, single-threaded world
+//! in which disks forget un-synced bytes and links break. Whatever does not go through here cannot be
+//! repeated from a seed, so clippy.toml bans the direct ways everywhere else.
+//!
+//! Nothing in this crate knows Raft, keys or messages: files hold bytes, links carry frames of bytes.
+
+mod clock;
+mod halt;
+pub mod net;
+mod rng;
+mod spawn;
+pub mod vfs;
+
+pub use clock::{Clock, Elapsed, Instant};
+pub use halt::Halt;
+pub use net::Net;
+pub use rng::Rng;
+pub use spawn::{Scope, Spawn, Task};
+pub use vfs::Vfs;
+
+use std::sync::Arc;
+
+/// A boxed future, as the seams return them.
+pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Everything a component may take from the outside world. Cheap to clone.
+#[derive(Clone)]
+pub struct Env {
+    /// Intervals and wall time.
+    pub clock: Clock,
+    /// Random numbers.
+    pub rng: Rng,
+    /// Tasks and threads.
+    pub spawn: Spawn,
+    /// Files.
+    pub vfs: Arc<dyn Vfs>,
+    /// Links to other processes.
+    pub net: Arc<dyn Net>,
+    /// What happens when the process must not go on.
+    pub halt: Halt,
+}

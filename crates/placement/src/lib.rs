@@ -1,0 +1,1 @@
+//! Slots, ring and shard map as pure functions over values.

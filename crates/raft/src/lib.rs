@@ -1,0 +1,1 @@
+//! Many Raft groups on one journal and one transport; wraps openraft.

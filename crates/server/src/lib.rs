@@ -1,0 +1,1 @@
+//! A node: shards, control plane and RPC.

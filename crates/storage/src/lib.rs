@@ -1,0 +1,1 @@
+//! The append-only storage engine: shared journal and per-group index.
