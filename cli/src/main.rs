@@ -1,1 +1,27 @@
-fn main() {}
+//! The `atoll` command: server, administration and data access in one binary.
+//!
+//! `args` says what can be asked, `cmd` has one file or folder per command, `output` and `failure`
+//! say how every command answers. Nothing here knows how data is replicated: servers come from
+//! `atoll-server`, everything else goes through `atoll-client`.
+
+mod args;
+mod cmd;
+mod encoding;
+mod failure;
+mod output;
+mod runtime;
+mod survey;
+mod telemetry;
+mod units;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = args::Cli::parse();
+    match cmd::run(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}

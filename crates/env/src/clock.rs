@@ -54,10 +54,13 @@ pub struct Clock(Arc<Kind>);
 enum Kind {
     Boot,
     /// Runs at `rate` times tokio's (paused) time; wall time starts at `wall_base_ms`.
-    Virtual { origin: TokioInstant, rate: f64, wall_base_ms: u64 },
+    Virtual {
+        origin: TokioInstant,
+        rate: f64,
+        wall_base_ms: u64,
+    },
 }
 
-#[expect(clippy::disallowed_types, reason = "this is the seam")]
 type TokioInstant = tokio::time::Instant;
 
 #[expect(clippy::disallowed_methods, reason = "this is the seam")]
@@ -70,7 +73,11 @@ impl Clock {
     /// A clock over tokio's paused time that runs `rate` times as fast and shows `wall_base_ms` now.
     pub fn simulated(rate: f64, wall_base_ms: u64) -> Self {
         assert!(rate > 0.0, "a clock goes forward");
-        Self(Arc::new(Kind::Virtual { origin: TokioInstant::now(), rate, wall_base_ms }))
+        Self(Arc::new(Kind::Virtual {
+            origin: TokioInstant::now(),
+            rate,
+            wall_base_ms,
+        }))
     }
 
     /// Now, on the boot clock.
@@ -78,7 +85,10 @@ impl Clock {
         match &*self.0 {
             Kind::Boot => {
                 let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-                Instant(Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs() as u32))
+                Instant(Duration::new(
+                    now.tv_sec.unsigned_abs(),
+                    now.tv_nsec.unsigned_abs() as u32,
+                ))
             }
             Kind::Virtual { origin, rate, .. } => Instant(origin.elapsed().mul_f64(*rate)),
         }
@@ -107,7 +117,9 @@ impl Clock {
 
     /// Runs `work` for at most `limit`. What `work` had done by then stays done.
     pub async fn timeout<F: Future>(&self, limit: Duration, work: F) -> Result<F::Output, Elapsed> {
-        tokio::time::timeout(self.to_runtime(limit), work).await.map_err(|_| Elapsed)
+        tokio::time::timeout(self.to_runtime(limit), work)
+            .await
+            .map_err(|_| Elapsed)
     }
 
     fn to_runtime(&self, interval: Duration) -> Duration {

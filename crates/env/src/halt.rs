@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 /// Ends the process without unwinding, so that nothing is acknowledged on the way out.
 #[derive(Clone)]
-pub struct Halt(Option<Arc<dyn Fn(&str) + Send + Sync>>);
+pub struct Halt(Option<Arc<Hook>>);
+
+type Hook = dyn Fn(&str) + Send + Sync;
 
 impl Halt {
     /// Aborts the operating system's process.

@@ -42,3 +42,20 @@ pub struct Env {
     /// What happens when the process must not go on.
     pub halt: Halt,
 }
+
+#[cfg(feature = "grpc")]
+impl Env {
+    /// The operating system's. Tasks and links need a running tokio runtime.
+    pub fn real() -> Self {
+        let clock = Clock::boot();
+        let spawn = Spawn::tokio();
+        Self {
+            net: Arc::new(net::GrpcNet::new(clock.clone(), spawn.clone())),
+            clock,
+            rng: Rng::from_os(),
+            spawn,
+            vfs: Arc::new(vfs::OsVfs),
+            halt: Halt::abort(),
+        }
+    }
+}

@@ -18,12 +18,18 @@ impl Rng {
     pub fn from_os() -> Self {
         let mut seed = [0; 8];
         getrandom::fill(&mut seed).expect("the operating system gives random bytes");
-        Self { seeded: false, ..Self::seeded(u64::from_le_bytes(seed)) }
+        Self {
+            seeded: false,
+            ..Self::seeded(u64::from_le_bytes(seed))
+        }
     }
 
     /// Repeats the same numbers for the same seed.
     pub fn seeded(seed: u64) -> Self {
-        Self { generator: Arc::new(Mutex::new(fastrand::Rng::with_seed(seed))), seeded: true }
+        Self {
+            generator: Arc::new(Mutex::new(fastrand::Rng::with_seed(seed))),
+            seeded: true,
+        }
     }
 
     /// 64 random bits.
@@ -45,7 +51,11 @@ impl Rng {
 
     /// A number below `bound`; 0 when `bound` is 0.
     pub fn below(&self, bound: u64) -> u64 {
-        if bound == 0 { 0 } else { self.generator.lock().u64(..bound) }
+        if bound == 0 {
+            0
+        } else {
+            self.generator.lock().u64(..bound)
+        }
     }
 
     /// A number from 0 up to, without, 1.

@@ -32,7 +32,10 @@ struct Tasks {
 impl Scope {
     /// A new simulated process.
     pub fn new(rng: Rng) -> Self {
-        Self(Arc::new(ScopeState { rng, tasks: Mutex::default() }))
+        Self(Arc::new(ScopeState {
+            rng,
+            tasks: Mutex::default(),
+        }))
     }
 
     /// The scope of the running task; none in production.

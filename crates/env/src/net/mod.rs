@@ -55,7 +55,12 @@ pub trait Handler: Send + Sync + 'static {
     fn is_stream(&self, method: &str) -> Option<bool>;
 
     /// Answers a unary call. `deadline` is what the caller gave, if it did.
-    fn call(&self, method: &str, request: Bytes, deadline: Option<Duration>) -> BoxFuture<'static, Result<Bytes, Status>>;
+    fn call(
+        &self,
+        method: &str,
+        request: Bytes,
+        deadline: Option<Duration>,
+    ) -> BoxFuture<'static, Result<Bytes, Status>>;
 
     /// Takes a stream; must not wait, so spawn.
     fn open(&self, method: &str, link: Link);
@@ -75,7 +80,11 @@ impl Serving {
         stop: tokio::sync::oneshot::Sender<()>,
         stopped: tokio::sync::oneshot::Receiver<()>,
     ) -> Self {
-        Self { address, stop: Some(stop), stopped }
+        Self {
+            address,
+            stop: Some(stop),
+            stopped,
+        }
     }
 
     /// The address with the port that was chosen.

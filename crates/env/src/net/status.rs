@@ -63,7 +63,11 @@ pub struct Status {
 impl Status {
     /// A status without details.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), details: Bytes::new() }
+        Self {
+            code,
+            message: message.into(),
+            details: Bytes::new(),
+        }
     }
 }
 

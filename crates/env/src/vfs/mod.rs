@@ -55,7 +55,10 @@ pub trait Vfs: Send + Sync + 'static {
         let file = self.open(path, OpenMode::Read)?;
         let len = file.len()?;
         if len > max {
-            return Err(io::Error::other(format!("{} has {len} bytes, at most {max} expected", path.display())));
+            return Err(io::Error::other(format!(
+                "{} has {len} bytes, at most {max} expected",
+                path.display()
+            )));
         }
         let mut bytes = vec![0; len as usize];
         file.read_exact_at(&mut bytes, 0)?;
@@ -66,7 +69,9 @@ pub trait Vfs: Send + Sync + 'static {
 /// Writes a small file so that it is there whole or not at all, whenever the power goes: a new file
 /// beside it, synced, renamed over it, folder synced.
 pub async fn replace_file(vfs: &dyn Vfs, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let dir = path.parent().ok_or_else(|| io::Error::other("a file has a folder"))?;
+    let dir = path
+        .parent()
+        .ok_or_else(|| io::Error::other("a file has a folder"))?;
     let mut fresh = PathBuf::from(path).into_os_string();
     fresh.push(".new");
     let fresh = PathBuf::from(fresh);

@@ -1,0 +1,197 @@
+//! Bounds of a command, checked before it is proposed.
+
+use atoll_types::limits::{
+    BATCH_BYTES_MAX, BATCH_GUARDS_MAX, BATCH_OPS_MAX, KEY_BYTES_MAX, SLOTS, VALUE_BYTES_MAX,
+};
+use atoll_types::{Key, KeyError};
+
+use crate::ownership::valid_runs;
+use crate::{Command, CommandKind, Guard, Op, SessionRef};
+
+/// Why a command is not proposed. The text is meant for the caller.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidCommand {
+    /// Neither operations nor guards.
+    #[error("the write has no operation and no guard")]
+    Empty,
+    /// An operation's key is out of bounds.
+    #[error("operation {op}: {error}")]
+    Key {
+        /// Position of the operation.
+        op: usize,
+        /// What is wrong with its key.
+        error: KeyError,
+    },
+    /// A value is too long.
+    #[error("operation {op}: the value has {len} bytes; at most {VALUE_BYTES_MAX} are allowed")]
+    ValueTooLong {
+        /// Position of the operation.
+        op: usize,
+        /// Bytes of its value.
+        len: usize,
+    },
+    /// Two operations on one key have no order that a reader could rely on.
+    #[error("operations {first} and {second} change the same key; a key may stand in a batch once")]
+    DuplicateKey {
+        /// Position of the first operation.
+        first: usize,
+        /// Position of the second.
+        second: usize,
+    },
+    /// Too many operations.
+    #[error("the batch has {0} operations; at most {BATCH_OPS_MAX} are allowed")]
+    TooManyOps(usize),
+    /// Too many guards.
+    #[error("the batch has {0} guards; at most {BATCH_GUARDS_MAX} are allowed")]
+    TooManyGuards(usize),
+    /// Too many bytes.
+    #[error("keys and values of the batch have {0} bytes; at most {BATCH_BYTES_MAX} are allowed")]
+    TooManyBytes(usize),
+    /// A guard's key is out of bounds.
+    #[error("guard {guard}: {error}")]
+    GuardKey {
+        /// Position of the guard.
+        guard: usize,
+        /// What is wrong with its key.
+        error: KeyError,
+    },
+    /// A guard's range ends before it starts.
+    #[error("guard {guard}: the range ends at or before its start")]
+    GuardRange {
+        /// Position of the guard.
+        guard: usize,
+    },
+    /// Sequence numbers count from 1.
+    #[error("the sequence number is 0; a session counts from 1")]
+    SeqZero,
+    /// A client cannot have finished what it is sending.
+    #[error("the acknowledged sequence number {ack} is above the command's own {seq}")]
+    AckAboveSeq {
+        /// The command's sequence number.
+        seq: u64,
+        /// The acknowledgement.
+        ack: u64,
+    },
+    /// No such slot.
+    #[error("slot {0} does not exist; there are {SLOTS}")]
+    NoSuchSlot(u16),
+    /// A session is opened for nobody.
+    #[error("a session is opened without a client id")]
+    NoClient,
+    /// Slots of a Genesis overlap, are out of order or do not exist.
+    #[error("the slot runs of the genesis are not ascending runs of existing slots")]
+    BadRuns,
+    /// Guards or operations on a kind that has none.
+    #[error("only a write has operations and guards")]
+    NotAWrite,
+}
+
+impl Command {
+    /// Checks every bound. That all keys belong to [`Command::slot`] is for the caller to check, who
+    /// knows how keys map to slots.
+    pub fn check(&self) -> Result<(), InvalidCommand> {
+        match &self.kind {
+            CommandKind::Write => self.check_write(),
+            _ if !self.ops.is_empty() || !self.guards.is_empty() => Err(InvalidCommand::NotAWrite),
+            CommandKind::OpenSession { .. } if self.session.is_none() => Err(InvalidCommand::NoClient),
+            CommandKind::Genesis { slots, .. } if !valid_runs(slots.iter().copied()) => {
+                Err(InvalidCommand::BadRuns)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_write(&self) -> Result<(), InvalidCommand> {
+        if self.slot.0 >= SLOTS {
+            return Err(InvalidCommand::NoSuchSlot(self.slot.0));
+        }
+        if self.ops.is_empty() && self.guards.is_empty() {
+            return Err(InvalidCommand::Empty);
+        }
+        if self.ops.len() > BATCH_OPS_MAX {
+            return Err(InvalidCommand::TooManyOps(self.ops.len()));
+        }
+        if self.guards.len() > BATCH_GUARDS_MAX {
+            return Err(InvalidCommand::TooManyGuards(self.guards.len()));
+        }
+        self.session.iter().try_for_each(check_session)?;
+        self.ops
+            .iter()
+            .enumerate()
+            .try_for_each(|(at, op)| check_op(at, op))?;
+        self.guards
+            .iter()
+            .enumerate()
+            .try_for_each(|(at, guard)| check_guard(at, guard))?;
+        let bytes = self.content_bytes();
+        if bytes > BATCH_BYTES_MAX {
+            return Err(InvalidCommand::TooManyBytes(bytes));
+        }
+        check_distinct(&self.ops)
+    }
+
+    /// Bytes of keys and values, guards included: they take the same room in an entry.
+    fn content_bytes(&self) -> usize {
+        let ops: usize = self.ops.iter().map(|op| op.key().len() + op.value().len()).sum();
+        let guards: usize = self.guards.iter().map(Guard::key_bytes).sum();
+        ops + guards
+    }
+}
+
+fn check_session(session: &SessionRef) -> Result<(), InvalidCommand> {
+    let SessionRef { seq, ack, .. } = *session;
+    match seq {
+        0 => Err(InvalidCommand::SeqZero),
+        _ if ack > seq => Err(InvalidCommand::AckAboveSeq { seq, ack }),
+        _ => Ok(()),
+    }
+}
+
+fn check_op(op: usize, change: &Op) -> Result<(), InvalidCommand> {
+    Key::check(change.key()).map_err(|error| InvalidCommand::Key { op, error })?;
+    let len = change.value().len();
+    if len > VALUE_BYTES_MAX {
+        return Err(InvalidCommand::ValueTooLong { op, len });
+    }
+    Ok(())
+}
+
+fn check_guard(guard: usize, condition: &Guard) -> Result<(), InvalidCommand> {
+    match condition {
+        Guard::Key { key, .. } => Key::check(key).map_err(|error| InvalidCommand::GuardKey { guard, error }),
+        Guard::Range { start, end, .. } => {
+            let longest = start.len().max(end.len());
+            if longest > KEY_BYTES_MAX {
+                return Err(InvalidCommand::GuardKey {
+                    guard,
+                    error: KeyError::TooLong(longest),
+                });
+            }
+            if !end.is_empty() && end <= start {
+                return Err(InvalidCommand::GuardRange { guard });
+            }
+            Ok(())
+        }
+    }
+}
+
+fn check_distinct(ops: &[Op]) -> Result<(), InvalidCommand> {
+    if ops.len() < 2 {
+        return Ok(());
+    }
+    let mut keys: Vec<(&[u8], usize)> = ops
+        .iter()
+        .enumerate()
+        .map(|(at, op)| (&op.key()[..], at))
+        .collect();
+    keys.sort_unstable();
+    let twice = keys.iter().zip(keys.iter().skip(1)).find(|(a, b)| a.0 == b.0);
+    match twice {
+        Some(((_, first), (_, second))) => Err(InvalidCommand::DuplicateKey {
+            first: *first,
+            second: *second,
+        }),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,43 @@
+//! One entry, many commands: the bytes that are journaled, replicated and applied.
+//!
+//! ```text
+//! header         40 bytes
+//! command table  64 bytes a row, so a command is found by its position
+//! guard table    rows with their keys
+//! op table       rows with their keys
+//! value area     values concatenated in the order of their ops
+//! ```
+//!
+//! All numbers are little-endian. Values stand at the end and uncompressed as a whole, so that each
+//! is addressable by one positioned read of the journal, at an offset of the payload that the index
+//! keeps. The leader builds these bytes once; they are journaled and sent as they are, and followers
+//! decode them in place.
+//!
+//! Header: payload kind u8 (1), codec version u8 (1), reserved u16, elapsed_ms u32, stamp u64,
+//! command count u32, guard count u32, guard table bytes u32, op count u32, op table bytes u32, value
+//! area bytes u32.
+//!
+//! Command row: client id u128, seq u64, ack u64, after u64, kind u8, flags u8 (bit 0: has a session;
+//! bit 7: may be skipped by a version that does not know the kind), slot u16, guards at u32, guard
+//! count u32, ops at u32, op count u32, values at u32. The three positions are bytes from the start of
+//! the table or area; commands lie in it in order and without gaps.
+//!
+//! Guard row: kind u8 (0 key, 1 range), flags u8, key length u16, end length u16, reserved u16,
+//! version u64, key bytes, end bytes.
+//!
+//! Op row: op u8 (0 put, 1 delete, 255 body), flags u8 (bits 0-1: value codec, reserved), key length
+//! u16, raw length u32, stored length u32, vcrc u32, key bytes. What a command other than a write
+//! has to say stands in the value of one op `body`, with an empty key.
+//!
+//! Decoding is total. [`EntryView::parse`] checks every position, length and number once; what passes
+//! it can be walked without a failure. It allocates nothing. Whatever this version does not know
+//! is an error rather than a guess, because a replica that skips what others apply differs from them.
+
+mod encode;
+mod layout;
+mod rows;
+mod view;
+
+pub use encode::{EntryHeader, encode_entry};
+pub use layout::{COMMAND_ROW_BYTES, ENTRY_HEADER_BYTES};
+pub use view::{CommandView, EntryView, GenesisView, GuardView, KindView, OpView};

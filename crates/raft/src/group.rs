@@ -1,0 +1,336 @@
+//! The handle to one replica of one group.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use atoll_env::{BoxFuture, Env};
+use atoll_types::{GroupKey, Outcome, ReplicaId};
+use bytes::Bytes;
+use openraft::errors::{ClientWriteError, Fatal, InitializeError, RaftError as OpenRaftError};
+use openraft::raft::ClientWriteResult;
+use tokio::sync::{oneshot, watch};
+
+use crate::machine::Applier;
+use crate::proposer::{Pack, Proposer};
+use crate::read_gate::ReadGate;
+use crate::responder::Callback;
+use crate::transport::Inbound;
+use crate::types::{EntryData, LeaderId, TypeConfig};
+use crate::wire::{self, Kind};
+use crate::{ProposeError, RaftError};
+
+pub(crate) type Raft = openraft::Raft<TypeConfig, Applier>;
+
+/// What a replica knows of its group.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GroupStatus {
+    /// The term.
+    pub term: u64,
+    /// Who leads, as far as this replica knows.
+    pub leader: Option<ReplicaId>,
+    /// True if it is this replica. It may have been deposed without knowing: ask the read gate.
+    pub is_leader: bool,
+    /// Last entry of the local log.
+    pub last_index: u64,
+    /// Last entry known to be committed.
+    pub committed_index: u64,
+    /// Last entry applied here.
+    pub applied_index: u64,
+    /// The voters.
+    pub voters: Vec<ReplicaId>,
+    /// How far each follower's log is known to match, on the leader.
+    pub matched: Vec<(ReplicaId, u64)>,
+    /// False once the replica has stopped for good.
+    pub running: bool,
+}
+
+/// One replica. Cheap to clone.
+#[derive(Clone)]
+pub struct Group(Arc<Inner>);
+
+struct Inner {
+    env: Env,
+    key: GroupKey,
+    replica: ReplicaId,
+    raft: Raft,
+    reads: ReadGate,
+    applied: watch::Receiver<u64>,
+    leader: watch::Receiver<Option<ReplicaId>>,
+}
+
+impl Group {
+    pub(crate) fn new(
+        env: Env,
+        (key, replica): (GroupKey, ReplicaId),
+        raft: Raft,
+        reads: ReadGate,
+        applied: watch::Receiver<u64>,
+    ) -> Self {
+        let leader = follow_leader(&env, &raft);
+        Self(Arc::new(Inner {
+            env,
+            key,
+            replica,
+            raft,
+            reads,
+            applied,
+            leader,
+        }))
+    }
+
+    /// Which group.
+    pub fn key(&self) -> GroupKey {
+        self.0.key
+    }
+
+    /// Which replica of it.
+    pub fn replica(&self) -> ReplicaId {
+        self.0.replica
+    }
+
+    /// Makes the group, with exactly these voters. Safe to repeat on the same replica.
+    pub async fn initialize(&self, voters: &BTreeSet<ReplicaId>) -> Result<(), RaftError> {
+        let members: std::collections::BTreeMap<u64, ()> = voters.iter().map(|id| (id.0, ())).collect();
+        match self.0.raft.initialize(members).await {
+            Ok(()) | Err(OpenRaftError::APIError(InitializeError::NotAllowed(_))) => Ok(()),
+            Err(error) => Err(RaftError::Raft(error.to_string())),
+        }
+    }
+
+    /// What this replica knows now.
+    pub fn status(&self) -> GroupStatus {
+        let metrics = openraft::async_runtime::WatchReceiver::borrow_watched(&self.0.raft.metrics()).clone();
+        let leader = metrics.current_leader.map(ReplicaId);
+        let matched = metrics.replication.map_or_else(Vec::new, |replication| {
+            let index = |id: Option<crate::types::RaftLogId>| id.map_or(0, |id| id.index);
+            replication
+                .into_iter()
+                .map(|(replica, id)| (ReplicaId(replica), index(id)))
+                .collect()
+        });
+        GroupStatus {
+            term: metrics.current_term,
+            leader,
+            is_leader: leader == Some(self.0.replica),
+            last_index: metrics.last_log_index.unwrap_or(0),
+            committed_index: metrics.local_committed.map_or(0, |id| id.index),
+            applied_index: self.applied_index(),
+            voters: metrics
+                .membership_config
+                .membership()
+                .voter_ids()
+                .map(ReplicaId)
+                .collect(),
+            matched,
+            running: metrics.running_state.is_ok(),
+        }
+    }
+
+    /// Last entry applied here.
+    pub fn applied_index(&self) -> u64 {
+        self.0.applied.borrow().saturating_sub(1)
+    }
+
+    /// True if this replica thinks it leads.
+    pub fn is_leader(&self) -> bool {
+        *self.0.leader.borrow() == Some(self.0.replica)
+    }
+
+    /// Who leads, as far as this replica knows.
+    pub fn leader(&self) -> Option<ReplicaId> {
+        *self.0.leader.borrow()
+    }
+
+    /// Follows who leads.
+    pub fn watch_leader(&self) -> watch::Receiver<Option<ReplicaId>> {
+        self.0.leader.clone()
+    }
+
+    /// Proposes one entry and waits until it is applied here. For rare things; writes of users go
+    /// through a [`Proposer`].
+    pub async fn propose(&self, payload: Bytes) -> Result<Vec<Outcome>, ProposeError> {
+        let Some(leadership) = self.leadership() else {
+            return Err(ProposeError::NotLeader {
+                leader: self.leader(),
+            });
+        };
+        let (sender, receiver) = oneshot::channel();
+        let hook = move |result| {
+            // The caller may have given up.
+            let _ = sender.send(result);
+        };
+        self.write(EntryData::new(payload), leadership, hook).await;
+        receiver
+            .await
+            .unwrap_or_else(|_| Err(ProposeError::Unknown("the group stopped".to_owned())))
+    }
+
+    /// Starts the group's proposer. One per group: two would compete for the same places in the log.
+    pub fn proposer<P: Pack>(&self, pack: P) -> Proposer<P::Item> {
+        Proposer::start(&self.0.env, self.clone(), pack)
+    }
+
+    /// The group's read gate.
+    pub fn reads(&self) -> ReadGate {
+        self.0.reads.clone()
+    }
+
+    /// Hands leadership to another replica. Returns once asked; watch the leader to see it happen. If
+    /// it fails, an election follows.
+    pub async fn transfer_leader(&self, to: ReplicaId) -> Result<(), RaftError> {
+        self.0
+            .raft
+            .trigger()
+            .transfer_leader(to.0)
+            .await
+            .map_err(|error| RaftError::Raft(error.to_string()))
+    }
+
+    /// Campaigns now, without waiting for the election timeout. For the simulator and tests.
+    pub async fn campaign(&self) -> Result<(), RaftError> {
+        self.0
+            .raft
+            .trigger()
+            .elect(true)
+            .await
+            .map_err(|error| RaftError::Raft(error.to_string()))
+    }
+
+    pub(crate) async fn peers_up(&self, replicas: Vec<ReplicaId>) {
+        let ids: Vec<u64> = replicas.into_iter().map(|replica| replica.0).collect();
+        // A stopped group has no backoff to reset.
+        let _ = self.0.raft.trigger().reset_backoff(ids).await;
+    }
+
+    pub(crate) async fn shutdown(&self) {
+        self.0.reads.stop();
+        if let Err(error) = self.0.raft.shutdown().await {
+            tracing::warn!(group = %self.0.key, %error, "the group did not stop cleanly");
+        }
+    }
+
+    /// The leadership of this replica, by which a proposal is tied to its term.
+    pub(crate) fn leadership(&self) -> Option<LeaderId> {
+        self.0
+            .raft
+            .as_leader()
+            .ok()
+            .map(|leader| leader.to_committed_leader_id())
+    }
+
+    /// Proposes under one leadership; `hook` is called exactly once, whatever happens.
+    pub(crate) async fn write(
+        &self,
+        data: EntryData,
+        leadership: LeaderId,
+        hook: impl FnOnce(Result<Vec<Outcome>, ProposeError>) + Send + 'static,
+    ) {
+        let responder =
+            Callback::new(move |result: Option<ClientWriteResult<TypeConfig>>| hook(outcome(result)));
+        let request = self
+            .0
+            .raft
+            .write(data)
+            .with_leader(leadership)
+            .responder(responder);
+        // On an error the responder was dropped, and so the hook was called: nothing is lost.
+        let _sent: Result<(), Fatal<TypeConfig>> = request.await;
+    }
+
+    pub(crate) fn inbound(&self) -> Arc<dyn Inbound> {
+        Arc::new(Answers(self.clone()))
+    }
+}
+
+fn outcome(result: Option<ClientWriteResult<TypeConfig>>) -> Result<Vec<Outcome>, ProposeError> {
+    match result {
+        Some(Ok(response)) => Ok(response.data),
+        Some(Err(ClientWriteError::ForwardToLeader(forward))) => Err(ProposeError::NotLeader {
+            leader: forward.leader_id.map(ReplicaId),
+        }),
+        Some(Err(error)) => Err(ProposeError::Unknown(error.to_string())),
+        None => Err(ProposeError::Unknown(
+            "the replica stopped while the command was under way".to_owned(),
+        )),
+    }
+}
+
+fn follow_leader(env: &Env, raft: &Raft) -> watch::Receiver<Option<ReplicaId>> {
+    use openraft::async_runtime::WatchReceiver;
+    let mut metrics = raft.server_metrics();
+    let (sender, receiver) = watch::channel(metrics.borrow_watched().current_leader.map(ReplicaId));
+    env.spawn.spawn(async move {
+        while metrics.changed().await.is_ok() {
+            let leader = metrics.borrow_watched().current_leader.map(ReplicaId);
+            sender.send_if_modified(|current| {
+                let changed = *current != leader;
+                *current = leader;
+                changed
+            });
+        }
+        sender.send_replace(None);
+    });
+    receiver
+}
+
+/// Answers other nodes' calls to this replica.
+struct Answers(Group);
+
+const READ_LIMIT: Duration = Duration::from_secs(2);
+
+impl Inbound for Answers {
+    fn replica(&self) -> ReplicaId {
+        self.0.replica()
+    }
+
+    fn answer(&self, kind: Kind, body: Bytes) -> BoxFuture<'static, Result<Bytes, String>> {
+        let group = self.0.clone();
+        Box::pin(async move {
+            let unreadable = || format!("unreadable {kind:?}");
+            let raft = &group.0.raft;
+            match kind {
+                Kind::Append => {
+                    let request = wire::decode_append(body).ok_or_else(unreadable)?;
+                    let reply = raft
+                        .append_entries(request)
+                        .await
+                        .map_err(|error| error.to_string())?;
+                    Ok(wire::encode_append_reply(&reply))
+                }
+                Kind::Vote => {
+                    let request = wire::decode_vote_request(body).ok_or_else(unreadable)?;
+                    let reply = raft.vote(request).await.map_err(|error| error.to_string())?;
+                    Ok(wire::encode_vote_reply(&reply))
+                }
+                Kind::PreVote => {
+                    let request = wire::decode_vote_request(body).ok_or_else(unreadable)?;
+                    let reply = raft.pre_vote(request).await.map_err(|error| error.to_string())?;
+                    Ok(wire::encode_vote_reply(&reply))
+                }
+                Kind::Transfer => {
+                    let request = wire::decode_transfer(body).ok_or_else(unreadable)?;
+                    match raft.handle_transfer_leader(request).await {
+                        Ok(Ok(())) => Ok(Bytes::new()),
+                        Ok(Err(refusal)) => Err(refusal.to_string()),
+                        Err(error) => Err(error.to_string()),
+                    }
+                }
+                Kind::ReadIndex => {
+                    let point = group
+                        .0
+                        .env
+                        .clock
+                        .timeout(READ_LIMIT, group.0.reads.leader_index())
+                        .await;
+                    match point {
+                        Ok(Ok(index)) => Ok(wire::encode_read_index(index)),
+                        Ok(Err(error)) => Err(error.to_string()),
+                        Err(elapsed) => Err(elapsed.to_string()),
+                    }
+                }
+                Kind::Reply | Kind::Refused => Err(unreadable()),
+            }
+        })
+    }
+}

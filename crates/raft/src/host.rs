@@ -1,0 +1,138 @@
+//! All groups of one node.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+
+use atoll_env::Env;
+use atoll_env::net::Link;
+use atoll_storage::Journal;
+use atoll_types::{GroupId, GroupKey, NodeId, ReplicaId};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use crate::group::{Group, Raft};
+use crate::log_store::LogStore;
+use crate::machine::{Applier, Machine};
+use crate::network::Network;
+use crate::read_gate::ReadGate;
+use crate::transport::{Peers, Transport, TransportStats, serve};
+use crate::{RaftError, RaftOptions};
+
+/// The groups of a node, on its one journal and its one transport. Cheap to clone.
+#[derive(Clone)]
+pub struct RaftHost(Arc<Inner>);
+
+struct Inner {
+    env: Env,
+    journal: Journal,
+    options: RaftOptions,
+    transport: Arc<Transport>,
+    peers: Arc<dyn Peers>,
+    groups: Mutex<BTreeMap<GroupId, Group>>,
+}
+
+impl RaftHost {
+    /// A host without groups.
+    pub fn new(env: Env, journal: Journal, peers: Arc<dyn Peers>, options: RaftOptions) -> Self {
+        Self(Arc::new_cyclic(|weak: &Weak<Inner>| {
+            let host = weak.clone();
+            let on_up = Box::new(move |node| {
+                if let Some(inner) = host.upgrade() {
+                    inner.node_up(node);
+                }
+            });
+            let transport = Transport::new(env.clone(), peers.clone(), on_up);
+            Inner {
+                env,
+                journal,
+                options,
+                transport,
+                peers,
+                groups: Mutex::default(),
+            }
+        }))
+    }
+
+    /// Starts a replica: creates it in the journal if it is new, re-applies what was committed before
+    /// a restart, and only then takes calls.
+    pub async fn start_group(
+        &self,
+        key: GroupKey,
+        replica: ReplicaId,
+        machine: Box<dyn Machine>,
+    ) -> Result<Group, RaftError> {
+        if self.0.groups.lock().contains_key(&key.id) {
+            return Err(RaftError::Running);
+        }
+        let inner = &self.0;
+        let log = inner.journal.create_group(key, replica).await?;
+        let config = inner.options.to_config()?;
+        let (applied_sender, applied) = watch::channel(0);
+        let network = Network::new(inner.transport.clone(), key, replica);
+        let applier = Applier::new(machine, log.clone(), applied_sender);
+        let raft = Raft::build(replica.0, config, network.clone(), LogStore::new(log), applier)
+            .await
+            .map_err(|error| RaftError::Raft(error.to_string()))?;
+        let reads = ReadGate::start(&inner.env, raft.clone(), network, replica, applied.clone());
+        let group = Group::new(inner.env.clone(), (key, replica), raft.clone(), reads, applied);
+        // Reachable before it runs, so that no call finds a running group that cannot be routed to.
+        inner.transport.register(key, group.inbound());
+        inner.groups.lock().insert(key.id, group.clone());
+        raft.run();
+        tracing::info!(group = %key, %replica, applied = group.applied_index(), "replica started");
+        Ok(group)
+    }
+
+    /// Serves a Raft stream that another node dialed.
+    pub fn accept(&self, link: Link) {
+        self.0.env.spawn.spawn(serve(self.0.transport.clone(), link));
+    }
+
+    /// A running group.
+    pub fn group(&self, id: GroupId) -> Option<Group> {
+        self.0.groups.lock().get(&id).cloned()
+    }
+
+    /// Counts since start.
+    pub fn stats(&self) -> TransportStats {
+        self.0.transport.stats()
+    }
+
+    /// Stops one group.
+    pub async fn stop_group(&self, id: GroupId) {
+        let group = self.0.groups.lock().remove(&id);
+        if let Some(group) = group {
+            self.0.transport.unregister(group.key());
+            group.shutdown().await;
+        }
+    }
+
+    /// Stops all groups, then the streams. The journal is closed by its owner afterwards.
+    pub async fn shutdown(&self) {
+        let ids: Vec<GroupId> = self.0.groups.lock().keys().copied().collect();
+        for id in ids {
+            self.stop_group(id).await;
+        }
+        self.0.transport.close();
+    }
+}
+
+impl Inner {
+    /// Lets replication to a node that came back start at once instead of after its backoff.
+    fn node_up(&self, node: NodeId) {
+        let groups: Vec<Group> = self.groups.lock().values().cloned().collect();
+        let peers = self.peers.clone();
+        self.env.spawn.spawn(async move {
+            for group in groups {
+                let voters = group.status().voters;
+                let back: Vec<ReplicaId> = voters
+                    .into_iter()
+                    .filter(|id| peers.node_of(group.key(), *id) == Some(node))
+                    .collect();
+                if !back.is_empty() {
+                    group.peers_up(back).await;
+                }
+            }
+        });
+    }
+}

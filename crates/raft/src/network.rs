@@ -1,0 +1,170 @@
+//! openraft's network on the transport.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use atoll_types::{GroupKey, ReplicaId};
+use bytes::Bytes;
+use openraft::OptionalSend;
+use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Timeout, Unreachable};
+use openraft::network::{RPCOption, RPCTypes, RaftNetworkFactory, RaftNetworkV2};
+use openraft::raft::{
+    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest,
+    TransferLeaderResponse, VoteRequest, VoteResponse,
+};
+use openraft::storage::Snapshot;
+
+use crate::transport::{CallFailure, Transport};
+use crate::types::{LeaderId, RaftVote, TypeConfig};
+use crate::wire::{self, Kind};
+
+/// openraft lets appends run for ever; a half-open connection must not wedge a follower.
+const APPEND_LIMIT: Duration = Duration::from_secs(2);
+
+/// Makes clients to other replicas of one group.
+#[derive(Clone)]
+pub(crate) struct Network {
+    transport: Arc<Transport>,
+    group: GroupKey,
+    replica: ReplicaId,
+}
+
+impl Network {
+    pub(crate) fn new(transport: Arc<Transport>, group: GroupKey, replica: ReplicaId) -> Self {
+        Self {
+            transport,
+            group,
+            replica,
+        }
+    }
+
+    /// Asks the leader for a read index.
+    pub(crate) async fn read_index(&self, leader: ReplicaId, limit: Duration) -> Result<u64, CallFailure> {
+        let ends = (self.replica, leader);
+        let body = self
+            .transport
+            .call(Kind::ReadIndex, self.group, ends, Bytes::new(), limit)
+            .await?;
+        wire::decode_read_index(body).ok_or_else(|| CallFailure::Refused("unreadable read index".to_owned()))
+    }
+}
+
+impl RaftNetworkFactory<TypeConfig> for Network {
+    type Network = Client;
+
+    async fn new_client(&mut self, target: u64, _node: &()) -> Self::Network {
+        Client {
+            network: self.clone(),
+            target: ReplicaId(target),
+        }
+    }
+}
+
+/// Calls one replica.
+pub(crate) struct Client {
+    network: Network,
+    target: ReplicaId,
+}
+
+impl Client {
+    async fn call(
+        &self,
+        kind: Kind,
+        rpc: RPCTypes,
+        body: Bytes,
+        limit: Duration,
+    ) -> Result<Bytes, RPCError<TypeConfig>> {
+        let Network {
+            transport,
+            group,
+            replica,
+        } = &self.network;
+        let ends = (*replica, self.target);
+        let answer = transport.call(kind, *group, ends, body, limit).await;
+        answer.map_err(|failure| match failure {
+            CallFailure::Timeout => {
+                let (id, target) = (replica.0, self.target.0);
+                RPCError::Timeout(Timeout {
+                    action: rpc,
+                    id,
+                    target,
+                    timeout: limit,
+                })
+            }
+            // A refusal is no better than an unreachable node: back off.
+            failure => RPCError::Unreachable(Unreachable::new(&failure)),
+        })
+    }
+
+    fn unreadable(&self) -> RPCError<TypeConfig> {
+        RPCError::Network(NetworkError::from_string(format!(
+            "unreadable answer of replica {}",
+            self.target
+        )))
+    }
+}
+
+impl RaftNetworkV2<TypeConfig> for Client {
+    type SnapshotData = ();
+
+    async fn append_entries(
+        &mut self,
+        rpc: AppendEntriesRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<AppendEntriesResponse<TypeConfig>, RPCError<TypeConfig>> {
+        let limit = option.soft_ttl().max(APPEND_LIMIT);
+        let body = wire::encode_append(rpc);
+        let answer = self
+            .call(Kind::Append, RPCTypes::AppendEntries, body, limit)
+            .await?;
+        wire::decode_append_reply(answer).ok_or_else(|| self.unreadable())
+    }
+
+    async fn vote(
+        &mut self,
+        rpc: VoteRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<TypeConfig>, RPCError<TypeConfig>> {
+        let body = wire::encode_vote_request(&rpc);
+        let answer = self
+            .call(Kind::Vote, RPCTypes::Vote, body, option.hard_ttl())
+            .await?;
+        wire::decode_vote_reply(answer).ok_or_else(|| self.unreadable())
+    }
+
+    async fn pre_vote(
+        &mut self,
+        rpc: VoteRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<TypeConfig>, RPCError<TypeConfig>> {
+        let body = wire::encode_vote_request(&rpc);
+        let answer = self
+            .call(Kind::PreVote, RPCTypes::Vote, body, option.hard_ttl())
+            .await?;
+        wire::decode_vote_reply(answer).ok_or_else(|| self.unreadable())
+    }
+
+    async fn full_snapshot(
+        &mut self,
+        _vote: RaftVote,
+        _snapshot: Snapshot<LeaderId, u64, (), ()>,
+        _cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
+        _option: RPCOption,
+    ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
+        let reason = CallFailure::Refused("nothing is purged, so nothing needs a snapshot".to_owned());
+        Err(StreamingError::Unreachable(Unreachable::new(&reason)))
+    }
+
+    async fn transfer_leader(
+        &mut self,
+        req: TransferLeaderRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<TransferLeaderResponse<TypeConfig>, RPCError<TypeConfig>> {
+        let body = wire::encode_transfer(&req);
+        // The answer carries no reason: on refusal the transfer fails and an election decides.
+        self.call(Kind::Transfer, RPCTypes::TransferLeader, body, option.hard_ttl())
+            .await?;
+        Ok(Ok(()))
+    }
+}

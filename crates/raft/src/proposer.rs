@@ -1,0 +1,279 @@
+//! One proposer per group, clocked by commits.
+//!
+//! At most two entries of a group are under way. What arrives meanwhile waits in one bounded queue and
+//! becomes the next entry, so batches grow with load and a lone command is proposed at once, without a
+//! timer anywhere. Whoever waits is answered from the apply task, an entry at a time.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use atoll_env::{Env, Instant};
+use atoll_types::{Outcome, limits};
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::ProposeError;
+use crate::group::Group;
+use crate::types::{EntryData, LeaderId};
+
+/// How often waiting items are looked through for passed deadlines while nothing moves.
+const SWEEP: Duration = Duration::from_millis(100);
+/// The most time one entry may add to group time.
+const ELAPSED_MAX: Duration = Duration::from_secs(60);
+
+/// Turns waiting items into entries and results into answers.
+pub trait Pack: Send + 'static {
+    /// A waiting command with whoever waits for it.
+    type Item: Send + 'static;
+
+    /// Commands and bytes the item adds to an entry.
+    fn weight(&self, item: &Self::Item) -> (usize, usize);
+
+    /// True if the item's deadline has passed, so that it must not be proposed any more.
+    fn expired(&self, item: &Self::Item, now: Instant) -> bool;
+
+    /// The entry's bytes. `elapsed_ms` is what group time moves on by.
+    fn pack(&mut self, items: &[Self::Item], elapsed_ms: u32) -> Bytes;
+
+    /// Called once per taken batch: with one outcome per command, in order, or why there is none.
+    fn done(&mut self, items: Vec<Self::Item>, result: Result<&[Outcome], ProposeError>);
+}
+
+/// Takes commands for a group. Cheap to clone; when the last clone is dropped what waits is answered
+/// and the proposer ends.
+pub struct Proposer<I>(Arc<Handle<I>>);
+
+impl<I> Clone for Proposer<I> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+/// Closes the queue when the last [`Proposer`] is dropped.
+struct Handle<I> {
+    shared: Arc<Shared<I>>,
+    weight: Box<dyn Fn(&I) -> (usize, usize) + Send + Sync>,
+}
+
+impl<I> Drop for Handle<I> {
+    fn drop(&mut self) {
+        self.shared.queue.lock().closed = true;
+        self.shared.wake.notify_one();
+    }
+}
+
+struct Shared<I> {
+    queue: Mutex<Queue<I>>,
+    wake: Notify,
+}
+
+struct Queue<I> {
+    items: VecDeque<I>,
+    commands: usize,
+    bytes: usize,
+    under_way: usize,
+    closed: bool,
+}
+
+impl<I: Send + 'static> Proposer<I> {
+    pub(crate) fn start<P: Pack<Item = I>>(env: &Env, group: Group, pack: P) -> Self {
+        let shared = Arc::new(Shared {
+            queue: Mutex::new(Queue {
+                items: VecDeque::new(),
+                commands: 0,
+                bytes: 0,
+                under_way: 0,
+                closed: false,
+            }),
+            wake: Notify::new(),
+        });
+        let pack = Arc::new(Mutex::new(pack));
+        let weigh = pack.clone();
+        let run = Run {
+            env: env.clone(),
+            group,
+            shared: shared.clone(),
+            pack,
+            last: None,
+        };
+        env.spawn.spawn(run.main());
+        Self(Arc::new(Handle {
+            shared,
+            weight: Box::new(move |item| weigh.lock().weight(item)),
+        }))
+    }
+
+    /// Queues items. Gives all of them back if they do not fit: nothing was queued.
+    pub fn submit(&self, items: Vec<I>) -> Result<(), Vec<I>> {
+        let (mut commands, mut bytes) = (0, 0);
+        for item in &items {
+            let (item_commands, item_bytes) = (self.0.weight)(item);
+            commands += item_commands;
+            bytes += item_bytes;
+        }
+        {
+            let mut queue = self.0.shared.queue.lock();
+            let full = queue.commands + commands > limits::PROPOSER_COMMANDS_MAX
+                || queue.bytes + bytes > limits::PROPOSER_BYTES_MAX;
+            if full {
+                return Err(items);
+            }
+            queue.commands += commands;
+            queue.bytes += bytes;
+            queue.items.extend(items);
+        }
+        self.0.shared.wake.notify_one();
+        Ok(())
+    }
+}
+
+struct Run<P: Pack> {
+    env: Env,
+    group: Group,
+    shared: Arc<Shared<P::Item>>,
+    pack: Arc<Mutex<P>>,
+    /// When the previous entry was proposed, and under which leadership.
+    last: Option<(LeaderId, Instant)>,
+}
+
+impl<P: Pack> Run<P> {
+    async fn main(mut self) {
+        loop {
+            let (waiting, room, closed) = {
+                let queue = self.shared.queue.lock();
+                (
+                    !queue.items.is_empty(),
+                    queue.under_way < limits::PROPOSER_ENTRIES_MAX,
+                    queue.closed,
+                )
+            };
+            match (waiting, room) {
+                (true, true) => {
+                    // Let whoever is about to submit do so: they were woken by the same answers.
+                    tokio::task::yield_now().await;
+                    self.propose().await;
+                }
+                (true, false) => {
+                    let notified = self.shared.wake.notified();
+                    if self.env.clock.timeout(SWEEP, notified).await.is_err() {
+                        self.sweep();
+                    }
+                }
+                (false, _) if closed => return,
+                (false, _) => self.shared.wake.notified().await,
+            }
+        }
+    }
+
+    async fn propose(&mut self) {
+        let now = self.env.clock.now();
+        let (items, expired) = self.take(now);
+        self.give_up(expired);
+        if items.is_empty() {
+            return;
+        }
+        let Some(leadership) = self.group.leadership() else {
+            let leader = self.group.leader();
+            self.pack
+                .lock()
+                .done(items, Err(ProposeError::NotLeader { leader }));
+            return;
+        };
+        // Time counts only within one leadership: a leaderless period adds nothing, so a deadline can
+        // come late but never early.
+        let elapsed = match self.last {
+            Some((previous, at)) if previous == leadership => now.since(at).min(ELAPSED_MAX),
+            _ => Duration::ZERO,
+        };
+        self.last = Some((leadership, now));
+        let payload = self.pack.lock().pack(&items, elapsed.as_millis() as u32);
+        self.shared.queue.lock().under_way += 1;
+        let done = Done {
+            shared: self.shared.clone(),
+            pack: self.pack.clone(),
+            items,
+        };
+        let hook = move |result| done.finish(result);
+        self.group.write(EntryData::new(payload), leadership, hook).await;
+    }
+
+    /// The next entry's items, and those whose deadline has passed.
+    fn take(&self, now: Instant) -> (Vec<P::Item>, Vec<P::Item>) {
+        let pack = self.pack.lock();
+        let mut queue = self.shared.queue.lock();
+        let (mut taken, mut expired) = (Vec::new(), Vec::new());
+        let (mut commands, mut bytes) = (0, 0);
+        while let Some(item) = queue.items.front() {
+            let (item_commands, item_bytes) = pack.weight(item);
+            let full = commands + item_commands > limits::ENTRY_COMMANDS_MAX
+                || bytes + item_bytes > limits::ENTRY_PACK_BYTES;
+            if full && !taken.is_empty() {
+                break;
+            }
+            queue.commands -= item_commands;
+            queue.bytes -= item_bytes;
+            let Some(item) = queue.items.pop_front() else {
+                break;
+            };
+            if pack.expired(&item, now) {
+                expired.push(item);
+                continue;
+            }
+            commands += item_commands;
+            bytes += item_bytes;
+            taken.push(item);
+        }
+        (taken, expired)
+    }
+
+    /// Answers items that waited too long behind entries that do not move.
+    fn sweep(&self) {
+        let now = self.env.clock.now();
+        let expired = {
+            let pack = self.pack.lock();
+            let mut queue = self.shared.queue.lock();
+            let mut expired = Vec::new();
+            let mut kept = VecDeque::with_capacity(queue.items.len());
+            for item in std::mem::take(&mut queue.items) {
+                if pack.expired(&item, now) {
+                    let (commands, bytes) = pack.weight(&item);
+                    queue.commands -= commands;
+                    queue.bytes -= bytes;
+                    expired.push(item);
+                } else {
+                    kept.push_back(item);
+                }
+            }
+            queue.items = kept;
+            expired
+        };
+        self.give_up(expired);
+    }
+
+    fn give_up(&self, expired: Vec<P::Item>) {
+        if !expired.is_empty() {
+            self.pack.lock().done(expired, Err(ProposeError::Deadline));
+        }
+    }
+}
+
+/// The items of one entry under way.
+struct Done<P: Pack> {
+    shared: Arc<Shared<P::Item>>,
+    pack: Arc<Mutex<P>>,
+    items: Vec<P::Item>,
+}
+
+impl<P: Pack> Done<P> {
+    fn finish(self, result: Result<Vec<Outcome>, ProposeError>) {
+        let result = match &result {
+            Ok(outcomes) => Ok(outcomes.as_slice()),
+            Err(error) => Err(error.clone()),
+        };
+        self.pack.lock().done(self.items, result);
+        self.shared.queue.lock().under_way -= 1;
+        self.shared.wake.notify_one();
+    }
+}

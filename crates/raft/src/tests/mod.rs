@@ -1,0 +1,4 @@
+//! Tests that need the insides of the crate.
+
+mod cluster;
+mod suite;

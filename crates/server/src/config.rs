@@ -1,0 +1,232 @@
+//! What a node is told when it starts, checked as a whole before anything is touched.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use atoll_raft::RaftOptions;
+
+use crate::identity::ADDRESS_BYTES_MAX;
+
+/// Segments smaller than this could not hold one entry of the largest size.
+const SEGMENT_BYTES_MIN: u32 = 8 * 1024 * 1024;
+const SEGMENT_BYTES_MAX: u32 = 1024 * 1024 * 1024;
+
+/// A node's settings. Build one with [`NodeConfig::new`] and change what should differ; they are
+/// validated by [`Node::start`](crate::Node::start).
+#[derive(Clone, Debug)]
+pub struct NodeConfig {
+    /// Where everything is kept. Created if it is not there.
+    pub data_dir: PathBuf,
+    /// `host:port` to serve at; port 0 lets the system choose.
+    pub listen: String,
+    /// `host:port` under which others reach this node; none: the address it listens at.
+    pub advertise: Option<String>,
+    /// Addresses of other nodes, to find the cluster by when addresses have changed, and the initial
+    /// set of an `init` that names none.
+    pub join: Vec<String>,
+    /// Allows addresses beyond this machine although traffic is not encrypted.
+    pub insecure: bool,
+    /// Size of a journal segment.
+    pub segment_bytes: u32,
+    /// Fill segments with zeros ahead of time, so that writes inside them need no new blocks.
+    pub preallocate: bool,
+    /// Bytes of log entries kept in memory.
+    pub tail_bytes: usize,
+    /// Election timing.
+    pub raft: RaftOptions,
+}
+
+/// Why settings are refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// Traffic would leave the machine in the clear.
+    #[error(
+        "{setting} {address} is not a loopback address: traffic would be unencrypted and open to anyone who \
+         can reach it. Until TLS exists, pass --insecure if that is acceptable"
+    )]
+    NotLoopback {
+        /// Which setting.
+        setting: &'static str,
+        /// The address.
+        address: String,
+    },
+    /// An address that nobody could dial or bind.
+    #[error("{setting} {address:?}: {reason}")]
+    Address {
+        /// Which setting.
+        setting: &'static str,
+        /// The address.
+        address: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A number out of its range.
+    #[error("{setting} {value}: {reason}")]
+    Range {
+        /// Which setting.
+        setting: &'static str,
+        /// Its value.
+        value: u64,
+        /// What is allowed.
+        reason: &'static str,
+    },
+}
+
+impl NodeConfig {
+    /// Defaults for a node that keeps its data in `data_dir` and serves at `listen`.
+    pub fn new(data_dir: impl Into<PathBuf>, listen: impl Into<String>) -> Self {
+        Self {
+            data_dir: data_dir.into(),
+            listen: listen.into(),
+            advertise: None,
+            join: Vec::new(),
+            insecure: false,
+            segment_bytes: 64 * 1024 * 1024,
+            preallocate: true,
+            tail_bytes: atoll_types::limits::TAIL_BYTES,
+            raft: RaftOptions::default(),
+        }
+    }
+
+    /// Checks everything that can be checked without touching the machine.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        self.check_reach("--listen", &self.listen)?;
+        match &self.advertise {
+            Some(address) => {
+                self.check_reach("--advertise", address)?;
+                check_dialable("--advertise", address)?;
+            }
+            None if is_unspecified(&self.listen) => {
+                let reason = "others cannot dial this; give --advertise with an address they can reach";
+                return Err(address_error("--listen", &self.listen, reason));
+            }
+            None => {}
+        }
+        self.join.iter().try_for_each(|address| check_dialable("--join", address))?;
+        self.check_numbers()
+    }
+
+    fn check_reach(&self, setting: &'static str, address: &str) -> Result<(), ConfigError> {
+        let (host, _) = split(setting, address)?;
+        if self.insecure || is_loopback(host) {
+            return Ok(());
+        }
+        Err(ConfigError::NotLoopback { setting, address: address.to_owned() })
+    }
+
+    fn check_numbers(&self) -> Result<(), ConfigError> {
+        if !(SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&self.segment_bytes) {
+            let value = u64::from(self.segment_bytes);
+            let reason = "a journal segment has 8 MiB to 1 GiB";
+            return Err(ConfigError::Range { setting: "segment_bytes", value, reason });
+        }
+        let raft = &self.raft;
+        if raft.heartbeat_ms == 0 || raft.heartbeat_ms.saturating_mul(3) > raft.election_min_ms {
+            let reason = "the heartbeat is at least 1 ms and at most a third of the shortest election timeout";
+            return Err(ConfigError::Range { setting: "heartbeat_ms", value: raft.heartbeat_ms, reason });
+        }
+        if raft.election_min_ms >= raft.election_max_ms {
+            let reason = "the shortest election timeout is below the longest";
+            return Err(ConfigError::Range { setting: "election_min_ms", value: raft.election_min_ms, reason });
+        }
+        Ok(())
+    }
+}
+
+fn address_error(setting: &'static str, address: &str, reason: &'static str) -> ConfigError {
+    ConfigError::Address { setting, address: address.to_owned(), reason }
+}
+
+fn split<'a>(setting: &'static str, address: &'a str) -> Result<(&'a str, u16), ConfigError> {
+    let error = |reason| Err(address_error(setting, address, reason));
+    let Some((host, port)) = address.rsplit_once(':') else {
+        return error("an address is host:port");
+    };
+    if host.is_empty() || address.len() > ADDRESS_BYTES_MAX || address.contains([' ', ',', '/']) {
+        return error("an address is host:port");
+    }
+    match port.parse() {
+        Ok(port) => Ok((host, port)),
+        Err(_) => error("the port is a number up to 65535"),
+    }
+}
+
+fn check_dialable(setting: &'static str, address: &str) -> Result<(), ConfigError> {
+    let (_, port) = split(setting, address)?;
+    if port == 0 {
+        return Err(address_error(setting, address, "port 0 cannot be dialed"));
+    }
+    if is_unspecified(address) {
+        return Err(address_error(setting, address, "this means every interface and cannot be dialed"));
+    }
+    Ok(())
+}
+
+fn ip(host: &str) -> Option<IpAddr> {
+    host.trim_start_matches('[').trim_end_matches(']').parse().ok()
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || ip(host).is_some_and(|ip| ip.is_loopback())
+}
+
+fn is_unspecified(address: &str) -> bool {
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    ip(host).is_some_and(|ip| ip.is_unspecified())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(listen: &str, advertise: Option<&str>, insecure: bool) -> Result<(), ConfigError> {
+        let mut config = NodeConfig::new("data", listen);
+        config.advertise = advertise.map(str::to_owned);
+        config.insecure = insecure;
+        config.validate()
+    }
+
+    #[test]
+    fn loopback_addresses_need_no_permission() {
+        for listen in ["127.0.0.1:0", "127.9.9.9:7000", "localhost:7000", "[::1]:7000"] {
+            assert_eq!(with(listen, None, false), Ok(()), "{listen}");
+        }
+    }
+
+    #[test]
+    fn other_addresses_need_the_insecure_flag_and_say_why() {
+        for listen in ["10.0.0.1:7000", "example.org:7000", "[2001:db8::1]:7000", "0.0.0.0:7000"] {
+            let error = with(listen, Some("127.0.0.1:7000"), false).unwrap_err();
+            let text = error.to_string();
+            assert!(text.contains("unencrypted") && text.contains("--insecure") && text.contains(listen), "{text}");
+            assert_eq!(with(listen, Some("10.0.0.1:7000"), true), Ok(()), "{listen}");
+        }
+        let error = with("127.0.0.1:7000", Some("10.0.0.1:7000"), false).unwrap_err();
+        assert!(error.to_string().starts_with("--advertise 10.0.0.1:7000"), "{error}");
+    }
+
+    #[test]
+    fn every_interface_needs_an_advertised_address() {
+        assert!(with("0.0.0.0:7000", None, true).unwrap_err().to_string().contains("--advertise"));
+        assert!(with("127.0.0.1:7000", Some("0.0.0.0:7000"), true).is_err());
+        assert!(with("127.0.0.1:7000", Some("127.0.0.1:0"), true).is_err());
+    }
+
+    #[test]
+    fn malformed_addresses_and_numbers_are_refused() {
+        for listen in ["", "7000", ":7000", "localhost", "localhost:x", "localhost:70000", "http://localhost:1"] {
+            assert!(with(listen, None, true).is_err(), "{listen}");
+        }
+        let mut config = NodeConfig::new("data", "127.0.0.1:0");
+        config.join = vec!["127.0.0.1:7000".to_owned(), "127.0.0.1".to_owned()];
+        assert!(config.validate().unwrap_err().to_string().starts_with("--join"));
+        config.join.clear();
+        config.segment_bytes = 4096;
+        assert!(config.validate().is_err());
+        config.segment_bytes = SEGMENT_BYTES_MIN;
+        assert_eq!(config.validate(), Ok(()));
+        config.raft.heartbeat_ms = config.raft.election_min_ms;
+        assert!(config.validate().is_err());
+    }
+}

@@ -1,0 +1,167 @@
+//! A data directory: its lock and its small files.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use atoll_env::{Env, vfs};
+use atoll_types::NodeUuid;
+
+use super::file::{self, FILE_BYTES_MAX, Hints, Ident, SmallFile};
+use super::Claim;
+
+/// Why a data directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum IdentityError {
+    #[error("the data directory is in use: {0}")]
+    Locked(#[source] io::Error),
+    #[error("{path}: {reason}")]
+    Corrupt { path: PathBuf, reason: String },
+    #[error("the data directory: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// An open data directory, locked until dropped.
+pub(crate) struct DataDir {
+    env: Env,
+    path: PathBuf,
+    uuid: NodeUuid,
+    _lock: Box<dyn Send + Sync>,
+}
+
+impl DataDir {
+    /// Creates or opens; draws the uuid of a new one.
+    pub(crate) async fn open(env: &Env, path: &Path) -> Result<Self, IdentityError> {
+        create_durably(&*env.vfs, path)?;
+        let lock = env.vfs.lock(&path.join("LOCK")).map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => IdentityError::Locked(error),
+            _ => IdentityError::Io(error),
+        })?;
+        let mut dir = Self { env: env.clone(), path: path.to_owned(), uuid: NodeUuid(0), _lock: lock };
+        dir.uuid = match dir.read::<NodeUuid>()? {
+            Some(uuid) => uuid,
+            None => dir.draw_uuid().await?,
+        };
+        Ok(dir)
+    }
+
+    async fn draw_uuid(&self) -> Result<NodeUuid, IdentityError> {
+        for later in [Claim::NAME, Ident::NAME, "journal"] {
+            if self.env.vfs.exists(&self.path.join(later))? {
+                let reason = format!("is missing although {later} is there; restore it or start with an empty directory");
+                return Err(IdentityError::Corrupt { path: self.path.join(NodeUuid::NAME), reason });
+            }
+        }
+        let uuid = NodeUuid(self.env.rng.bits128());
+        self.write(&uuid).await?;
+        Ok(uuid)
+    }
+
+    /// Names this directory for ever.
+    pub(crate) fn uuid(&self) -> NodeUuid {
+        self.uuid
+    }
+
+    /// Where the journal is.
+    pub(crate) fn journal(&self) -> PathBuf {
+        self.path.join("journal")
+    }
+
+    /// The claim, if there is one.
+    pub(crate) fn claim(&self) -> Result<Option<Claim>, IdentityError> {
+        let claim = self.read::<Claim>()?;
+        if claim.as_ref().is_some_and(|claim| claim.node_of(self.uuid).is_none()) {
+            let reason = "is another directory's: this one's uuid is not in it".to_owned();
+            return Err(IdentityError::Corrupt { path: self.path.join(Claim::NAME), reason });
+        }
+        Ok(claim)
+    }
+
+    /// The identity, if admitted. A log that is gone with it is an error: a voter without its log
+    /// could vote twice.
+    pub(crate) fn ident(&self) -> Result<Option<Ident>, IdentityError> {
+        let Some(ident) = self.read::<Ident>()? else { return Ok(None) };
+        let journal = self.journal();
+        if !self.env.vfs.exists(&journal)? || self.env.vfs.list(&journal)?.is_empty() {
+            let reason = format!(
+                "is missing although this is node {} of cluster {}: its log is lost, so it must not vote again",
+                ident.node, ident.cluster
+            );
+            return Err(IdentityError::Corrupt { path: journal, reason });
+        }
+        Ok(Some(ident))
+    }
+
+    /// Last start's hints; anything unreadable is as good as none.
+    pub(crate) fn hints(&self) -> Hints {
+        match self.read::<Hints>() {
+            Ok(hints) => hints.unwrap_or_default(),
+            Err(error) => {
+                tracing::warn!(%error, "the address hints are unreadable and start anew");
+                Hints::default()
+            }
+        }
+    }
+
+    /// Makes the claim durable.
+    pub(crate) async fn write_claim(&self, claim: &Claim) -> Result<(), IdentityError> {
+        self.write(claim).await
+    }
+
+    /// Makes the journal's folder durable.
+    pub(crate) fn create_journal(&self) -> Result<(), IdentityError> {
+        create_durably(&*self.env.vfs, &self.journal()).map_err(IdentityError::Io)
+    }
+
+    /// The commit point of admission; the journal is durable by then.
+    pub(crate) async fn write_ident(&self, ident: &Ident) -> Result<(), IdentityError> {
+        self.write(ident).await
+    }
+
+    /// Replaces the hints.
+    pub(crate) async fn write_hints(&self, hints: &Hints) -> Result<(), IdentityError> {
+        self.write(hints).await
+    }
+
+    fn read<T: SmallFile>(&self) -> Result<Option<T>, IdentityError> {
+        let path = self.path.join(T::NAME);
+        if !self.env.vfs.exists(&path)? {
+            return Ok(None);
+        }
+        let bytes = self.env.vfs.read_small(&path, FILE_BYTES_MAX)?;
+        match file::decode(&bytes) {
+            Ok(value) => Ok(Some(value)),
+            Err(malformed) => Err(IdentityError::Corrupt { path, reason: malformed.to_string() }),
+        }
+    }
+
+    /// On a thread of its own: these writes sync, and nothing may block the runtime that long.
+    async fn write<T: SmallFile>(&self, value: &T) -> Result<(), IdentityError> {
+        let (done, result) = tokio::sync::oneshot::channel();
+        let (disk, path, bytes) = (self.env.vfs.clone(), self.path.join(T::NAME), file::encode(value));
+        self.env.spawn.dedicated("identity", async move {
+            // Nobody waits any more only when the node is going away.
+            let _ = done.send(vfs::replace_file(&*disk, &path, &bytes).await);
+        });
+        let written = result.await.map_err(|_| io::Error::other("the process is ending"))?;
+        Ok(written?)
+    }
+}
+
+/// Creates a folder such that its name survives a power cut: every folder that got a new name in it
+/// is synced.
+fn create_durably(vfs: &dyn vfs::Vfs, path: &Path) -> io::Result<()> {
+    if vfs.exists(path)? {
+        return Ok(());
+    }
+    let mut grown = Vec::new();
+    for folder in path.ancestors().skip(1) {
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        grown.push(folder);
+        if vfs.exists(folder)? {
+            break;
+        }
+    }
+    vfs.create_dir_all(path)?;
+    grown.into_iter().try_for_each(|folder| vfs.sync_dir(folder))
+}

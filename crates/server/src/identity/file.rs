@@ -1,0 +1,174 @@
+//! The small files' bytes.
+
+use atoll_types::{ClusterId, NodeId, NodeUuid};
+
+use super::claim::{Claim, MEMBERS_MAX, Member};
+use crate::codec::{Malformed, Reader, Writer};
+
+const MAGIC: &[u8; 4] = b"ATOL";
+const VERSION: u8 = 1;
+/// Format of the whole directory (journal included), as `IDENT` records it.
+const FORMAT: u32 = 1;
+/// Node, uuid and the length of an address.
+const MEMBER_BYTES_MIN: usize = 8 + 16 + 2;
+
+/// Bytes of a small file, at most: the longest claim has room.
+pub(super) const FILE_BYTES_MAX: u64 = 1 << 20;
+
+const _: () = assert!((MEMBER_BYTES_MIN + super::claim::ADDRESS_BYTES_MAX) * MEMBERS_MAX < FILE_BYTES_MAX as usize);
+
+/// Who an admitted directory is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ident {
+    /// The cluster.
+    pub(crate) cluster: ClusterId,
+    /// The node.
+    pub(crate) node: NodeId,
+}
+
+/// What a start remembers for the next one; never trusted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Hints {
+    /// How often the directory was started.
+    pub(crate) starts: u64,
+    /// Where other nodes were.
+    pub(crate) nodes: Vec<Member>,
+}
+
+/// A kind of small file.
+pub(super) trait SmallFile: Sized {
+    const NAME: &'static str;
+    const KIND: u8;
+    fn write(&self, body: &mut Writer);
+    fn read(body: &mut Reader<'_>) -> Result<Self, Malformed>;
+}
+
+/// The whole file.
+pub(super) fn encode<T: SmallFile>(value: &T) -> Vec<u8> {
+    let mut body = Writer::default();
+    value.write(&mut body);
+    let body = body.finish();
+    let mut file = Writer::default();
+    file.bytes(MAGIC);
+    file.u8(T::KIND);
+    file.u8(VERSION);
+    file.u16(0);
+    file.u32(body.len() as u32);
+    file.bytes(&body);
+    let mut bytes = file.finish();
+    let crc = crc32fast::hash(&bytes);
+    bytes.extend_from_slice(&crc.to_le_bytes());
+    bytes
+}
+
+/// The inverse of [`encode`]. The version is looked at before the checksum: another version may
+/// have another checksum.
+pub(super) fn decode<T: SmallFile>(bytes: &[u8]) -> Result<T, Malformed> {
+    let mut reader = Reader::new(bytes);
+    if reader.bytes(MAGIC.len())? != MAGIC || reader.u8()? != T::KIND {
+        return Err(Malformed::new("it is not a file of this kind"));
+    }
+    let version = reader.u8()?;
+    if version != VERSION {
+        return Err(Malformed::new(format!("it has format version {version}; this program knows {VERSION}")));
+    }
+    let sum_at = bytes.len().saturating_sub(4);
+    let (covered, sum) = bytes.split_at(sum_at);
+    if crc32fast::hash(covered).to_le_bytes() != sum {
+        return Err(Malformed::new("its checksum does not match: it was damaged"));
+    }
+    let (zero, len) = (reader.u16()?, reader.u32()?);
+    let mut body = Reader::new(reader.bytes(len as usize)?);
+    reader.bytes(4)?;
+    reader.end()?;
+    if zero != 0 {
+        return Err(Malformed::new("reserved bytes are set"));
+    }
+    let value = T::read(&mut body)?;
+    body.end()?;
+    Ok(value)
+}
+
+impl SmallFile for NodeUuid {
+    const NAME: &'static str = "UUID";
+    const KIND: u8 = 1;
+
+    fn write(&self, body: &mut Writer) {
+        body.u128(self.0);
+    }
+
+    fn read(body: &mut Reader<'_>) -> Result<Self, Malformed> {
+        body.u128().map(Self)
+    }
+}
+
+impl SmallFile for Claim {
+    const NAME: &'static str = "CLAIM";
+    const KIND: u8 = 2;
+
+    fn write(&self, body: &mut Writer) {
+        body.u128(self.cluster.0);
+        body.u32(self.groups);
+        write_members(&self.members, body);
+    }
+
+    fn read(body: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let claim = Self { cluster: ClusterId(body.u128()?), groups: body.u32()?, members: read_members(body)? };
+        claim.check().map_err(Malformed)?;
+        Ok(claim)
+    }
+}
+
+impl SmallFile for Ident {
+    const NAME: &'static str = "IDENT";
+    const KIND: u8 = 3;
+
+    fn write(&self, body: &mut Writer) {
+        body.u128(self.cluster.0);
+        body.u64(self.node.0);
+        body.u32(FORMAT);
+    }
+
+    fn read(body: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let ident = Self { cluster: ClusterId(body.u128()?), node: NodeId(body.u64()?) };
+        match body.u32()? {
+            FORMAT => Ok(ident),
+            other => {
+                let reason = format!("the directory has format {other}; this program knows {FORMAT}");
+                Err(Malformed(reason))
+            }
+        }
+    }
+}
+
+impl SmallFile for Hints {
+    const NAME: &'static str = "ADDRESSES";
+    const KIND: u8 = 4;
+
+    fn write(&self, body: &mut Writer) {
+        body.u64(self.starts);
+        write_members(&self.nodes, body);
+    }
+
+    fn read(body: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Self { starts: body.u64()?, nodes: read_members(body)? })
+    }
+}
+
+fn write_members(members: &[Member], body: &mut Writer) {
+    body.u32(members.len() as u32);
+    for member in members {
+        body.u64(member.node.0);
+        body.u128(member.uuid.0);
+        body.text(&member.address);
+    }
+}
+
+fn read_members(body: &mut Reader<'_>) -> Result<Vec<Member>, Malformed> {
+    let count = body.count(MEMBER_BYTES_MIN)?;
+    (0..count)
+        .map(|_| {
+            Ok(Member { node: NodeId(body.u64()?), uuid: NodeUuid(body.u128()?), address: body.text()? })
+        })
+        .collect()
+}

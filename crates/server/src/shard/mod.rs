@@ -1,0 +1,143 @@
+//! One replica of one data group: the only place where `kv`, `raft` and `storage` meet.
+//!
+//! A write: [`write`] refuses what can be refused for nothing, the group's proposer gathers what
+//! waits, [`pack`] makes one log entry of it, and once that is committed [`machine`] applies it on
+//! every replica and `pack` hands the outcomes back, a stream at a time. A read: [`read`] waits with
+//! its whole batch for one read point, takes one snapshot and answers from it by [`fetch`].
+//!
+//! Invariants:
+//! - Rows become visible one whole entry at a time, together with the ownership of the same log
+//!   index ([`ownership`]); a read judges ownership in the state it reads.
+//! - Every operation gets exactly one reply ([`reply`]), also if the queue it stands in is dropped.
+//!   A failure is `Unknown` if and only if the write reached the proposer and its end was not seen.
+//! - Nothing is served before what was committed before the restart is applied again.
+//! - Nothing here blocks the runtime: what may wait for a disk goes to [`pool`].
+
+mod counters;
+mod fetch;
+mod info;
+mod machine;
+mod ownership;
+mod pack;
+mod pool;
+mod read;
+mod reply;
+mod state;
+#[cfg(test)]
+mod tests;
+mod tick;
+mod write;
+
+pub(crate) use counters::HistogramCounts;
+pub(crate) use info::ShardInfo;
+pub(crate) use pool::ReadPool;
+pub(crate) use read::{Consistency, ReadBatch, ReadItem, ReadOp};
+pub(crate) use reply::{Delivery, Failure, Proof, Replies, Reply, ReplySlot, Row, answer_all};
+pub(crate) use write::{DEADLINE_DEFAULT, WriteItem};
+
+use std::sync::Arc;
+
+use atoll_env::{Env, Task};
+use atoll_kv::{Command, EntryHeader, encode_entry};
+use atoll_raft::{Group, ProposeError, Proposer, RaftError, RaftHost, ReadGate};
+use atoll_storage::Journal;
+use atoll_types::{ClusterId, Epoch, GroupKey, Outcome, ReplicaId, Version};
+use tokio::sync::watch;
+
+use counters::Counters;
+use machine::ShardMachine;
+use pack::Packer;
+use state::ShardState;
+use tick::LastEntry;
+
+/// One data group's replica on this node.
+pub(crate) struct Shard {
+    env: Env,
+    cluster: ClusterId,
+    group: Group,
+    proposer: Proposer<WriteItem>,
+    reads: ReadGate,
+    leader: watch::Receiver<Option<ReplicaId>>,
+    journal: Journal,
+    pool: ReadPool,
+    state: Arc<ShardState>,
+    counters: Arc<Counters>,
+    tasks: Vec<Task<()>>,
+}
+
+impl Shard {
+    /// Starts the replica, creating it in the journal if it is new. Serves nothing until everything
+    /// committed before the restart is applied again; that happens in the background.
+    pub(crate) async fn start(
+        env: Env,
+        host: &RaftHost,
+        journal: &Journal,
+        cluster: ClusterId,
+        (key, replica): (GroupKey, ReplicaId),
+        pool: ReadPool,
+    ) -> Result<Arc<Self>, RaftError> {
+        let state = Arc::new(ShardState::new(key, replica));
+        let machine = ShardMachine::new(cluster, state.clone());
+        let group = host.start_group(key, replica, Box::new(machine)).await?;
+        let counters = Arc::new(Counters::default());
+        let last_entry = Arc::new(LastEntry::new(env.clock.now()));
+        let proposer = group.proposer(Packer {
+            clock: env.clock.clone(),
+            state: state.clone(),
+            counters: counters.clone(),
+            last_entry: last_entry.clone(),
+        });
+        Ok(Arc::new_cyclic(|shard| Self {
+            tasks: vec![
+                env.spawn.spawn(open_when_ready(group.clone(), state.clone())),
+                env.spawn.spawn(tick::run(env.clone(), shard.clone(), last_entry)),
+            ],
+            cluster,
+            proposer,
+            reads: group.reads(),
+            leader: group.watch_leader(),
+            group,
+            journal: journal.clone(),
+            pool,
+            state,
+            counters,
+            env,
+        }))
+    }
+
+    /// The Raft group.
+    pub(crate) fn group(&self) -> &Group {
+        &self.group
+    }
+
+    /// True once requests are served.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.state.is_ready()
+    }
+
+    /// Gives the group its first slots. Idempotent: the same genesis again does nothing.
+    pub(crate) async fn genesis(&self, slots: &[(u16, u16)], epoch: Epoch) -> Result<(), ProposeError> {
+        let command = Command::genesis(self.cluster, self.state.key, slots.to_vec(), epoch);
+        let stamp = Version::from_millis(self.env.clock.wall_ms()).max(self.state.version());
+        let payload = encode_entry(EntryHeader { stamp, elapsed_ms: 0 }, [&command]);
+        match self.group.propose(payload).await?.first() {
+            Some(Outcome::Done { .. }) => Ok(()),
+            other => Err(ProposeError::Unknown(format!(
+                "genesis of group {} was answered by {other:?}: it holds another one",
+                self.state.key
+            ))),
+        }
+    }
+
+    /// Ends the shard's own tasks. The group is stopped by its host.
+    pub(crate) fn shutdown(&self) {
+        for task in &self.tasks {
+            task.stop();
+        }
+    }
+}
+
+async fn open_when_ready(group: Group, state: Arc<ShardState>) {
+    group.wait_ready().await;
+    state.set_ready();
+}

@@ -1,0 +1,104 @@
+//! What a shard's machine publishes and everybody else reads.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use atoll_storage::{GroupIndex, View};
+use atoll_types::{Epoch, GroupKey, ReplicaId, SlotId, Version};
+
+use super::ownership::{Ownership, Ownerships};
+use super::reply::{Failure, Proof};
+
+/// Shared by the apply side (one writer) and any number of readers.
+pub(crate) struct ShardState {
+    pub(crate) key: GroupKey,
+    pub(crate) replica: ReplicaId,
+    pub(crate) index: GroupIndex,
+    pub(crate) ownerships: Ownerships,
+    applied_index: AtomicU64,
+    version: AtomicU64,
+    sessions: AtomicUsize,
+    has_deadlines: AtomicBool,
+    ready: AtomicBool,
+}
+
+/// One consistent state: rows and ownership of the same log index.
+pub(crate) struct Snapshot {
+    pub(crate) view: View,
+    pub(crate) ownership: Arc<Ownership>,
+}
+
+impl ShardState {
+    /// The state before the first entry.
+    pub(crate) fn new(key: GroupKey, replica: ReplicaId) -> Self {
+        Self {
+            key,
+            replica,
+            index: GroupIndex::new(),
+            ownerships: Ownerships::new(),
+            applied_index: AtomicU64::new(0),
+            version: AtomicU64::new(0),
+            sessions: AtomicUsize::new(0),
+            has_deadlines: AtomicBool::new(false),
+            ready: AtomicBool::new(false),
+        }
+    }
+
+    /// Pins the published rows together with the ownership that held when they were published.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        loop {
+            let view = self.index.view();
+            if let Some(ownership) = self.ownerships.at(view.applied_index()) {
+                return Snapshot { view, ownership };
+            }
+        }
+    }
+
+    /// Called by the machine after an entry's rows are visible.
+    pub(crate) fn applied(&self, index: u64, machine: &atoll_kv::Machine) {
+        self.version.store(machine.last_version().0, Ordering::Relaxed);
+        self.sessions.store(machine.session_count(), Ordering::Relaxed);
+        self.has_deadlines.store(machine.has_deadlines(), Ordering::Relaxed);
+        self.applied_index.store(index, Ordering::Release);
+    }
+
+    /// The newest entry whose rows are visible.
+    pub(crate) fn applied_index(&self) -> u64 {
+        self.applied_index.load(Ordering::Acquire)
+    }
+
+    /// The highest version given out so far.
+    pub(crate) fn version(&self) -> Version {
+        Version(self.version.load(Ordering::Relaxed))
+    }
+
+    /// Sessions open.
+    pub(crate) fn sessions(&self) -> usize {
+        self.sessions.load(Ordering::Relaxed)
+    }
+
+    /// True if something is waiting for group time to pass.
+    pub(crate) fn has_deadlines(&self) -> bool {
+        self.has_deadlines.load(Ordering::Relaxed)
+    }
+
+    /// True once everything committed before the restart is applied again (D15).
+    pub(crate) fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+
+    /// Opens the shard for requests.
+    pub(crate) fn set_ready(&self) {
+        self.ready.store(true, Ordering::Release);
+    }
+
+    /// The proof for a reply from this replica.
+    pub(crate) fn proof(&self, applied_index: u64, slot_epoch: Epoch) -> Proof {
+        Proof { group: self.key, replica: self.replica, applied_index, slot_epoch, age_ms: 0 }
+    }
+
+    /// The refusal for a slot that is not owned, or not yet in the epoch asked for.
+    pub(crate) fn not_owner(&self, slot: SlotId, known: Option<Epoch>) -> Failure {
+        Failure::NotOwner { group: self.key, slot, epoch: known.unwrap_or_default() }
+    }
+}

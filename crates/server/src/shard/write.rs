@@ -1,0 +1,127 @@
+//! Writes on their way to the proposer: what can be refused is refused here, before anything is
+//! queued, so that a refusal always means that nothing happened.
+
+use std::time::Duration;
+
+use atoll_env::{Clock, Instant};
+use atoll_kv::{Command, CommandKind};
+use atoll_types::Version;
+use atoll_types::limits::VERSION_AHEAD_MS_MAX;
+
+use super::Shard;
+use super::ownership::Ownership;
+use super::reply::{Failure, RETRY_AFTER_MS, Reply, ReplySlot, answer_all};
+
+/// One write waiting for its outcome.
+pub(crate) struct WriteItem {
+    pub(crate) command: Command,
+    /// Not proposed any more after this.
+    pub(crate) deadline: Instant,
+    pub(crate) reply: ReplySlot,
+    /// Bytes of the command in an entry.
+    bytes: usize,
+}
+
+impl WriteItem {
+    /// A write with its patience and the place its reply goes to.
+    pub(crate) fn new(command: Command, deadline: Instant, reply: ReplySlot) -> Self {
+        let bytes = command.encoded_len();
+        Self { command, deadline, reply, bytes }
+    }
+
+    /// Bytes the write takes in an entry.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// True if the command acts on one slot's rows, and not on the group.
+    fn is_on_a_slot(&self) -> bool {
+        matches!(self.command.kind, CommandKind::Write)
+    }
+}
+
+impl Shard {
+    /// Queues writes for the group's next entry, or answers them at once. Every item gets exactly one
+    /// reply. Checks leadership, ownership, limits and room once more than the client did; the state
+    /// machine checks ownership again at apply, where it counts.
+    pub(crate) fn submit_writes(&self, items: Vec<WriteItem>) {
+        if let Some(failure) = self.refuses_writes() {
+            refuse_all(items, &failure);
+            return;
+        }
+        let admission = Admission {
+            ownership: &self.state.ownerships.newest(),
+            now: self.env.clock.now(),
+            newest_after: newest_after(&self.env.clock),
+        };
+        let mut admitted = Vec::with_capacity(items.len());
+        let mut refused = Vec::new();
+        for mut item in items {
+            match self.admit(&item, &admission) {
+                Ok(()) => {
+                    item.reply.set_proposed(true);
+                    admitted.push(item);
+                }
+                Err(failure) => refused.push((item.reply, Reply::Failed(failure))),
+            }
+        }
+        answer_all(refused.into_iter());
+        if admitted.is_empty() {
+            return;
+        }
+        if let Err(items) = self.proposer.submit(admitted) {
+            let what = "the group's queue of writes is full";
+            refuse_all(items, &Failure::Overloaded { what, retry_after_ms: RETRY_AFTER_MS });
+        }
+    }
+
+    fn refuses_writes(&self) -> Option<Failure> {
+        if !self.state.is_ready() {
+            return Some(Failure::starting(self.state.key));
+        }
+        let leader = *self.leader.borrow();
+        (leader != Some(self.state.replica)).then_some(Failure::NotLeader { group: self.state.key, leader })
+    }
+
+    fn admit(&self, item: &WriteItem, admission: &Admission<'_>) -> Result<(), Failure> {
+        if item.deadline <= admission.now {
+            return Err(Failure::Deadline);
+        }
+        let slot = item.command.slot;
+        if item.is_on_a_slot() && admission.ownership.epoch(slot).is_none() {
+            return Err(self.state.not_owner(slot, None));
+        }
+        if item.command.after > admission.newest_after {
+            return Err(Failure::Invalid(format!(
+                "`after` is version {}, more than {} s ahead of this node's clock; no version can have been \
+                 given out that high",
+                item.command.after,
+                VERSION_AHEAD_MS_MAX / 1000,
+            )));
+        }
+        item.command.check().map_err(|error| Failure::Invalid(error.to_string()))
+    }
+}
+
+/// What admission compares with, looked up once per batch.
+struct Admission<'a> {
+    ownership: &'a Ownership,
+    now: Instant,
+    newest_after: Version,
+}
+
+/// The highest `after` a client may name (D4): one bad clock must not poison versions.
+fn newest_after(clock: &Clock) -> Version {
+    Version::from_millis(clock.wall_ms() + VERSION_AHEAD_MS_MAX)
+}
+
+/// Answers all with the same failure; none of them happened.
+fn refuse_all(items: Vec<WriteItem>, failure: &Failure) {
+    answer_all(items.into_iter().map(|mut item| {
+        item.reply.set_proposed(false);
+        (item.reply, Reply::Failed(failure.clone()))
+    }));
+}
+
+/// When an operation that names no deadline gives up.
+pub(crate) const DEADLINE_DEFAULT: Duration = Duration::from_secs(15);

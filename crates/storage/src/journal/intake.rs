@@ -1,0 +1,338 @@
+//! Where records get their places.
+//!
+//! Under one short lock every record is given its segment and offset for ever, before anything is
+//! written: there is always exactly one batch being built, whose place in the file is known. When it
+//! is full, or its segment is, the next one is opened logically; the file may come later. So readers
+//! can point at an entry the moment `append` returns, and the order of the journal is the order in
+//! which this lock was taken.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::sync::Arc;
+
+use atoll_types::{GroupKey, LogId};
+use bytes::Bytes;
+
+use super::format::{
+    BATCH_BODY_MAX, FRAME_HEADER_LEN, HEAD_LEN, Head, RECORD_HEADER_LEN, RecordHeader, RecordKind,
+    SEGMENT_HEADER_LEN, padded,
+};
+use super::segment::{Segment, SegmentTable};
+
+/// Told once, after the sync that made its batch durable.
+pub type AppendDone = Box<dyn FnOnce(io::Result<()>) + Send>;
+
+/// A record as it will stand in the file.
+pub(crate) struct Record {
+    pub(crate) header: [u8; RECORD_HEADER_LEN as usize],
+    pub(crate) payload: Bytes,
+}
+
+/// Where a payload stands, or will.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Location {
+    pub(crate) segment: u32,
+    pub(crate) offset: u32,
+    pub(crate) len: u32,
+}
+
+/// What one frame will hold.
+pub(crate) struct Batch {
+    pub(crate) segment: Arc<Segment>,
+    pub(crate) offset: u32,
+    pub(crate) body_len: u32,
+    pub(crate) records: Vec<Record>,
+    pub(crate) entries: u32,
+    pub(crate) completions: Vec<AppendDone>,
+    /// Bytes of room to give back once durable.
+    pub(crate) room: usize,
+    /// Somebody wants this batch on disk; heads and riding records alone do not.
+    wanted: bool,
+}
+
+impl Batch {
+    fn at(segment: Arc<Segment>, offset: u32) -> Self {
+        Self {
+            segment,
+            offset,
+            body_len: 0,
+            records: Vec::new(),
+            entries: 0,
+            completions: Vec::new(),
+            room: 0,
+            wanted: false,
+        }
+    }
+
+    /// Where the frame will end with `more` bytes of records added.
+    fn end_with(&self, more: u32) -> u32 {
+        self.offset.saturating_add(padded(FRAME_HEADER_LEN + self.body_len + more))
+    }
+}
+
+/// The journal's memory of what is not written yet, and every group's head at that point.
+pub(crate) struct Intake {
+    segments: Arc<SegmentTable>,
+    segment_bytes: u32,
+    closed: VecDeque<Batch>,
+    building: Batch,
+    heads: BTreeMap<GroupKey, Head>,
+    /// Commit marks waiting to ride with the next batch; one per group at most.
+    committed: BTreeMap<GroupKey, LogId>,
+    pub(crate) closing: bool,
+}
+
+impl Intake {
+    /// Starts in a new segment, whose first batch begins with every group's head.
+    pub(crate) fn new(
+        segments: Arc<SegmentTable>,
+        first: Arc<Segment>,
+        segment_bytes: u32,
+        heads: BTreeMap<GroupKey, Head>,
+    ) -> Self {
+        segments.push(first.clone());
+        let mut intake = Self {
+            segments,
+            segment_bytes,
+            closed: VecDeque::new(),
+            building: Batch::at(first, SEGMENT_HEADER_LEN),
+            heads,
+            committed: BTreeMap::new(),
+            closing: false,
+        };
+        intake.place_heads();
+        intake
+    }
+
+    /// Places a record somebody waits for.
+    pub(crate) fn push(&mut self, header: RecordHeader, payload: Bytes) -> Location {
+        let location = self.place(header, payload);
+        self.building.wanted = true;
+        location
+    }
+
+    /// A commit mark: rides with the next batch and never asks for one.
+    pub(crate) fn note_committed(&mut self, group: GroupKey, id: LogId) {
+        self.committed.insert(group, id);
+    }
+
+    /// Calls `done` once everything placed so far is durable, and gives `room` back then.
+    pub(crate) fn finish(&mut self, room: usize, done: Option<AppendDone>) {
+        self.building.wanted = true;
+        self.building.room += room;
+        self.building.completions.extend(done);
+    }
+
+    /// The next batch to write. With `idle`, also one that nobody asked for.
+    pub(crate) fn take(&mut self, idle: bool) -> Option<Batch> {
+        if let Some(batch) = self.closed.pop_front() {
+            return Some(batch);
+        }
+        if !self.building.wanted && !idle {
+            return None;
+        }
+        self.place_committed();
+        self.close_batch();
+        self.closed.pop_front()
+    }
+
+    /// True if closing the journal must write something first.
+    pub(crate) fn has_work(&self) -> bool {
+        !self.closed.is_empty() || self.building.wanted || !self.committed.is_empty()
+    }
+
+    fn place(&mut self, header: RecordHeader, payload: Bytes) -> Location {
+        debug_assert_eq!(header.payload_len as usize, payload.len());
+        self.make_room(RECORD_HEADER_LEN + header.payload_len);
+        self.note_head(&header);
+        self.put(header, payload)
+    }
+
+    fn put(&mut self, header: RecordHeader, payload: Bytes) -> Location {
+        let batch = &mut self.building;
+        let offset = batch.offset + FRAME_HEADER_LEN + batch.body_len + RECORD_HEADER_LEN;
+        let location = Location { segment: batch.segment.id, offset, len: header.payload_len };
+        batch.body_len += RECORD_HEADER_LEN + header.payload_len;
+        if header.kind == RecordKind::Entry {
+            batch.entries += 1;
+            batch.segment.hold(offset, payload.clone());
+        }
+        batch.records.push(Record { header: header.encode(), payload });
+        location
+    }
+
+    /// Opens the next batch or segment if the record does not fit into this one.
+    fn make_room(&mut self, len: u32) {
+        let filled = self.building.body_len > 0;
+        if filled && self.building.body_len + len > BATCH_BODY_MAX {
+            self.close_batch();
+        }
+        let fresh = self.building.offset == SEGMENT_HEADER_LEN && !self.building.wanted;
+        if !fresh && self.building.end_with(len) > self.building.segment.limit {
+            if self.building.body_len > 0 {
+                self.close_batch();
+            }
+            self.open_segment();
+        }
+    }
+
+    fn close_batch(&mut self) {
+        let end = self.building.end_with(0);
+        let next = Batch::at(self.building.segment.clone(), end);
+        self.closed.push_back(std::mem::replace(&mut self.building, next));
+    }
+
+    fn open_segment(&mut self) {
+        let id = self.building.segment.id.checked_add(1).expect("four billion segments are never reached");
+        let segment = Arc::new(Segment::fresh(id, self.segment_bytes));
+        self.segments.push(segment.clone());
+        // Whatever waited on the old place (completions come with records) went with its batch.
+        debug_assert!(self.building.records.is_empty());
+        let old = std::mem::replace(&mut self.building, Batch::at(segment, SEGMENT_HEADER_LEN));
+        self.place_heads();
+        self.building.completions = old.completions;
+        self.building.room = old.room;
+        self.building.wanted = old.wanted;
+    }
+
+    fn place_heads(&mut self) {
+        let heads: Vec<_> = self.heads.iter().map(|(group, head)| (*group, head.encode())).collect();
+        for (group, head) in heads {
+            let header = RecordHeader {
+                kind: RecordKind::GroupHead,
+                flags: 0,
+                group,
+                payload_len: HEAD_LEN as u32,
+                payload_crc: crc32fast::hash(&head),
+                id: LogId::default(),
+            };
+            self.put(header, Bytes::copy_from_slice(&head));
+        }
+    }
+
+    /// Lets the waiting commit marks ride, as far as they fit without opening anything.
+    fn place_committed(&mut self) {
+        while let Some((group, id)) = self.committed.pop_first() {
+            let batch = &self.building;
+            if batch.end_with(RECORD_HEADER_LEN) > batch.segment.limit.max(batch.end_with(0)) {
+                self.committed.insert(group, id);
+                return;
+            }
+            let header = RecordHeader {
+                kind: RecordKind::Committed,
+                flags: 0,
+                group,
+                payload_len: 0,
+                payload_crc: 0,
+                id,
+            };
+            self.note_head(&header);
+            self.put(header, Bytes::new());
+        }
+    }
+
+    fn note_head(&mut self, header: &RecordHeader) {
+        let head = self.heads.entry(header.group).or_default();
+        head.note(header);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use atoll_types::{GroupGen, GroupId, ReplicaId};
+
+    const GROUP: GroupKey = GroupKey::new(GroupId(1), GroupGen(0));
+
+    fn intake(segment_bytes: u32) -> Intake {
+        let segments = Arc::new(SegmentTable::default());
+        let first = Arc::new(Segment::fresh(1, segment_bytes));
+        let head = Head { replica: ReplicaId(4), ..Head::default() };
+        Intake::new(segments, first, segment_bytes, [(GROUP, head)].into())
+    }
+
+    fn push(intake: &mut Intake, index: u64, len: usize) -> Location {
+        let payload = Bytes::from(vec![7; len]);
+        let header = RecordHeader {
+            kind: RecordKind::Entry,
+            flags: 1,
+            group: GROUP,
+            payload_len: len as u32,
+            payload_crc: crc32fast::hash(&payload),
+            id: LogId { term: 1, leader: ReplicaId(4), index },
+        };
+        intake.push(header, payload)
+    }
+
+    #[test]
+    fn places_never_overlap_and_a_segment_is_exceeded_only_by_one_record_alone() {
+        let mut intake = intake(64 * 1024);
+        let mut expected_end = BTreeMap::new();
+        for index in 0..400 {
+            let len = [10, 5_000, 70_000, 1_000][index as usize % 4];
+            let place = push(&mut intake, index, len);
+            let end = expected_end.entry(place.segment).or_insert(0);
+            assert!(place.offset >= *end + RECORD_HEADER_LEN, "{place:?}");
+            *end = place.offset + place.len;
+            if index % 7 == 0 {
+                assert!(intake.take(false).is_some());
+            }
+        }
+        let mut at = BTreeMap::new();
+        while let Some(batch) = intake.take(false) {
+            let start = at.entry(batch.segment.id).or_insert(batch.offset);
+            assert_eq!(batch.offset, *start);
+            *start = batch.end_with(0);
+            let large = batch.records.iter().any(|record| record.payload.len() > 60_000);
+            assert!(batch.end_with(0) <= batch.segment.limit || large && batch.offset == SEGMENT_HEADER_LEN);
+        }
+        assert!(at.len() > 50);
+    }
+
+    #[test]
+    fn a_batch_is_closed_at_four_mebibytes() {
+        let mut intake = intake(64 << 20);
+        for index in 0..9 {
+            push(&mut intake, index, 1 << 20);
+        }
+        let sizes: Vec<_> = std::iter::from_fn(|| intake.take(false)).map(|batch| batch.entries).collect();
+        assert_eq!(sizes, [3, 3, 3]);
+    }
+
+    #[test]
+    fn heads_open_every_segment_and_ask_for_nothing() {
+        let mut intake = intake(64 * 1024);
+        assert!(intake.take(false).is_none());
+        for index in 0..100 {
+            push(&mut intake, index, 4_000);
+        }
+        let mut seen = 0;
+        while let Some(batch) = intake.take(false) {
+            if batch.offset != SEGMENT_HEADER_LEN {
+                continue;
+            }
+            let header = RecordHeader::decode(&batch.records[0].header).unwrap();
+            let head = Head::decode(&batch.records[0].payload).unwrap();
+            let first = RecordHeader::decode(&batch.records[1].header).unwrap();
+            assert_eq!(header.kind, RecordKind::GroupHead);
+            assert_eq!(head.last.map_or(0, |last| last.index + 1), first.id.index);
+            seen += 1;
+        }
+        assert!(seen >= 6, "{seen}");
+    }
+
+    #[test]
+    fn commit_marks_ride_and_only_the_newest_of_a_group() {
+        let mut intake = intake(64 * 1024);
+        for index in 0..5 {
+            intake.note_committed(GROUP, LogId { term: 1, leader: ReplicaId(4), index });
+        }
+        assert!(intake.take(false).is_none() && intake.has_work());
+        push(&mut intake, 0, 10);
+        let batch = intake.take(false).unwrap();
+        let last = RecordHeader::decode(&batch.records.last().unwrap().header).unwrap();
+        assert_eq!((batch.records.len(), last.kind, last.id.index), (3, RecordKind::Committed, 4));
+        assert!(!intake.has_work());
+        assert!(intake.take(true).is_some_and(|batch| batch.records.is_empty()));
+    }
+}
