@@ -76,11 +76,16 @@ impl Connect {
 
     /// A client whose operations give up after `default`, unless `--deadline` says otherwise.
     pub(crate) async fn client_within(&self, env: &Env, default: Duration) -> Result<Client> {
-        let options = Options { deadline: self.deadline_or(default), ..Options::default() };
-        Client::connect(env, &self.endpoints, options).await.map_err(|error| {
-            let place = format!("cannot reach a cluster at {}", self.endpoints.join(", "));
-            Failure::from(error).during(&place)
-        })
+        let options = Options {
+            deadline: self.deadline_or(default),
+            ..Options::default()
+        };
+        Client::connect(env, &self.endpoints, options)
+            .await
+            .map_err(|error| {
+                let place = format!("cannot reach a cluster at {}", self.endpoints.join(", "));
+                Failure::from(error).during(&place)
+            })
     }
 
     /// `--deadline`, or else `default`.
@@ -134,7 +139,10 @@ impl ValueSource {
             }
             (None, Some("-")) => {
                 let mut bytes = Vec::new();
-                std::io::stdin().lock().take(VALUE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
+                std::io::stdin()
+                    .lock()
+                    .take(VALUE_BYTES_MAX as u64 + 1)
+                    .read_to_end(&mut bytes)?;
                 bytes.into()
             }
             (None, text) => encoding.decode(text.unwrap_or_default(), "value")?,
@@ -145,8 +153,10 @@ impl ValueSource {
 
 fn check_value(bytes: Bytes) -> Result<Bytes> {
     if bytes.len() > VALUE_BYTES_MAX {
-        return Err(Failure::usage(format!("the value has more than {VALUE_BYTES_MAX} bytes"))
-            .next("split it over several keys"));
+        return Err(
+            Failure::usage(format!("the value has more than {VALUE_BYTES_MAX} bytes"))
+                .next("split it over several keys"),
+        );
     }
     Ok(bytes)
 }
@@ -170,8 +180,15 @@ mod tests {
     fn every_command_says_what_it_does_and_shows_an_example() {
         for command in Cli::command().get_subcommands() {
             assert!(command.get_about().is_some(), "{}", command.get_name());
-            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-            assert!(help.contains(&format!("atoll {}", command.get_name())), "{}", command.get_name());
+            let help = command
+                .get_after_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            assert!(
+                help.contains(&format!("atoll {}", command.get_name())),
+                "{}",
+                command.get_name()
+            );
         }
         let help = Cli::command().render_long_help().to_string();
         assert!(help.contains("outcome unknown"), "exit codes stand in --help");
@@ -239,7 +256,10 @@ mod tests {
 
     #[test]
     fn keys_and_values_have_bounds() {
-        let shape = Shape { encoding: Encoding::Utf8, output: Format::Table };
+        let shape = Shape {
+            encoding: Encoding::Utf8,
+            output: Format::Table,
+        };
         assert!(shape.key("k").is_ok());
         assert!(shape.key("").is_err());
         assert!(shape.key(&"k".repeat(4097)).is_err());

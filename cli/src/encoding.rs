@@ -27,7 +27,11 @@ impl Encoding {
             Self::Hex => hex_decode(text),
             Self::Base64 => base64_decode(text),
         };
-        let name = if self == Self::Hex { "hexadecimal" } else { "base64" };
+        let name = if self == Self::Hex {
+            "hexadecimal"
+        } else {
+            "base64"
+        };
         decoded.map(Bytes::from).ok_or_else(|| {
             Failure::usage(format!("the {what} '{}' is not {name}", text.escape_debug()))
                 .next("--encoding says how keys and values are written: utf8, hex or base64")
@@ -65,20 +69,32 @@ fn escape(bytes: &[u8], keep_lines: bool) -> String {
             }
         }
         for byte in chunk.invalid() {
-            shown.push_str(&format!("\\x{byte:02x}"));
+            shown.extend(['\\', 'x', hex_digit(byte >> 4), hex_digit(byte & 15)]);
         }
     }
     shown
 }
 
 fn hex_decode(text: &str) -> Option<Vec<u8>> {
-    let digits: Option<Vec<u8>> = text.chars().map(|c| c.to_digit(16).map(|digit| digit as u8)).collect();
-    let (pairs, []) = digits.as_deref()?.as_chunks::<2>() else { return None };
+    let digits: Option<Vec<u8>> = text
+        .chars()
+        .map(|c| c.to_digit(16).map(|digit| digit as u8))
+        .collect();
+    let (pairs, []) = digits.as_deref()?.as_chunks::<2>() else {
+        return None;
+    };
     Some(pairs.iter().map(|[high, low]| high << 4 | low).collect())
 }
 
 fn hex_encode(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes
+        .iter()
+        .flat_map(|byte| [hex_digit(byte >> 4), hex_digit(byte & 15)])
+        .collect()
+}
+
+fn hex_digit(half: u8) -> char {
+    char::from_digit(u32::from(half), 16).unwrap_or('?')
 }
 
 /// Standard base64 with padding.
@@ -102,14 +118,20 @@ mod tests {
             let shown = encoding.line(&all);
             assert_eq!(encoding.decode(&shown, "key").unwrap(), all);
         }
-        assert_eq!(Encoding::Hex.decode("00fFA5", "key").unwrap(), &[0, 255, 0xa5][..]);
+        assert_eq!(
+            Encoding::Hex.decode("00fFA5", "key").unwrap(),
+            &[0, 255, 0xa5][..]
+        );
     }
 
     #[test]
     fn bad_arguments_name_the_argument() {
-        for (encoding, text) in
-            [(Encoding::Hex, "abc"), (Encoding::Hex, "zz"), (Encoding::Base64, "a"), (Encoding::Base64, "????")]
-        {
+        for (encoding, text) in [
+            (Encoding::Hex, "abc"),
+            (Encoding::Hex, "zz"),
+            (Encoding::Base64, "a"),
+            (Encoding::Base64, "????"),
+        ] {
             let failure = encoding.decode(text, "key").unwrap_err();
             assert_eq!(failure.exit, crate::failure::Exit::Usage);
             assert!(failure.what.contains("the key"), "{}", failure.what);

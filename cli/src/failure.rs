@@ -49,7 +49,11 @@ pub(crate) type Result<T = ()> = std::result::Result<T, Failure>;
 impl Failure {
     /// A failure that names no next step yet.
     pub(crate) fn new(exit: Exit, what: impl Into<String>) -> Self {
-        Self { exit, what: what.into(), next: String::new() }
+        Self {
+            exit,
+            what: what.into(),
+            next: String::new(),
+        }
     }
 
     /// Invalid input.
@@ -61,6 +65,14 @@ impl Failure {
     #[must_use]
     pub(crate) fn next(mut self, next: impl Into<String>) -> Self {
         self.next = next.into();
+        self
+    }
+
+    /// Adds something to what to do next.
+    #[must_use]
+    pub(crate) fn also(mut self, next: &str) -> Self {
+        let between = if self.next.is_empty() { "" } else { "; " };
+        self.next = format!("{}{between}{next}", self.next);
         self
     }
 
@@ -110,19 +122,23 @@ fn classify(kind: ErrorKind) -> (Exit, &'static str) {
             "see `atoll status`; check that the nodes run and that --endpoints names them, then repeat",
         ),
         ErrorKind::Overloaded => (Exit::Unavailable, "the servers shed load; repeat a little later"),
-        ErrorKind::Deadline => {
-            (Exit::Unavailable, "nothing was done; see `atoll status`, then repeat or give a longer --deadline")
-        }
-        ErrorKind::Unknown => {
-            (Exit::Unknown, "read the key to find out; a put of the same value is safe to repeat")
-        }
-        ErrorKind::SessionExpired => {
-            (Exit::Unknown, "the servers forgot this client's session; read the key to find out")
-        }
-        ErrorKind::Corrupt => {
-            (Exit::Internal, "stored bytes fail their checksum on that node; see its log before anything else")
-        }
-        _ => (Exit::Internal, "see the log of the node; if it looks like a bug, please report it"),
+        ErrorKind::Deadline => (
+            Exit::Unavailable,
+            "nothing was done; see `atoll status`, then repeat or give a longer --deadline",
+        ),
+        ErrorKind::SessionExpired => (Exit::Unavailable, "nothing was done; repeat it"),
+        ErrorKind::Unknown => (
+            Exit::Unknown,
+            "read the key to find out; a put of the same value is safe to repeat",
+        ),
+        ErrorKind::Corrupt => (
+            Exit::Internal,
+            "stored bytes fail their checksum on that node; see its log before anything else",
+        ),
+        _ => (
+            Exit::Internal,
+            "see the log of the node; if it looks like a bug, please report it",
+        ),
     }
 }
 
@@ -148,8 +164,12 @@ mod tests {
     #[test]
     fn an_unknown_outcome_is_never_folded_into_a_definite_one() {
         assert_eq!(classify(ErrorKind::Unknown).0, Exit::Unknown);
-        assert_eq!(classify(ErrorKind::SessionExpired).0, Exit::Unknown);
-        for definite in [ErrorKind::Unavailable, ErrorKind::Overloaded, ErrorKind::Deadline] {
+        for definite in [
+            ErrorKind::Unavailable,
+            ErrorKind::Overloaded,
+            ErrorKind::Deadline,
+            ErrorKind::SessionExpired,
+        ] {
             assert_eq!(classify(definite).0, Exit::Unavailable);
         }
         assert_eq!(classify(ErrorKind::Invalid).0, Exit::Usage);

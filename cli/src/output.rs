@@ -55,7 +55,13 @@ impl JsonRow {
     pub(crate) fn new(key: &[u8], value: Option<&[u8]>, version: u64) -> Self {
         let (key, key_base64) = json_bytes(key);
         let (value, value_base64) = value.map(json_bytes).unwrap_or_default();
-        Self { key, key_base64, value, value_base64, version: version.to_string() }
+        Self {
+            key,
+            key_base64,
+            value,
+            value_base64,
+            version: version.to_string(),
+        }
     }
 }
 
@@ -137,7 +143,9 @@ pub(crate) struct Table {
 impl Table {
     /// A table with these column names.
     pub(crate) fn new(names: &[&str]) -> Self {
-        Self { rows: vec![names.iter().map(|&name| name.to_owned()).collect()] }
+        Self {
+            rows: vec![names.iter().map(|&name| name.to_owned()).collect()],
+        }
     }
 
     /// Adds a row.
@@ -159,7 +167,10 @@ impl Table {
 }
 
 fn aligned(row: &[String], widths: &[usize]) -> String {
-    let cells = row.iter().zip(widths).map(|(cell, &width)| format!("{cell:<width$}"));
+    let cells = row
+        .iter()
+        .zip(widths)
+        .map(|(cell, &width)| format!("{cell:<width$}"));
     cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
 }
 
@@ -182,7 +193,10 @@ mod tests {
             r#"{"key_base64":"a/8=","value_base64":"AP4=","version":"1"}"#
         );
         assert_eq!(json(b"k", None, 7), r#"{"key":"k","version":"7"}"#);
-        assert_eq!(json(b"k", Some(b""), 7), r#"{"key":"k","value":"","version":"7"}"#);
+        assert_eq!(
+            json(b"k", Some(b""), 7),
+            r#"{"key":"k","value":"","version":"7"}"#
+        );
     }
 
     #[test]

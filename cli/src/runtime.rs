@@ -25,6 +25,9 @@ fn build(threads: usize) -> Result<Runtime> {
     if threads > 1 {
         builder.worker_threads(threads);
     }
-    builder.enable_all().thread_name("atoll").max_blocking_threads(BLOCKING_THREADS_MAX);
+    builder
+        .enable_all()
+        .thread_name("atoll")
+        .max_blocking_threads(BLOCKING_THREADS_MAX);
     Ok(builder.build()?)
 }

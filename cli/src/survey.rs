@@ -69,11 +69,20 @@ impl Survey {
     /// Asks the endpoints, then everyone they name. Fails only if no one answers.
     pub(crate) async fn take(env: &Env, endpoints: &[String]) -> Result<Self> {
         let mut asked = ask_all(env, endpoints.iter().map(|endpoint| (0, endpoint.clone()))).await;
-        let best = asked.iter().filter_map(|seen| seen.answer.as_ref().ok()).max_by_key(|reply| reply.map_epoch);
+        let best = asked
+            .iter()
+            .filter_map(|seen| seen.answer.as_ref().ok())
+            .max_by_key(|reply| reply.map_epoch);
         let Some(best) = best else {
-            let reasons: Vec<_> = asked.iter().filter_map(|seen| seen.answer.as_ref().err().cloned()).collect();
-            return Err(Failure::new(Exit::Unavailable, format!("no node answers: {}", reasons.join("; ")))
-                .next("start one (`atoll dev`), or name running nodes with --endpoints"));
+            let reasons: Vec<_> = asked
+                .iter()
+                .filter_map(|seen| seen.answer.as_ref().err().cloned())
+                .collect();
+            return Err(Failure::new(
+                Exit::Unavailable,
+                format!("no node answers: {}", reasons.join("; ")),
+            )
+            .next("start one (`atoll dev`), or name running nodes with --endpoints"));
         };
         let members: Vec<(u64, String)> = best
             .nodes
@@ -104,7 +113,9 @@ impl Survey {
 
     /// Each answering node's counters.
     pub(crate) fn counters(&self) -> BTreeMap<u64, Counters> {
-        self.answers().filter_map(|reply| Some((reply.node, reply.counters?))).collect()
+        self.answers()
+            .filter_map(|reply| Some((reply.node, reply.counters?)))
+            .collect()
     }
 
     /// Every group anyone knows, by id.
@@ -122,7 +133,10 @@ impl Survey {
     /// The address of the node that leads a group.
     pub(crate) fn leader_address(&self, group: u64) -> Option<&str> {
         let leader = self.groups().into_iter().find(|view| view.group == group)?.leader;
-        let node = self.nodes.iter().find(|seen| seen.node == leader && leader != 0)?;
+        let node = self
+            .nodes
+            .iter()
+            .find(|seen| seen.node == leader && leader != 0)?;
         Some(&node.address)
     }
 
@@ -131,8 +145,10 @@ impl Survey {
         let serving = |seen: &Surveyed| seen.answer.as_ref().is_ok_and(|reply| reply.state == "serving");
         let groups = self.groups();
         self.nodes.iter().all(serving)
-            && groups.len() > 1
-            && groups.iter().all(|view| self.leader_address(view.group).is_some())
+            && groups.iter().any(|view| view.group != 0)
+            && groups
+                .iter()
+                .all(|view| self.leader_address(view.group).is_some())
     }
 }
 
@@ -155,7 +171,11 @@ fn merge(view: &mut GroupView, node: u64, status: &GroupStatus) {
     if status.hosted {
         view.last_index = view.last_index.max(status.last_index);
         view.committed_index = view.committed_index.max(status.committed_index);
-        if view.applied.values().all(|&applied| applied <= status.applied_index) {
+        if view
+            .applied
+            .values()
+            .all(|&applied| applied <= status.applied_index)
+        {
             view.keys = status.keys;
             view.sessions = status.sessions;
         }
@@ -170,11 +190,15 @@ async fn ask_all(env: &Env, nodes: impl IntoIterator<Item = (u64, String)>) -> V
 async fn ask(env: &Env, node: u64, address: String) -> Surveyed {
     let answer = match env.clock.timeout(PATIENCE, admin::status(env, &address)).await {
         Ok(Ok(reply)) => Ok(reply),
-        Ok(Err(error)) => Err(format!("{address}: {error}")),
+        Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err(format!("{address}: no answer within {} s", PATIENCE.as_secs())),
     };
     let node = answer.as_ref().map_or(node, |reply| reply.node);
-    Surveyed { address, node, answer }
+    Surveyed {
+        address,
+        node,
+        answer,
+    }
 }
 
 #[cfg(test)]
@@ -196,13 +220,26 @@ mod tests {
     }
 
     fn node(node: u64, state: &str, groups: Vec<GroupStatus>) -> Surveyed {
-        let reply = StatusReply { node, state: state.to_owned(), groups, ..StatusReply::default() };
-        Surveyed { address: format!("h{node}:1"), node, answer: Ok(reply) }
+        let reply = StatusReply {
+            node,
+            state: state.to_owned(),
+            groups,
+            ..StatusReply::default()
+        };
+        Surveyed {
+            address: format!("h{node}:1"),
+            node,
+            answer: Ok(reply),
+        }
     }
 
     fn healthy() -> Survey {
         let nodes = [(1, 90), (2, 100), (3, 70)].map(|(id, applied)| {
-            node(id, "serving", vec![group(0, 3, 1, 5, 5), group(1, 4, 2, 100, applied)])
+            node(
+                id,
+                "serving",
+                vec![group(0, 3, 1, 5, 5), group(1, 4, 2, 100, applied)],
+            )
         });
         Survey { nodes: nodes.into() }
     }
@@ -210,9 +247,14 @@ mod tests {
     #[test]
     fn groups_are_put_together_from_every_replica() {
         let groups = healthy().groups();
-        let [control, data] = &groups[..] else { panic!("{groups:?}") };
+        let [control, data] = &groups[..] else {
+            panic!("{groups:?}")
+        };
         assert_eq!((control.group, control.leader, control.lag()), (0, 1, 0));
-        assert_eq!((data.leader, data.term, data.last_index, data.keys, data.lag()), (2, 4, 100, 100, 30));
+        assert_eq!(
+            (data.leader, data.term, data.last_index, data.keys, data.lag()),
+            (2, 4, 100, 100, 30)
+        );
     }
 
     #[test]
@@ -248,6 +290,11 @@ mod tests {
             seen.answer.as_mut().unwrap().groups[1].leader_node = 0;
         }
         assert!(!leaderless.all_serving());
-        assert!(!Survey { nodes: vec![node(1, "serving", vec![])] }.all_serving());
+        assert!(
+            !Survey {
+                nodes: vec![node(1, "serving", vec![])]
+            }
+            .all_serving()
+        );
     }
 }

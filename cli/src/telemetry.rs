@@ -23,7 +23,9 @@ pub(crate) fn init(filter: &str, format: LogFormat) -> Result {
         Failure::usage(format!("the log filter '{filter}' is invalid: {error}"))
             .next("write a level (error, warn, info, debug, trace) or pairs such as atoll_raft=debug,info")
     })?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr);
     // A second initialisation can only come from a test; the first one stands.
     let _ = match format {
         LogFormat::Text => builder.with_ansi(io::stderr().is_terminal()).try_init(),

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 /// Parses `500ms`, `10s`, `2m`, `1h`; a bare number is seconds.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
-    let unit_at = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let unit_at = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(unit_at);
     let number: f64 = number.parse().map_err(|_| bad_duration(text))?;
     let seconds = match unit {
@@ -83,7 +85,17 @@ pub(crate) fn span(duration: Duration) -> String {
 /// Things per second; 0 for no time.
 pub(crate) fn rate(number: u64, elapsed: Duration) -> f64 {
     let seconds = elapsed.as_secs_f64();
-    if seconds > 0.0 { number as f64 / seconds } else { 0.0 }
+    if seconds > 0.0 {
+        number as f64 / seconds
+    } else {
+        0.0
+    }
+}
+
+/// Things per second, rounded down.
+pub(crate) fn per_second(number: u64, elapsed: Duration) -> u64 {
+    let nanos = elapsed.as_nanos().max(1);
+    u64::try_from(u128::from(number) * 1_000_000_000 / nanos).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -99,17 +111,42 @@ mod tests {
         assert_eq!(parse_duration("1h"), Ok(Duration::from_secs(3600)));
         assert_eq!(parse_duration("7"), Ok(Duration::from_secs(7)));
         assert_eq!(parse_duration("20us"), Ok(Duration::from_micros(20)));
-        for bad in ["", "s", "-1s", "1d", "1.2.3s", "10 s", "99999999999h", "nan", "inf"] {
+        for bad in [
+            "",
+            "s",
+            "-1s",
+            "1d",
+            "1.2.3s",
+            "10 s",
+            "99999999999h",
+            "nan",
+            "inf",
+        ] {
             assert!(parse_duration(bad).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn addresses() {
-        for good in ["127.0.0.1:7401", "localhost:1", "[::1]:65535", "node-1.example.org:7401"] {
+        for good in [
+            "127.0.0.1:7401",
+            "localhost:1",
+            "[::1]:65535",
+            "node-1.example.org:7401",
+        ] {
             assert_eq!(parse_address(good), Ok(good.to_owned()));
         }
-        for bad in ["", "localhost", ":7401", "::1:7401", "h:70000", "h:x", "http://h:1/", "a b:1", "http://h:1"] {
+        for bad in [
+            "",
+            "localhost",
+            ":7401",
+            "::1:7401",
+            "h:70000",
+            "h:x",
+            "http://h:1/",
+            "a b:1",
+            "http://h:1",
+        ] {
             assert!(parse_address(bad).is_err(), "{bad}");
         }
     }
@@ -128,5 +165,6 @@ mod tests {
         assert_eq!(span(Duration::from_secs(600)), "10 min");
         assert!((rate(50, Duration::from_millis(500)) - 100.0).abs() < 1e-9);
         assert!(rate(50, Duration::ZERO).abs() < 1e-9);
+        assert_eq!(per_second(50, Duration::from_millis(300)), 166);
     }
 }

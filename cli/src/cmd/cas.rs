@@ -76,8 +76,10 @@ fn conflict(format: Format, actual: Option<Version>) -> Result {
         output.finish()?;
     }
     let found = actual.map_or("is absent".to_owned(), |version| format!("has version {version}"));
-    Err(Failure::new(Exit::Negative, format!("nothing was changed: the key {found}"))
-        .next("read it again and decide anew"))
+    Err(
+        Failure::new(Exit::Negative, format!("nothing was changed: the key {found}"))
+            .next("read it again and decide anew"),
+    )
 }
 
 #[cfg(test)]
@@ -88,7 +90,10 @@ mod tests {
     fn expectations() {
         assert_eq!(parse_expected("absent"), Ok(Expected(None)));
         assert_eq!(parse_expected("0"), Ok(Expected(None)));
-        assert_eq!(parse_expected("18446744073709551615"), Ok(Expected(Some(Version(u64::MAX)))));
+        assert_eq!(
+            parse_expected("18446744073709551615"),
+            Ok(Expected(Some(Version(u64::MAX))))
+        );
         assert!(parse_expected("18446744073709551616").is_err());
         assert!(parse_expected("present").is_err());
     }

@@ -46,7 +46,11 @@ impl Init {
         match self.output {
             Report::Json => output.json(&json(&reply))?,
             Report::Table => {
-                let what = if reply.already { "was already made of" } else { "is made of" };
+                let what = if reply.already {
+                    "was already made of"
+                } else {
+                    "is made of"
+                };
                 let (cluster, count) = (&reply.cluster_id, reply.nodes.len());
                 output.line(&format!("cluster {cluster} {what} {count} nodes"))?;
                 let mut table = Table::new(&["NODE", "ADDRESS", "UUID"]);
@@ -65,10 +69,14 @@ impl Init {
         let env = Env::real();
         let mut last = Failure::usage("no endpoint was given");
         for endpoint in &self.connect.endpoints {
-            let options = InitOptions { addresses: self.nodes.clone(), groups: self.groups.unwrap_or(0) };
+            let options = InitOptions {
+                addresses: self.nodes.clone(),
+                groups: self.groups.unwrap_or(0),
+                deadline: self.connect.deadline_or(InitOptions::default().deadline),
+            };
             match admin::init(&env, endpoint, options).await {
                 Ok(reply) => return Ok(reply),
-                Err(error) => last = Failure::from(error).during(endpoint),
+                Err(error) => last = Failure::from(error),
             }
             // Only a node that could not be asked leaves a reason to ask another.
             if last.exit != Exit::Unavailable {

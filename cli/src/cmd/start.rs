@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use atoll_env::Env;
-use atoll_server::{Node, NodeConfig};
+use atoll_server::{Node, NodeConfig, StartError};
 use clap::Args;
+use clap::builder::FalseyValueParser;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -52,7 +53,7 @@ pub(crate) struct Start {
     join: Vec<String>,
 
     /// Allow addresses that are not loopback: anyone who reaches them can read and write everything.
-    #[arg(long, env = "ATOLL_INSECURE")]
+    #[arg(long, env = "ATOLL_INSECURE", value_parser = FalseyValueParser::new())]
     insecure: bool,
 
     /// Threads for requests, replication and apply [default: the number of cores, at most 4].
@@ -61,11 +62,11 @@ pub(crate) struct Start {
 
     /// Size of one journal segment in MiB.
     #[arg(long, env = "ATOLL_SEGMENT_MIB", default_value_t = 64, value_name = "MIB")]
-    #[arg(value_parser = clap::value_parser!(u32).range(4..=1024))]
+    #[arg(value_parser = clap::value_parser!(u32).range(8..=1024))]
     segment_mib: u32,
 
     /// Grow journal segments as they fill instead of filling them with zeros ahead of time.
-    #[arg(long, env = "ATOLL_NO_PREALLOCATE")]
+    #[arg(long, env = "ATOLL_NO_PREALLOCATE", value_parser = FalseyValueParser::new())]
     no_preallocate: bool,
 
     /// What to log: a level, or pairs such as atoll_raft=debug,info.
@@ -93,49 +94,56 @@ impl Start {
     pub(crate) fn run(self) -> Result {
         telemetry::init(&self.log, self.log_format)?;
         telemetry::abort_on_panic();
+        let config = self.config();
+        config
+            .validate()
+            .map_err(|error| Failure::usage(error.to_string()))?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let threads = self.threads.unwrap_or(cores.min(THREADS_DEFAULT_MAX));
-        runtime::run(threads, self.serve())
-    }
-
-    async fn serve(self) -> Result {
-        let env = Env::real();
-        let mut stop = Stop::new(&env, self.exit_with_stdin)?;
-        let node = tokio::select! {
-            node = Box::pin(Node::start(env.clone(), self.config())) => node.map_err(|error| start_failure(&error))?,
-            reason = stop.wait() => {
-                tracing::info!(reason, "stopped before it had started");
-                return Ok(());
-            }
-        };
-        tracing::info!(address = node.address(), "serving");
-        let reason = stop.wait().await;
-        tracing::info!(reason, "stopping");
-        tokio::select! {
-            done = env.clock.timeout(STOP_MAX, Box::pin(node.shutdown())) => match done {
-                Ok(()) => tracing::info!("stopped"),
-                Err(_) => tracing::warn!("stopped without waiting any longer"),
-            },
-            reason = stop.wait_signal() => tracing::warn!(reason, "stopped at once"),
-        }
-        Ok(())
+        runtime::run(threads, serve(config, self.exit_with_stdin))
     }
 
     fn config(&self) -> NodeConfig {
-        NodeConfig {
-            data_dir: self.data_dir.clone(),
-            listen: self.listen.clone(),
-            advertise: self.advertise.clone(),
-            join: self.join.clone(),
-            insecure: self.insecure,
-            segment_bytes: self.segment_mib * 1024 * 1024,
-            preallocate: !self.no_preallocate,
-        }
+        let mut config = NodeConfig::new(self.data_dir.clone(), self.listen.clone());
+        config.advertise.clone_from(&self.advertise);
+        config.join.clone_from(&self.join);
+        config.insecure = self.insecure;
+        config.segment_bytes = self.segment_mib * 1024 * 1024;
+        config.preallocate = !self.no_preallocate;
+        config
     }
 }
 
-fn start_failure(error: &atoll_server::StartError) -> Failure {
-    Failure::new(Exit::Internal, format!("the node does not start: {error}"))
+async fn serve(config: NodeConfig, exit_with_stdin: bool) -> Result {
+    let env = Env::real();
+    let mut stop = Stop::new(&env, exit_with_stdin)?;
+    let node = tokio::select! {
+        node = Box::pin(Node::start(env.clone(), config)) => node.map_err(|error| start_failure(&error))?,
+        reason = stop.wait() => {
+            tracing::info!(reason, "stopped before it had started");
+            return Ok(());
+        }
+    };
+    tracing::info!(address = node.address(), "serving");
+    let reason = stop.wait().await;
+    tracing::info!(reason, "stopping");
+    tokio::select! {
+        done = env.clock.timeout(STOP_MAX, Box::pin(node.shutdown())) => {
+            tracing::info!(in_time = done.is_ok(), "stopped");
+        }
+        reason = stop.wait_signal() => tracing::warn!(reason, "stopped at once"),
+    }
+    Ok(())
+}
+
+/// Settings that do not fit this machine or directory are the caller's; damage is not.
+fn start_failure(error: &StartError) -> Failure {
+    let exit = match error {
+        StartError::Config(_) | StartError::Locked(_) => Exit::Usage,
+        StartError::Listen { .. } | StartError::OtherCluster { .. } => Exit::Usage,
+        _ => Exit::Internal,
+    };
+    Failure::new(exit, format!("the node does not start: {error}"))
 }
 
 /// The ways a server is told to stop.
@@ -156,7 +164,11 @@ impl Stop {
 
     /// Waits for whichever comes first.
     async fn wait(&mut self) -> &'static str {
-        let Self { interrupt, terminate, stdin } = self;
+        let Self {
+            interrupt,
+            terminate,
+            stdin,
+        } = self;
         let closed = async {
             match stdin {
                 // Closed or broken: either way there is no parent any more.

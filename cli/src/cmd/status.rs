@@ -55,8 +55,12 @@ impl Status {
 
 /// What needs attention, as the exit code.
 fn health(survey: &Survey) -> Result {
-    let leaderless: Vec<_> =
-        survey.groups().iter().filter(|view| view.leader == 0).map(|view| view.group.to_string()).collect();
+    let leaderless: Vec<_> = survey
+        .groups()
+        .iter()
+        .filter(|view| view.leader == 0)
+        .map(|view| view.group.to_string())
+        .collect();
     if leaderless.is_empty() {
         return Ok(());
     }
@@ -66,12 +70,18 @@ fn health(survey: &Survey) -> Result {
 }
 
 fn cluster_id(survey: &Survey) -> Option<&str> {
-    survey.answers().map(|reply| &reply.cluster_id[..]).find(|id| !id.is_empty())
+    survey
+        .answers()
+        .map(|reply| &reply.cluster_id[..])
+        .find(|id| !id.is_empty())
 }
 
 fn to_lines(survey: &Survey) -> Vec<String> {
     let Some(cluster) = cluster_id(survey) else {
-        let mut lines = vec!["no cluster yet; make one with `atoll init`".to_owned(), String::new()];
+        let mut lines = vec![
+            "no cluster yet; make one with `atoll init`".to_owned(),
+            String::new(),
+        ];
         lines.extend(nodes_table(survey).lines());
         return lines;
     };
@@ -95,7 +105,11 @@ fn nodes_table(survey: &Survey) -> Table {
         "ENTRIES/SYNC",
     ]);
     for seen in &survey.nodes {
-        let id = if seen.node == 0 { "-".to_owned() } else { seen.node.to_string() };
+        let id = if seen.node == 0 {
+            "-".to_owned()
+        } else {
+            seen.node.to_string()
+        };
         let Ok(reply) = &seen.answer else {
             table.row([id, seen.address.clone(), "unreachable".to_owned()]);
             continue;
@@ -117,13 +131,30 @@ fn nodes_table(survey: &Survey) -> Table {
 }
 
 fn groups_table(survey: &Survey) -> Table {
-    let mut table =
-        Table::new(&["GROUP", "LEADER", "TERM", "SLOTS", "KEYS", "LAST", "COMMITTED", "REPLICAS", "LAG"]);
+    let mut table = Table::new(&[
+        "GROUP",
+        "LEADER",
+        "TERM",
+        "SLOTS",
+        "KEYS",
+        "LAST",
+        "COMMITTED",
+        "REPLICAS",
+        "LAG",
+    ]);
     for view in survey.groups() {
         let replicas: Vec<_> = view.applied.keys().map(ToString::to_string).collect();
         table.row([
-            if view.group == 0 { "0 (control)".to_owned() } else { view.group.to_string() },
-            if view.leader == 0 { "none".to_owned() } else { format!("node {}", view.leader) },
+            if view.group == 0 {
+                "0 (control)".to_owned()
+            } else {
+                view.group.to_string()
+            },
+            if view.leader == 0 {
+                "none".to_owned()
+            } else {
+                format!("node {}", view.leader)
+            },
             view.term.to_string(),
             view.slots.to_string(),
             count(view.keys),
@@ -137,7 +168,11 @@ fn groups_table(survey: &Survey) -> Table {
 }
 
 fn or_dash(figure: u64) -> String {
-    if figure == 0 { "-".to_owned() } else { figure.to_string() }
+    if figure == 0 {
+        "-".to_owned()
+    } else {
+        figure.to_string()
+    }
 }
 
 /// 64-bit numbers are strings.
@@ -186,9 +221,10 @@ fn counters_json(counters: &Counters) -> Value {
 }
 
 fn group_json(view: &GroupView) -> Value {
-    let applied = view.applied.iter().map(|(node, index)| {
-        json!({ "node": node.to_string(), "applied_index": index.to_string() })
-    });
+    let applied = view
+        .applied
+        .iter()
+        .map(|(node, index)| json!({ "node": node.to_string(), "applied_index": index.to_string() }));
     json!({
         "group": view.group.to_string(),
         "slots": view.slots,
@@ -227,8 +263,21 @@ mod tests {
             groups: vec![group],
             ..StatusReply::default()
         };
-        let gone = Surveyed { address: "b:1".to_owned(), node: 2, answer: Err("refused".to_owned()) };
-        Survey { nodes: vec![Surveyed { address: "a:1".to_owned(), node: 1, answer: Ok(reply) }, gone] }
+        let gone = Surveyed {
+            address: "b:1".to_owned(),
+            node: 2,
+            answer: Err("refused".to_owned()),
+        };
+        Survey {
+            nodes: vec![
+                Surveyed {
+                    address: "a:1".to_owned(),
+                    node: 1,
+                    answer: Ok(reply),
+                },
+                gone,
+            ],
+        }
     }
 
     #[test]
@@ -260,7 +309,10 @@ mod tests {
     fn before_init_it_says_what_to_do() {
         let mut fresh = survey(0);
         if let Ok(reply) = &mut fresh.nodes[0].answer {
-            *reply = StatusReply { state: "waiting for init".to_owned(), ..StatusReply::default() };
+            *reply = StatusReply {
+                state: "waiting for init".to_owned(),
+                ..StatusReply::default()
+            };
         }
         assert!(to_lines(&fresh)[0].contains("atoll init"));
     }

@@ -2,6 +2,7 @@
 
 use atoll_client::admin;
 use atoll_env::Env;
+use atoll_types::{GroupId, NodeId};
 use clap::Args;
 
 use crate::args::Connect;
@@ -39,9 +40,10 @@ impl TransferLeader {
         let survey = Survey::take(&env, &self.connect.endpoints).await?;
         let address = survey.leader_address(self.group).ok_or_else(|| {
             let what = format!("no reachable node knows a leader of group {}", self.group);
-            Failure::new(Exit::Unavailable, what).next("see `atoll status`; if it has no leader, wait and repeat")
+            Failure::new(Exit::Unavailable, what)
+                .next("see `atoll status`; if it has no leader, wait and repeat")
         })?;
-        admin::transfer_leader(&env, address, self.group, self.to).await?;
+        admin::transfer_leader(&env, address, GroupId(self.group), NodeId(self.to)).await?;
         let mut output = Output::stdout();
         output.line(&format!("group {}: node {} takes over", self.group, self.to))?;
         output.finish()

@@ -66,7 +66,10 @@ pub struct Error {
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into().into_boxed_str() }
+        Self {
+            kind,
+            message: message.into().into_boxed_str(),
+        }
     }
 
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
@@ -87,14 +90,17 @@ impl Error {
         &self.message
     }
 
-    /// Turns the failure of a unary call into an error. `repeatable` says that the call may safely be
-    /// made again, so that not knowing its outcome is no more than a lack of time or a broken link.
-    pub(crate) fn from_call(error: CallError, repeatable: bool) -> Self {
+    /// Says where it happened.
+    #[must_use]
+    pub(crate) fn at(self, address: &str) -> Self {
+        Self::new(self.kind, format!("{address}: {}", self.message))
+    }
+
+    /// Turns the failure of a unary call that may be repeated without harm into an error.
+    pub(crate) fn from_call(error: CallError) -> Self {
         match error {
             CallError::NotSent(why) => Self::new(ErrorKind::Unavailable, why),
-            CallError::Lost(why) if repeatable => Self::new(ErrorKind::Unavailable, why),
             CallError::Lost(why) => Self::new(ErrorKind::Unknown, format!("connection lost: {why}")),
-            CallError::Deadline if repeatable => Self::new(ErrorKind::Deadline, "no reply in time"),
             CallError::Deadline => Self::new(ErrorKind::Unknown, "no reply in time"),
             CallError::Status(status) => Self::from_status(&status),
         }
@@ -105,7 +111,11 @@ impl Error {
             Ok(detail) if !status.details.is_empty() => detail,
             _ => return Self::new(kind_of_code(status.code), status.message.clone()),
         };
-        let message = if detail.message.is_empty() { &status.message } else { &detail.message };
+        let message = if detail.message.is_empty() {
+            &status.message
+        } else {
+            &detail.message
+        };
         Self::new(kind_of_detail(detail.kind()), message.clone())
     }
 }
@@ -115,7 +125,9 @@ fn kind_of_code(code: Code) -> ErrorKind {
         Code::InvalidArgument | Code::OutOfRange | Code::Unimplemented | Code::FailedPrecondition => {
             ErrorKind::Invalid
         }
-        Code::AlreadyExists | Code::NotFound | Code::PermissionDenied | Code::Unauthenticated => ErrorKind::Invalid,
+        Code::AlreadyExists | Code::NotFound | Code::PermissionDenied | Code::Unauthenticated => {
+            ErrorKind::Invalid
+        }
         Code::DeadlineExceeded => ErrorKind::Deadline,
         Code::ResourceExhausted => ErrorKind::Overloaded,
         Code::Unavailable => ErrorKind::Unavailable,

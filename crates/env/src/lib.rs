@@ -13,6 +13,7 @@ pub mod net;
 mod rng;
 mod spawn;
 pub mod vfs;
+pub mod watch;
 
 pub use clock::{Clock, Elapsed, Instant};
 pub use halt::Halt;

@@ -9,7 +9,7 @@ use crate::ownership::valid_runs;
 use crate::{Command, CommandKind, Guard, Op, SessionRef};
 
 /// Why a command is not proposed. The text is meant for the caller.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidCommand {
     /// Neither operations nor guards.

@@ -51,6 +51,8 @@ mod sessions;
 mod state;
 #[cfg(any(test, feature = "test-util"))]
 pub mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use check::InvalidCommand;
 pub use checksum::value_crc;

@@ -5,6 +5,7 @@
 //! choice the same on every node. Nothing moves between two groups that both stay.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use atoll_types::limits::SLOTS;
 use atoll_types::{Epoch, GroupId, SlotId};
@@ -13,6 +14,7 @@ use crate::ring::{Ring, distance};
 use crate::{SlotOwner, Slots};
 
 type Loads = BTreeMap<GroupId, u32>;
+type ByLoad = BTreeSet<(u32, GroupId)>;
 
 /// Shares all slots among groups of which none owns anything yet. Shares differ by at most one.
 pub fn assign(groups: &BTreeSet<GroupId>, epoch: Epoch) -> Slots {
@@ -39,8 +41,15 @@ pub fn reassign(old: &Slots, groups: &BTreeSet<GroupId>, epoch: Epoch) -> Slots 
         .filter(|group| load_of(group) == 0)
         .collect();
     hand_out(&mut slots, &mut loads, groups, epoch);
-    for &joiner in &joiners {
-        fill(&mut slots, &mut loads, joiner, epoch);
+    let mut donors: ByLoad = loads.iter().map(|(group, load)| (*load, *group)).collect();
+    donors.retain(|(_, group)| !joiners.contains(group));
+    // All to the mean rounded down before any gets one more, or the first would take too much.
+    let (total, count) = (u32::from(SLOTS), groups.len() as u32);
+    for share in [total / count, total.div_ceil(count)] {
+        for &group in &joiners {
+            let load = loads.entry(group).or_default();
+            *load = fill(&mut slots, &mut donors, SlotOwner { group, epoch }, *load..share);
+        }
     }
     slots
 }
@@ -52,14 +61,16 @@ fn hand_out(slots: &mut Slots, loads: &mut Loads, groups: &BTreeSet<GroupId>, ep
         .filter(|(_, owner)| owner.is_none_or(|owner| !groups.contains(&owner.group)))
         .map(|(slot, _)| slot)
         .collect();
+    let mut by_load: ByLoad = loads.iter().map(|(group, load)| (*load, *group)).collect();
     let mut quotas = Loads::new();
     for _ in &homeless {
-        let Some((load, group)) = loads.iter().map(|(group, load)| (*load, *group)).min() else {
+        let Some((load, group)) = by_load.pop_first() else {
             return;
         };
-        loads.insert(group, load + 1);
+        by_load.insert((load + 1, group));
         *quotas.entry(group).or_insert(0) += 1;
     }
+    loads.extend(by_load.into_iter().map(|(load, group)| (group, load)));
     let ring = Ring::new(groups);
     for slot in homeless {
         let takes = |group: &GroupId| quotas.get(group).is_some_and(|quota| *quota > 0);
@@ -72,28 +83,28 @@ fn hand_out(slots: &mut Slots, loads: &mut Loads, groups: &BTreeSet<GroupId>, ep
     }
 }
 
-/// Brings a new group up to the mean, taking from whoever has most.
-fn fill(slots: &mut Slots, loads: &mut Loads, joiner: GroupId, epoch: Epoch) {
-    let mean = u32::from(SLOTS) / loads.len() as u32;
+/// Brings a new group from a number of slots up to another one, taking from whoever of the others
+/// has most. Returns how many it has then.
+fn fill(slots: &mut Slots, donors: &mut ByLoad, joiner: SlotOwner, load: Range<u32>) -> u32 {
+    let Range {
+        start: mut load,
+        end: share,
+    } = load;
     let mut gives = Loads::new();
-    let mut load = loads.get(&joiner).copied().unwrap_or_default();
-    while load < mean {
-        let most = loads
-            .iter()
-            .filter(|(group, _)| **group != joiner)
-            .map(|(group, load)| (*load, *group));
-        let Some((has, donor)) = most.max() else { break };
-        if has <= mean {
+    while load < share {
+        // Down to a difference of one; while the joiner is below the mean somebody is above it.
+        let Some((has, donor)) = donors.last().copied().filter(|(has, _)| *has >= load + 2) else {
             break;
-        }
-        loads.insert(donor, has - 1);
+        };
+        donors.remove(&(has, donor));
+        donors.insert((has - 1, donor));
         *gives.entry(donor).or_insert(0) += 1;
         load += 1;
     }
-    loads.insert(joiner, load);
     for (donor, count) in gives {
-        take(slots, donor, count, SlotOwner { group: joiner, epoch });
+        take(slots, donor, count, joiner);
     }
+    load
 }
 
 /// Moves the `count` slots of `donor` that lie nearest to the new owner on the ring.

@@ -29,3 +29,6 @@ pub use map::{GroupEntry, NodeEntry, ShardMap};
 pub use replicas::place_replicas;
 pub use slot::{crc16, slot_of};
 pub use slots::{SlotOwner, SlotRun, Slots};
+
+#[cfg(test)]
+mod tests;

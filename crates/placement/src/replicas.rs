@@ -4,41 +4,40 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use atoll_types::{GroupId, NodeId};
 
-#[derive(Clone, Copy, Default)]
-struct Burden {
-    replicas: u32,
-    leads: u32,
-}
-
 /// Places `rf` replicas of each group on different nodes (all nodes if there are fewer), spreading
-/// replicas and first leaders evenly. The first node of each list is the one to lead at first.
-/// Without nodes every list is empty.
+/// replicas and first leaders evenly: no node has two more of either than another. The first node
+/// of each list is the one to lead at first. Without nodes every list is empty.
+///
+/// Each group takes the next `rf` nodes going round, so replica counts stay even. The windows repeat
+/// after `nodes / gcd(nodes, rf)` groups; leaders are the first node of each window in the first such
+/// lap, the second in the next, and so on, so that in `nodes` groups every node leads once. Going
+/// round also keeps the number of distinct replica sets small, and with it the chance that some
+/// three nodes lost at once are all replicas of something.
 pub fn place_replicas(
     groups: &BTreeSet<GroupId>,
     nodes: &BTreeSet<NodeId>,
     rf: usize,
 ) -> BTreeMap<GroupId, Vec<NodeId>> {
-    let mut burdens: BTreeMap<NodeId, Burden> = nodes.iter().map(|node| (*node, Burden::default())).collect();
+    let nodes: Vec<NodeId> = nodes.iter().copied().collect();
+    let rf = rf.min(nodes.len());
+    if rf == 0 {
+        return groups.iter().map(|group| (*group, Vec::new())).collect();
+    }
+    let common = gcd(nodes.len(), rf);
+    let lap = nodes.len() / common;
+    let hosts = |position: usize| {
+        let window = nodes.iter().cycle().skip(position * rf % nodes.len()).take(rf);
+        let mut hosts: Vec<NodeId> = window.copied().collect();
+        hosts.rotate_left(position / lap % common);
+        hosts
+    };
     groups
         .iter()
-        .map(|group| (*group, place(&mut burdens, rf)))
+        .enumerate()
+        .map(|(position, group)| (*group, hosts(position)))
         .collect()
 }
 
-fn place(burdens: &mut BTreeMap<NodeId, Burden>, rf: usize) -> Vec<NodeId> {
-    let mut by_burden: Vec<(u32, u32, NodeId)> = burdens
-        .iter()
-        .map(|(node, burden)| (burden.replicas, burden.leads, *node))
-        .collect();
-    by_burden.sort_unstable();
-    by_burden.truncate(rf);
-    // Of the chosen ones, whoever leads least leads.
-    by_burden.sort_unstable_by_key(|&(replicas, leads, node)| (leads, replicas, node));
-    let chosen: Vec<NodeId> = by_burden.into_iter().map(|(_, _, node)| node).collect();
-    for (position, node) in chosen.iter().enumerate() {
-        let burden = burdens.entry(*node).or_default();
-        burden.replicas += 1;
-        burden.leads += u32::from(position == 0);
-    }
-    chosen
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
 }

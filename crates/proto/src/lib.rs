@@ -4,6 +4,7 @@
 //! decoded from. Services are not generated: a method is its name ([`method`]) and its messages, and
 //! `atoll-env` carries both over gRPC or, in the simulator, over memory.
 
+pub mod convert;
 pub mod method;
 
 /// The generated messages.
@@ -11,8 +12,6 @@ pub mod method;
     missing_docs,
     clippy::all,
     clippy::pedantic,
-    clippy::allow_attributes,
-    clippy::allow_attributes_without_reason,
     reason = "generated; the comments are in proto/"
 )]
 pub mod v1 {

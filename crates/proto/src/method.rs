@@ -32,5 +32,7 @@ pub const HELLO: &str = "/atoll.v1.Peer/Hello";
 pub const CLAIM: &str = "/atoll.v1.Peer/Claim";
 /// `Peer.Admit`
 pub const ADMIT: &str = "/atoll.v1.Peer/Admit";
+/// `Peer.Forward`
+pub const FORWARD: &str = "/atoll.v1.Peer/Forward";
 /// `Peer.Raft`, a stream.
 pub const RAFT: &str = "/atoll.v1.Peer/Raft";

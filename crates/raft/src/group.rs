@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use atoll_env::{BoxFuture, Env};
+use atoll_env::{BoxFuture, Env, watch};
 use atoll_types::{GroupKey, Outcome, ReplicaId};
 use bytes::Bytes;
 use openraft::errors::{ClientWriteError, Fatal, InitializeError, RaftError as OpenRaftError};
 use openraft::raft::ClientWriteResult;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 use crate::machine::Applier;
 use crate::proposer::{Pack, Proposer};

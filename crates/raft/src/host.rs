@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 
-use atoll_env::Env;
+use atoll_env::{Env, watch};
 use atoll_env::net::Link;
 use atoll_storage::Journal;
 use atoll_types::{GroupId, GroupKey, NodeId, ReplicaId};
 use parking_lot::Mutex;
-use tokio::sync::watch;
 
 use crate::group::{Group, Raft};
 use crate::log_store::LogStore;

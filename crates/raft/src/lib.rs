@@ -35,3 +35,6 @@ pub use options::RaftOptions;
 pub use proposer::{Pack, Proposer};
 pub use read_gate::{Read, ReadGate, ReadPoint};
 pub use transport::{Peers, TransportStats};
+
+#[cfg(test)]
+mod tests;

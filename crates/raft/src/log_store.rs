@@ -38,10 +38,9 @@ impl LogStore {
         let mut entries = Vec::new();
         while from < to {
             let chunk = self.0.read(from, to, limits::APPEND_BYTES).await?;
-            if chunk.is_empty() {
-                break;
-            }
-            from += chunk.len() as u64;
+            // A log may begin after `from`: what counts is what came back.
+            let Some(last) = chunk.last() else { break };
+            from = last.id.index + 1;
             for entry in chunk {
                 entries.push(entry_out(entry)?);
             }
@@ -178,7 +177,7 @@ impl Chunks {
                 .read(self.next, self.to, limits::APPEND_BYTES)
                 .await?
                 .into();
-            self.next += self.ready.len() as u64;
+            self.next = self.ready.back().map_or(self.to, |last| last.id.index + 1);
         }
         self.ready.pop_front().map(entry_out).transpose()
     }

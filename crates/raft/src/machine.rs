@@ -2,18 +2,18 @@
 
 use std::io;
 
+use atoll_env::watch;
 use atoll_storage::GroupLog;
 use atoll_types::{LogId, Outcome};
 use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt};
 use openraft::storage::{EntryResponder, RaftStateMachine, Snapshot, SnapshotMeta};
 use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder};
-use tokio::sync::watch;
 
 use crate::types::{LeaderId, RaftLogId, StoredMembership, TypeConfig, log_id_in};
 
 /// One committed entry.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Committed<'a> {
     /// Its place in the log.
     pub id: LogId,

@@ -9,12 +9,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use atoll_env::Env;
+use atoll_env::{Env, watch};
 use atoll_types::ReplicaId;
 use openraft::ReadPolicy;
 use openraft::errors::{LinearizableReadError, RaftError as OpenRaftError};
 use parking_lot::Mutex;
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{Notify, oneshot};
 
 use crate::ReadError;
 use crate::group::Raft;

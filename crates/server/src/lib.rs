@@ -1,1 +1,43 @@
 //! A node: shards, control plane and RPC.
+//!
+//! [`Node::start`] opens a data directory and serves. What the directory is decides how far that goes
+//! at once: a fresh one waits to be claimed by an `init`, an admitted one opens its journal and starts
+//! every replica found there. From then on the shard map, which group 0 replicates, says what else
+//! belongs here.
+//!
+//! | module | what it decides |
+//! |---|---|
+//! | `identity` | who this directory is, durably and once |
+//! | `membership` | how directories become a cluster exactly once, and how nodes find each other |
+//! | `control` | the shard map: group 0's state machine and the loop that makes the map true |
+//! | `store` | which replicas run here |
+//! | `shard` | one data group's replica: the one joint of kv, raft and storage |
+//! | `rpc` | the wire; generated messages are seen nowhere else |
+//! | `running`, `node` | putting the parts together and taking them apart in order |
+//!
+//! Invariants:
+//! - A node votes only after its identity is durable, and never with a directory whose log is gone.
+//! - Whoever is dialed for Raft has said that it is the node meant, in this cluster.
+//! - The shard map is a hint here; a data group's own state decides what it serves.
+//! - Nothing reaches beyond this machine unless the operator allowed unencrypted traffic.
+
+mod address_book;
+mod codec;
+mod config;
+mod control;
+mod directory;
+mod identity;
+mod membership;
+mod node;
+mod peers;
+mod process;
+mod rpc;
+mod running;
+mod shard;
+mod store;
+#[cfg(test)]
+mod tests;
+
+pub use atoll_raft::RaftOptions;
+pub use config::{ConfigError, NodeConfig};
+pub use node::{Node, StartError};

@@ -53,7 +53,12 @@ impl Child {
             .map_err(cannot)?;
         let pid = process.id().unwrap_or_default();
         let stdin = process.stdin.take();
-        Ok(Self { number, pid, process, stdin })
+        Ok(Self {
+            number,
+            pid,
+            process,
+            stdin,
+        })
     }
 
     /// Asks for a graceful stop.

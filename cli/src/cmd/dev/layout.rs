@@ -25,17 +25,24 @@ impl Layout {
     /// Makes the folders, or checks that they belong to a cluster of so many nodes.
     pub(super) fn prepare(env: &Env, dir: &Path, nodes: u16, base_port: u16) -> Result<Self> {
         if base_port.checked_add(nodes).is_none() {
-            return Err(Failure::usage(format!("there are no {nodes} ports from {base_port}")));
+            return Err(Failure::usage(format!(
+                "there are no {nodes} ports from {base_port}"
+            )));
         }
-        let cannot =
-            |error: std::io::Error| Failure::usage(format!("cannot use the folder {}: {error}", dir.display()));
+        let cannot = |error: std::io::Error| {
+            Failure::usage(format!("cannot use the folder {}: {error}", dir.display()))
+        };
         env.vfs.create_dir_all(dir).map_err(cannot)?;
         let found = node_folders(&env.vfs.list(dir).map_err(cannot)?);
         if found != 0 && found != nodes {
             let what = format!("{} holds a cluster of {found} nodes, not {nodes}", dir.display());
             return Err(Failure::usage(what).next(format!("add --nodes {found}, or choose another --dir")));
         }
-        let layout = Self { dir: dir.to_owned(), nodes, base_port };
+        let layout = Self {
+            dir: dir.to_owned(),
+            nodes,
+            base_port,
+        };
         for number in layout.numbers() {
             env.vfs.create_dir_all(&layout.data(number)).map_err(cannot)?;
         }
@@ -84,7 +91,13 @@ impl Layout {
         let others: Vec<_> = self.numbers().filter(|&other| other != number).collect();
         if !others.is_empty() {
             arguments.push("--join".to_owned());
-            arguments.push(others.into_iter().map(|other| self.address(other)).collect::<Vec<_>>().join(","));
+            arguments.push(
+                others
+                    .into_iter()
+                    .map(|other| self.address(other))
+                    .collect::<Vec<_>>()
+                    .join(","),
+            );
         }
         arguments
     }
@@ -92,8 +105,11 @@ impl Layout {
     /// The command that starts one node by hand.
     pub(super) fn command_line(&self, number: u16) -> Result<String> {
         let program = shown(&std::env::current_exe()?);
-        let arguments: Vec<_> =
-            self.arguments(number).iter().map(|argument| shown(Path::new(argument))).collect();
+        let arguments: Vec<_> = self
+            .arguments(number)
+            .iter()
+            .map(|argument| shown(Path::new(argument)))
+            .collect();
         Ok(format!("{program} {}", arguments.join(" ")))
     }
 
@@ -108,7 +124,11 @@ impl Layout {
 
 /// The highest `node-N` among names; 0 if there is none.
 fn node_folders(names: &[String]) -> u16 {
-    names.iter().filter_map(|name| name.strip_prefix("node-")?.parse().ok()).max().unwrap_or(0)
+    names
+        .iter()
+        .filter_map(|name| name.strip_prefix("node-")?.parse().ok())
+        .max()
+        .unwrap_or(0)
 }
 
 /// The end of a log file, indented; a sentence if it cannot be read.
@@ -129,8 +149,14 @@ pub(super) fn last_lines(env: &Env, log: &Path) -> String {
 
 fn indented(text: &str) -> String {
     let lines: Vec<_> = text.lines().collect();
-    let shown = lines.get(lines.len().saturating_sub(LAST_WORDS_LINES)..).unwrap_or_default();
-    shown.iter().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
+    let shown = lines
+        .get(lines.len().saturating_sub(LAST_WORDS_LINES)..)
+        .unwrap_or_default();
+    shown
+        .iter()
+        .map(|line| format!("    {line}"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 #[cfg(test)]
@@ -138,14 +164,21 @@ mod tests {
     use super::*;
 
     fn layout() -> Layout {
-        Layout { dir: "d".into(), nodes: 3, base_port: 7401 }
+        Layout {
+            dir: "d".into(),
+            nodes: 3,
+            base_port: 7401,
+        }
     }
 
     #[test]
     fn nodes_know_each_other_and_not_themselves() {
         let arguments = layout().arguments(2).join(" ");
         assert!(arguments.contains("--listen 127.0.0.1:7402"), "{arguments}");
-        assert!(arguments.contains("--join 127.0.0.1:7401,127.0.0.1:7403"), "{arguments}");
+        assert!(
+            arguments.contains("--join 127.0.0.1:7401,127.0.0.1:7403"),
+            "{arguments}"
+        );
         assert!(arguments.contains("--data-dir d/node-2/data"), "{arguments}");
         let alone = Layout { nodes: 1, ..layout() };
         assert!(!alone.arguments(1).contains(&"--join".to_owned()));
@@ -169,7 +202,10 @@ mod tests {
 
     #[test]
     fn last_words_are_short() {
-        let log: String = (0..50).map(|n| format!("line {n}\n")).collect();
+        let log = (0..50)
+            .map(|n| format!("line {n}"))
+            .collect::<Vec<_>>()
+            .join("\n");
         let shown = indented(&log);
         assert_eq!(shown.lines().count(), LAST_WORDS_LINES);
         assert!(shown.ends_with("    line 49"));

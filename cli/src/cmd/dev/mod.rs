@@ -82,13 +82,19 @@ impl Dev {
         };
         let layout = Layout::prepare(&env, &dir, self.nodes, self.base_port)?;
         let mut stop = Stop::new()?;
-        let mut cluster = Cluster { env: &env, layout: &layout, children: Vec::new(), keep_log: self.keep_log };
+        let mut cluster = Cluster {
+            env: &env,
+            layout: &layout,
+            children: Vec::new(),
+            keep_log: self.keep_log,
+        };
         let result = tokio::select! {
             result = self.serve(&mut cluster) => result,
             () = stop.wait() => Ok(()),
         };
         if result.is_ok() {
-            say("stopping")?;
+            // Without a reader of stdout the nodes are stopped all the same.
+            let _ = say("stopping");
         }
         tokio::select! {
             () = cluster.stop() => {}
@@ -123,7 +129,10 @@ impl Dev {
         loop {
             let Death { number, how } = next_death(&mut cluster.children).await;
             cluster.children.retain(|child| child.number != number);
-            say(&format!("node {number} ended ({how}); its log: {}", cluster.layout.log(number).display()))?;
+            say(&format!(
+                "node {number} ended ({how}); its log: {}",
+                cluster.layout.log(number).display()
+            ))?;
             if self.restart {
                 cluster.env.clock.sleep(RESTART_PAUSE).await;
                 let child = cluster.spawn(number, true)?;
@@ -159,7 +168,12 @@ impl Cluster<'_> {
     }
 
     fn spawn(&self, number: u16, keep_log: bool) -> Result<Child> {
-        Child::spawn(number, &self.layout.arguments(number), &self.layout.log(number), keep_log)
+        Child::spawn(
+            number,
+            &self.layout.arguments(number),
+            &self.layout.log(number),
+            keep_log,
+        )
     }
 
     /// A node that ends before the cluster serves: its last words tell why.
@@ -167,7 +181,10 @@ impl Cluster<'_> {
         let Death { number, how } = death;
         let log = self.layout.log(number);
         let words = layout::last_lines(self.env, &log);
-        let what = format!("node {number} ended while starting ({how}); the end of {}:\n{words}", log.display());
+        let what = format!(
+            "node {number} ended while starting ({how}); the end of {}:\n{words}",
+            log.display()
+        );
         Failure::new(Exit::Internal, what)
             .next("another `atoll dev` may hold these ports or this folder; see --base-port and --dir")
     }
@@ -202,7 +219,10 @@ async fn next_death(children: &mut [Child]) -> Death {
     let (death, ..) = select_all(children.iter_mut().map(|child| {
         Box::pin(async {
             let how = child.ended().await;
-            Death { number: child.number, how }
+            Death {
+                number: child.number,
+                how,
+            }
         })
     }))
     .await;
@@ -239,5 +259,9 @@ fn say(line: &str) -> Result {
 /// The path as a user would type it.
 fn shown(path: &Path) -> String {
     let text = path.display().to_string();
-    if text.contains(' ') { format!("'{text}'") } else { text }
+    if text.contains(' ') {
+        format!("'{text}'")
+    } else {
+        text
+    }
 }

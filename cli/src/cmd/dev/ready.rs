@@ -42,11 +42,21 @@ async fn init_if_fresh(env: &Env, addresses: &[String], groups: u32) -> Result {
             _ => env.clock.sleep(LOOK_EVERY).await,
         }
     };
-    // Before init a node belongs to no cluster; "claimed" is an init that was interrupted.
-    let fresh = survey.answers().any(|reply| reply.cluster_id.is_empty());
-    let Some(first) = addresses.first().filter(|_| fresh) else { return Ok(()) };
-    let options = InitOptions { addresses: addresses.to_vec(), groups };
-    admin::init(env, first, options).await.map_err(|error| Failure::from(error).during("init"))?;
+    // "claimed" is an init that was interrupted; repeating it finishes it.
+    let fresh = survey
+        .answers()
+        .any(|reply| matches!(&reply.state[..], "waiting for init" | "claimed"));
+    let Some(first) = addresses.first().filter(|_| fresh) else {
+        return Ok(());
+    };
+    let options = InitOptions {
+        addresses: addresses.to_vec(),
+        groups,
+        ..InitOptions::default()
+    };
+    admin::init(env, first, options)
+        .await
+        .map_err(|error| Failure::from(error).during("init"))?;
     Ok(())
 }
 
@@ -54,14 +64,23 @@ async fn init_if_fresh(env: &Env, addresses: &[String], groups: u32) -> Result {
 pub(super) fn message(layout: &Layout, children: &[Child], ephemeral: bool) -> Vec<String> {
     let removed = if ephemeral { " (removed at the end)" } else { "" };
     let mut lines = vec![
-        format!("Atoll is ready: {} node(s), data in {}{removed}", children.len(), shown(layout.dir())),
+        format!(
+            "Atoll is ready: {} node(s), data in {}{removed}",
+            children.len(),
+            shown(layout.dir())
+        ),
         String::new(),
     ];
     let mut table = Table::new(&["  NODE", "ADDRESS", "PID", "LOG"]);
     for child in children {
         let number = child.number;
         let log = shown(&layout.log(number));
-        table.row([format!("  {number}"), layout.address(number), child.pid.to_string(), log]);
+        table.row([
+            format!("  {number}"),
+            layout.address(number),
+            child.pid.to_string(),
+            log,
+        ]);
     }
     lines.extend(table.lines());
     lines.push(String::new());
@@ -75,7 +94,12 @@ fn examples(addresses: &[String]) -> Vec<String> {
     if !standard {
         lines.push(format!("  export ATOLL_ENDPOINTS={}", addresses.join(",")));
     }
-    for example in ["put greeting hello", "get greeting", "status", "bench mixed --duration 5s"] {
+    for example in [
+        "put greeting hello",
+        "get greeting",
+        "status",
+        "bench mixed --duration 5s",
+    ] {
         lines.push(format!("  atoll {example}"));
     }
     lines.push(String::new());

@@ -15,7 +15,10 @@ pub(crate) struct Call {
 
 impl Call {
     pub(super) fn new(connection: Arc<Connection>, id: u64) -> Self {
-        Self { connection, id: Some(id) }
+        Self {
+            connection,
+            id: Some(id),
+        }
     }
 }
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use atoll_env::net::{Link, LinkReceiver, LinkSender};
 use atoll_env::{Clock, Instant, Task};
-use atoll_proto::v1::{ErrorDetail, PipeReply, PipeRequestItem, error_detail};
 use atoll_proto::method;
+use atoll_proto::v1::{ErrorDetail, PipeReply, PipeRequestItem, error_detail};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use prost::Message;
@@ -28,7 +28,6 @@ const QUEUED_BYTES_MAX: usize = 32 * 1024 * 1024;
 const SWEEP: Duration = Duration::from_millis(20);
 /// A link that stayed silent for at least this long while a call waited until its end is given up.
 const SILENCE: Duration = Duration::from_secs(1);
-const NEVER: Instant = Instant::from_nanos_const(u64::MAX);
 
 /// A stream to one node, being opened, open, or closed for good.
 pub(crate) struct Connection {
@@ -62,7 +61,8 @@ struct State {
 
 struct Pending {
     serial: u32,
-    position: Position,
+    /// `None` once the request was cut out of the outbox.
+    position: Option<Position>,
     since: Instant,
     deadline: Instant,
     waker: Option<Waker>,
@@ -73,7 +73,10 @@ impl Connection {
     /// Starts opening a stream. Calls may be made at once; they wait in the outbox.
     pub(super) fn dial(wires: &Wires, address: &Arc<str>, lane: u8) -> Arc<Self> {
         let connection = Arc::new(Self {
-            state: Mutex::new(State { sweep_at: Instant::default(), ..State::default() }),
+            state: Mutex::new(State {
+                sweep_at: Instant::default(),
+                ..State::default()
+            }),
             closed: AtomicBool::new(false),
             opened: AtomicBool::new(false),
             clock: wires.env.clock.clone(),
@@ -86,7 +89,12 @@ impl Connection {
     }
 
     async fn open(self: Arc<Self>, wires: Wires, address: Arc<str>, lane: u8) {
-        match wires.env.net.open(&address, method::PIPE, lane, wires.connect_timeout).await {
+        match wires
+            .env
+            .net
+            .open(&address, method::PIPE, lane, wires.connect_timeout)
+            .await
+        {
             Ok(Link { sender, receiver }) => {
                 count(&self.counters.links_opened);
                 self.opened.store(true, Ordering::Release);
@@ -137,7 +145,14 @@ impl Connection {
         let entry = state.calls.vacant_entry();
         item.id = (u64::from(state.serial) << 16) | entry.key() as u64;
         let position = state.outbox.push(item);
-        entry.insert(Pending { serial: state.serial, position, since, deadline, waker: None, reply: None });
+        entry.insert(Pending {
+            serial: state.serial,
+            position: Some(position),
+            since,
+            deadline,
+            waker: None,
+            reply: None,
+        });
         let writer = state.writer.take();
         let sweeper = state.poke_sweeper(deadline);
         drop(locked);
@@ -150,7 +165,9 @@ impl Connection {
     /// Polls a call's reply; a call that is ready is taken out of the table.
     pub(super) fn poll_reply(&self, id: u64, waker: &Waker) -> Poll<Result<Reply, Failure>> {
         let mut state = self.state.lock();
-        let pending = state.pending(id).expect("a call that has not ended stands in the table");
+        let pending = state
+            .pending(id)
+            .expect("a call that has not ended stands in the table");
         match pending.reply.take() {
             Some(reply) => {
                 let idle = state.remove(id);
@@ -182,9 +199,13 @@ impl Connection {
                 tokio::task::yield_now().await;
             }
             let taken = self.state.lock().outbox.take();
-            let Some((frame, operations)) = taken else { continue };
+            let Some((frame, operations)) = taken else {
+                continue;
+            };
             count(&self.counters.frames_sent);
-            self.counters.operations_sent.fetch_add(operations as u64, Ordering::Relaxed);
+            self.counters
+                .operations_sent
+                .fetch_add(operations as u64, Ordering::Relaxed);
             if !sender.send(frame).await {
                 self.close("the link broke");
                 return;
@@ -227,11 +248,13 @@ impl Connection {
         state.heard = now;
         for item in frame.items {
             let State { calls, outbox, .. } = &mut *state;
-            let Some(pending) = find(calls, item.id) else { continue };
-            if !outbox.is_taken(&pending.position) {
-                return Err("a reply to a request that was not sent".to_owned());
-            }
+            let Some(pending) = find(calls, item.id) else {
+                continue;
+            };
             if pending.reply.is_none() {
+                if !pending.is_sent(outbox) {
+                    return Err("a reply to a request that was not sent".to_owned());
+                }
                 pending.reply = Some(Ok(item.result.unwrap_or_else(empty_reply)));
                 wakers.extend(pending.waker.take());
             }
@@ -253,8 +276,11 @@ impl Connection {
             self.closed.store(true, Ordering::Release);
             for (_, pending) in &mut state.calls {
                 if pending.reply.is_none() {
-                    let sent = state.outbox.is_taken(&pending.position);
-                    let failure = if sent { Failure::Lost } else { Failure::NotSent };
+                    let failure = if pending.is_sent(&state.outbox) {
+                        Failure::Lost
+                    } else {
+                        Failure::NotSent
+                    };
                     pending.reply = Some(Err(failure(Arc::clone(&reason))));
                     wakers.extend(pending.waker.take());
                 }
@@ -299,23 +325,27 @@ impl Connection {
         let mut silent = false;
         let next = {
             let mut locked = self.state.lock();
-            let State { calls, outbox, heard, sweep_at, .. } = &mut *locked;
+            let State {
+                calls,
+                outbox,
+                heard,
+                sweep_at,
+                ..
+            } = &mut *locked;
             let mut next = None;
             for (_, pending) in calls.iter_mut().filter(|(_, pending)| pending.reply.is_none()) {
                 if pending.deadline > now {
                     next = Some(next.map_or(pending.deadline, |at: Instant| at.min(pending.deadline)));
                     continue;
                 }
-                let sent = outbox.is_taken(&pending.position);
-                if !sent {
-                    outbox.withdraw(&pending.position);
-                }
+                let sent = pending.is_sent(outbox);
+                pending.withdraw(outbox);
                 silent |= sent && *heard < pending.since && now.since(pending.since) >= SILENCE;
                 pending.reply = Some(Err(Failure::TimedOut { sent }));
                 wakers.extend(pending.waker.take());
             }
             let next = next.map(|at| at.max(now + SWEEP));
-            *sweep_at = next.unwrap_or(NEVER);
+            *sweep_at = next.unwrap_or(Instant::from_nanos(u64::MAX));
             next
         };
         wakers.into_iter().for_each(Waker::wake);
@@ -347,10 +377,14 @@ impl State {
     /// Removes a call; gives whom to wake if it was the last.
     fn remove(&mut self, id: u64) -> Option<Waker> {
         if let Some(pending) = find(&mut self.calls, id) {
-            self.outbox.withdraw(&pending.position);
+            pending.withdraw(&mut self.outbox);
             self.calls.remove(index(id));
         }
-        if self.calls.is_empty() { self.idle.take() } else { None }
+        if self.calls.is_empty() {
+            self.idle.take()
+        } else {
+            None
+        }
     }
 
     /// Whom to wake if a deadline comes before the sweeper would look.
@@ -364,12 +398,29 @@ impl State {
     }
 }
 
+impl Pending {
+    fn is_sent(&self, outbox: &Outbox) -> bool {
+        self.position
+            .as_ref()
+            .is_some_and(|position| outbox.is_taken(position))
+    }
+
+    /// Cuts an unsent request out of the outbox, once.
+    fn withdraw(&mut self, outbox: &mut Outbox) {
+        if let Some(position) = self.position.take() {
+            outbox.withdraw(&position);
+        }
+    }
+}
+
 fn index(id: u64) -> usize {
     (id & 0xffff) as usize
 }
 
 fn find(calls: &mut Slab<Pending>, id: u64) -> Option<&mut Pending> {
-    calls.get_mut(index(id)).filter(|pending| u64::from(pending.serial) == id >> 16)
+    calls
+        .get_mut(index(id))
+        .filter(|pending| u64::from(pending.serial) == id >> 16)
 }
 
 fn wake_all(waker: Option<Waker>) {

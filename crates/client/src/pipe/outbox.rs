@@ -52,7 +52,10 @@ impl Outbox {
         message::encode(ITEMS, item, &mut self.open.bytes);
         self.open.ops += 1;
         self.bytes += len;
-        Position { frame: self.taken + self.sealed.len() as u64, range: start..self.open.bytes.len() }
+        Position {
+            frame: self.taken + self.sealed.len() as u64,
+            range: start..self.open.bytes.len(),
+        }
     }
 
     /// True if the request's frame has been taken.
@@ -62,7 +65,9 @@ impl Outbox {
 
     /// Cuts a request out, so that it will never be written. No effect once its frame is taken.
     pub(crate) fn withdraw(&mut self, position: &Position) {
-        let Some(ahead) = position.frame.checked_sub(self.taken) else { return };
+        let Some(ahead) = position.frame.checked_sub(self.taken) else {
+            return;
+        };
         let frame = self.sealed.get_mut(ahead as usize).unwrap_or(&mut self.open);
         frame.holes.push(position.range.clone());
         self.bytes = self.bytes.saturating_sub(position.range.len());
@@ -128,12 +133,25 @@ mod tests {
     use prost::Message;
 
     fn item(id: u64, bytes: usize) -> PipeRequestItem {
-        let get = GetRequest { key: vec![b'k'; bytes].into(), options: None };
-        PipeRequestItem { id, deadline_ms: 9, group: 1, operation: Some(Operation::Get(get)) }
+        let get = GetRequest {
+            key: vec![b'k'; bytes].into(),
+            options: None,
+        };
+        PipeRequestItem {
+            id,
+            deadline_ms: 9,
+            group: 1,
+            operation: Some(Operation::Get(get)),
+        }
     }
 
     fn ids(frame: Bytes) -> Vec<u64> {
-        PipeRequest::decode(frame).unwrap().items.iter().map(|item| item.id).collect()
+        PipeRequest::decode(frame)
+            .unwrap()
+            .items
+            .iter()
+            .map(|item| item.id)
+            .collect()
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! A node as the client knows it: an address and up to two connections.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use atoll_env::Instant;
 use parking_lot::Mutex;
@@ -26,7 +25,11 @@ struct Lane {
 
 impl Peer {
     pub(super) fn new(address: &str) -> Self {
-        Self { address: address.into(), small: Mutex::default(), large: Mutex::default() }
+        Self {
+            address: address.into(),
+            small: Mutex::default(),
+            large: Mutex::default(),
+        }
     }
 
     /// Where the node listens.
@@ -35,49 +38,59 @@ impl Peer {
     }
 
     fn lane(&self, lane: u8) -> &Mutex<Lane> {
-        if lane == LANE_SMALL { &self.small } else { &self.large }
+        if lane == LANE_SMALL {
+            &self.small
+        } else {
+            &self.large
+        }
     }
 
     /// The lane's connection, dialled if need be. Fails if the last attempt to dial failed a moment ago.
     pub(crate) fn connection(&self, lane: u8, wires: &Wires) -> Result<Arc<Connection>, Failure> {
-        let mut lane_state = self.lane(lane).lock();
-        if let Some(connection) = lane_state.connection.as_ref().filter(|connection| !connection.is_closed()) {
+        let mut state = self.lane(lane).lock();
+        state.settle(wires);
+        if let Some(connection) = &state.connection {
             return Ok(Arc::clone(connection));
-        }
-        let now = wires.env.clock.now();
-        if let Some(ended) = lane_state.connection.take() {
-            let pause = lane_state.after(&ended, wires);
-            lane_state.not_before = now + pause;
         }
         if wires.is_closed() {
             return Err(Failure::NotSent("the client is closed".into()));
         }
-        if now < lane_state.not_before {
-            return Err(Failure::NotSent(format!("{} could not be reached", self.address).into()));
+        if wires.env.clock.now() < state.not_before {
+            return Err(Failure::NotSent(
+                format!("{} could not be reached", self.address).into(),
+            ));
         }
         let connection = Connection::dial(wires, &self.address, lane);
-        lane_state.connection = Some(Arc::clone(&connection));
+        state.connection = Some(Arc::clone(&connection));
         Ok(connection)
     }
 
-    /// True if a connection is open or being opened, or none was tried yet.
-    pub(crate) fn looks_alive(&self) -> bool {
-        let lane = self.small.lock();
-        lane.connection.as_ref().is_none_or(|connection| !connection.is_closed()) && !lane.backoff.has_begun()
+    /// False for a moment after a failure to connect: then a call would fail without being sent.
+    pub(crate) fn looks_alive(&self, wires: &Wires) -> bool {
+        let mut lane = self.small.lock();
+        lane.settle(wires);
+        lane.connection.is_some() || wires.env.clock.now() >= lane.not_before
     }
 
     /// The connections there are.
     pub(super) fn connections(&self) -> Vec<Arc<Connection>> {
-        [&self.small, &self.large].into_iter().filter_map(|lane| lane.lock().connection.clone()).collect()
+        [&self.small, &self.large]
+            .into_iter()
+            .filter_map(|lane| lane.lock().connection.clone())
+            .collect()
     }
 }
 
 impl Lane {
-    fn after(&mut self, ended: &Connection, wires: &Wires) -> Duration {
+    /// Lets go of a connection that has ended. One that could not be made is not made again at once.
+    fn settle(&mut self, wires: &Wires) {
+        let Some(ended) = self.connection.take_if(|connection| connection.is_closed()) else {
+            return;
+        };
         if ended.was_open() {
             self.backoff = Backoff::default();
-            return Duration::ZERO;
+        } else {
+            self.not_before = wires.env.clock.now() + self.backoff.next(&wires.env.rng);
         }
-        self.backoff.next(&wires.env.rng)
     }
 }

@@ -25,7 +25,12 @@ pub(crate) struct Wires {
 
 impl Wires {
     pub(crate) fn new(env: Env, connect_timeout: Duration, counters: Arc<Counters>) -> Self {
-        Self { env, connect_timeout, counters, closed: Arc::default() }
+        Self {
+            env,
+            connect_timeout,
+            counters,
+            closed: Arc::default(),
+        }
     }
 
     /// True once the client is closed.
@@ -60,6 +65,10 @@ impl Pool {
 
     /// The connections there are.
     pub(crate) fn connections(&self) -> Vec<Arc<Connection>> {
-        self.0.lock().values().flat_map(|peer| peer.connections()).collect()
+        self.0
+            .lock()
+            .values()
+            .flat_map(|peer| peer.connections())
+            .collect()
     }
 }

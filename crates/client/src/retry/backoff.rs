@@ -25,11 +25,6 @@ impl Backoff {
         self.step = self.step.saturating_add(1);
         bound.mul_f64(rng.fraction()).max(SHORTEST)
     }
-
-    /// True after the first pause.
-    pub(crate) fn has_begun(self) -> bool {
-        self.step > 0
-    }
 }
 
 #[cfg(test)]
@@ -48,7 +43,10 @@ mod tests {
         }
         for (step, seen) in longest.iter().enumerate() {
             let bound = Duration::from_millis(10 << step).min(LONGEST);
-            assert!(*seen <= bound && *seen > bound.mul_f64(0.9), "step {step}: {seen:?} of {bound:?}");
+            assert!(
+                *seen <= bound && *seen > bound.mul_f64(0.9),
+                "step {step}: {seen:?} of {bound:?}"
+            );
         }
     }
 }

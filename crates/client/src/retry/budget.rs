@@ -22,14 +22,18 @@ impl Default for Budget {
 impl Budget {
     /// Takes a token; false if there is none.
     pub(crate) fn take(&self) -> bool {
-        self.0.fetch_update(Relaxed, Relaxed, |tokens| tokens.checked_sub(PRICE)).is_ok()
+        self.0
+            .fetch_update(Relaxed, Relaxed, |tokens| tokens.checked_sub(PRICE))
+            .is_ok()
     }
 
     /// Notes a success.
     pub(crate) fn refund(&self) {
         // Almost always full: then a call does not touch the shared line for writing.
         if self.0.load(Relaxed) < FULL {
-            let _ = self.0.fetch_update(Relaxed, Relaxed, |tokens| Some((tokens + REFUND).min(FULL)));
+            let _ = self
+                .0
+                .fetch_update(Relaxed, Relaxed, |tokens| Some((tokens + REFUND).min(FULL)));
         }
     }
 }

@@ -59,7 +59,14 @@ pub(crate) fn decide(fault: &Fault, facts: Facts) -> (Next, bool) {
     };
     if unanswered {
         let repeatable = !facts.write || facts.session;
-        return (if repeatable { Next::Wait } else { Next::Fail(ErrorKind::Unknown) }, facts.write);
+        return (
+            if repeatable {
+                Next::Wait
+            } else {
+                Next::Fail(ErrorKind::Unknown)
+            },
+            facts.write,
+        );
     }
     match fault {
         Fault::Refused(detail) => (after_refusal(detail, facts), false),
@@ -90,13 +97,32 @@ fn after_refusal(detail: &ErrorDetail, facts: Facts) -> Next {
 mod tests {
     use super::*;
 
-    const READ: Facts = Facts { write: false, session: false, maybe_applied: false };
-    const BARE: Facts = Facts { write: true, session: false, maybe_applied: false };
-    const SAFE: Facts = Facts { write: true, session: true, maybe_applied: false };
-    const SENT: Facts = Facts { write: true, session: true, maybe_applied: true };
+    const READ: Facts = Facts {
+        write: false,
+        session: false,
+        maybe_applied: false,
+    };
+    const BARE: Facts = Facts {
+        write: true,
+        session: false,
+        maybe_applied: false,
+    };
+    const SAFE: Facts = Facts {
+        write: true,
+        session: true,
+        maybe_applied: false,
+    };
+    const SENT: Facts = Facts {
+        write: true,
+        session: true,
+        maybe_applied: true,
+    };
 
     fn refused(kind: Kind) -> Fault {
-        Fault::Refused(ErrorDetail { kind: kind.into(), ..ErrorDetail::default() })
+        Fault::Refused(ErrorDetail {
+            kind: kind.into(),
+            ..ErrorDetail::default()
+        })
     }
 
     #[test]
@@ -128,7 +154,10 @@ mod tests {
     #[test]
     fn a_forgotten_session_is_renewed_only_if_nothing_was_sent_under_it() {
         assert_eq!(decide(&refused(Kind::SessionExpired), SAFE), (Next::Renew, false));
-        assert_eq!(decide(&refused(Kind::SessionExpired), SENT), (Next::Fail(ErrorKind::Unknown), false));
+        assert_eq!(
+            decide(&refused(Kind::SessionExpired), SENT),
+            (Next::Fail(ErrorKind::Unknown), false)
+        );
     }
 
     #[test]
@@ -142,7 +171,10 @@ mod tests {
 
     #[test]
     fn a_redirect_needs_a_name() {
-        let mut detail = ErrorDetail { kind: Kind::NotLeader.into(), ..ErrorDetail::default() };
+        let mut detail = ErrorDetail {
+            kind: Kind::NotLeader.into(),
+            ..ErrorDetail::default()
+        };
         assert_eq!(decide(&Fault::Refused(detail.clone()), SAFE).0, Next::Wait);
         detail.leader_node = 2;
         assert_eq!(decide(&Fault::Refused(detail), SAFE).0, Next::Redirect);

@@ -7,8 +7,10 @@
 
 mod mem;
 mod os;
+#[cfg(test)]
+mod tests;
 
-pub use mem::{MemVfs, MemVfsOptions};
+pub use mem::{Crash, Fault, MemLatency, MemVfs, MemVfsOptions};
 pub use os::OsVfs;
 
 use std::io;
@@ -32,7 +34,7 @@ pub enum OpenMode {
 pub trait Vfs: Send + Sync + 'static {
     /// Opens a file.
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>>;
-    /// Creates a folder and its parents.
+    /// Creates a folder and its parents, durably.
     fn create_dir_all(&self, path: &Path) -> io::Result<()>;
     /// Names (not paths) in a folder, sorted. `NotFound` if there is no such folder.
     fn list(&self, dir: &Path) -> io::Result<Vec<String>>;

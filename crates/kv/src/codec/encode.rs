@@ -1,6 +1,6 @@
 //! Commands to bytes.
 
-use atoll_types::Version;
+use atoll_types::{ClientId, Version};
 use bytes::Bytes;
 
 use super::layout::{
@@ -169,7 +169,7 @@ impl Writer<'_> {
     fn command(&mut self, command: &Command) {
         let body = body_len(&command.kind);
         let session = command.session.unwrap_or(SessionRef {
-            client: Default::default(),
+            client: ClientId::default(),
             seq: 0,
             ack: 0,
         });

@@ -2,6 +2,7 @@
 
 use atoll_types::{ClientId, SlotId, Version};
 
+use super::GuardView;
 use super::layout::{
     COMMAND_ROW_BYTES, FLAG_SESSION, FLAG_SKIPPABLE, GUARD_KEY, GUARD_RANGE, GUARD_ROW_BYTES, OP_BODY,
     OP_DELETE, OP_PUT, OP_ROW_BYTES,
@@ -161,6 +162,24 @@ impl<'a> GuardRow<'a> {
             version,
             next: row.at(),
         })
+    }
+}
+
+impl<'a> GuardRow<'a> {
+    pub(super) fn view(&self) -> GuardView<'a> {
+        let (start, end, version) = (self.key, self.end, self.version);
+        if self.range {
+            GuardView::Range {
+                start,
+                end,
+                newest: version,
+            }
+        } else {
+            GuardView::Key {
+                key: start,
+                expected: version,
+            }
+        }
     }
 }
 

@@ -303,18 +303,7 @@ impl<'a> CommandView<'a> {
             at = row.next;
             Some(row)
         });
-        rows.take(self.row.guard_count as usize)
-            .map(|row| match row.range {
-                false => GuardView::Key {
-                    key: row.key,
-                    expected: row.version,
-                },
-                true => GuardView::Range {
-                    start: row.key,
-                    end: row.end,
-                    newest: row.version,
-                },
-            })
+        rows.take(self.row.guard_count as usize).map(|row| row.view())
     }
 
     /// Its ops in order; none unless it is a write.

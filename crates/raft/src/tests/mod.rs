@@ -1,4 +1,3 @@
 //! Tests that need the insides of the crate.
 
-mod cluster;
 mod suite;

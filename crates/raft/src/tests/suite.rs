@@ -3,12 +3,14 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use atoll_env::net::{MemNet, MemNetOptions};
+use atoll_env::net::{CallError, Handler, Link, Serving};
 use atoll_env::vfs::{MemVfs, MemVfsOptions};
-use atoll_env::{Clock, Env, Halt, Rng, Scope, Spawn};
+use atoll_env::{BoxFuture, Clock, Env, Halt, Net, Rng, Scope, Spawn};
 use atoll_storage::{Identity, Journal, JournalOptions};
 use atoll_types::{ClusterId, GroupGen, GroupId, GroupKey, NodeId, ReplicaId};
+use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt};
 use openraft::storage::{EntryResponder, RaftStateMachine, Snapshot, SnapshotMeta};
 use openraft::testing::log::{StoreBuilder, Suite};
@@ -96,24 +98,52 @@ impl StoreBuilder<TypeConfig, LogStore, Position, ()> for Groups {
     }
 }
 
-pub(super) fn test_env(seed: u64) -> (Env, MemVfs) {
-    let rng = Rng::seeded(seed);
-    let vfs = MemVfs::new(MemVfsOptions::default());
-    let net = MemNet::new(rng.clone(), Clock::boot(), MemNetOptions::default());
-    let env = Env {
+/// The suite needs no network.
+struct NoNet;
+
+impl Net for NoNet {
+    fn call(
+        &self,
+        to: &str,
+        _method: &'static str,
+        _request: Bytes,
+        _deadline: Duration,
+    ) -> BoxFuture<'static, Result<Bytes, CallError>> {
+        let error = CallError::NotSent(to.to_owned());
+        Box::pin(async { Err(error) })
+    }
+
+    fn open(
+        &self,
+        to: &str,
+        _method: &'static str,
+        _lane: u8,
+        _deadline: Duration,
+    ) -> BoxFuture<'static, Result<Link, CallError>> {
+        let error = CallError::NotSent(to.to_owned());
+        Box::pin(async { Err(error) })
+    }
+
+    fn serve(&self, _listen: &str, _handler: Arc<dyn Handler>) -> BoxFuture<'static, io::Result<Serving>> {
+        Box::pin(async { Err(io::ErrorKind::Unsupported.into()) })
+    }
+}
+
+fn test_env() -> Env {
+    let rng = Rng::seeded(1);
+    Env {
         clock: Clock::boot(),
         spawn: Spawn::simulated(Scope::new(rng.clone())),
-        vfs: Arc::new(vfs.clone()),
-        net: Arc::new(net.node("suite")),
+        vfs: Arc::new(MemVfs::new(MemVfsOptions::default())),
+        net: Arc::new(NoNet),
         halt: Halt::simulated(|reason| panic!("{reason}")),
         rng,
-    };
-    (env, vfs)
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn openrafts_log_suite_passes_on_the_journal() {
-    let (env, _vfs) = test_env(1);
+    let env = test_env();
     let identity = Identity { cluster: ClusterId(1), node: NodeId(1) };
     let journal =
         Journal::open(&env, "/data/journal".as_ref(), identity, JournalOptions::default()).await.unwrap();

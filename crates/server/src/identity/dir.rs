@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use atoll_env::{Env, vfs};
 use atoll_types::NodeUuid;
+use parking_lot::Mutex;
 
 use super::file::{self, FILE_BYTES_MAX, Hints, Ident, SmallFile};
 use super::Claim;
@@ -21,12 +22,12 @@ pub(crate) enum IdentityError {
     Io(#[from] io::Error),
 }
 
-/// An open data directory, locked until dropped.
+/// An open data directory, locked until [`DataDir::unlock`] or the end of the process.
 pub(crate) struct DataDir {
     env: Env,
     path: PathBuf,
     uuid: NodeUuid,
-    _lock: Box<dyn Send + Sync>,
+    lock: Mutex<Option<Box<dyn Send + Sync>>>,
 }
 
 impl DataDir {
@@ -37,7 +38,7 @@ impl DataDir {
             io::ErrorKind::WouldBlock => IdentityError::Locked(error),
             _ => IdentityError::Io(error),
         })?;
-        let mut dir = Self { env: env.clone(), path: path.to_owned(), uuid: NodeUuid(0), _lock: lock };
+        let mut dir = Self { env: env.clone(), path: path.to_owned(), uuid: NodeUuid(0), lock: Mutex::new(Some(lock)) };
         dir.uuid = match dir.read::<NodeUuid>()? {
             Some(uuid) => uuid,
             None => dir.draw_uuid().await?,
@@ -55,6 +56,11 @@ impl DataDir {
         let uuid = NodeUuid(self.env.rng.bits128());
         self.write(&uuid).await?;
         Ok(uuid)
+    }
+
+    /// Lets another process have the directory. Nothing may be written to it afterwards.
+    pub(crate) fn unlock(&self) {
+        self.lock.lock().take();
     }
 
     /// Names this directory for ever.

@@ -30,6 +30,8 @@
 mod claim;
 mod dir;
 mod file;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use claim::{ADDRESS_BYTES_MAX, Claim, Member};
 pub(crate) use dir::{DataDir, IdentityError};

@@ -143,36 +143,34 @@ impl Fetch<'_> {
         let corrupt = |error: &dyn std::fmt::Display| {
             Miss::Corrupt(format!("the value of key \"{}\" cannot be read: {error}", key.escape_ascii()))
         };
-        match value {
-            ValueRef::Inline(inline) => inline.read(key).map_err(|error| corrupt(&error)),
-            ValueRef::Journal(pointer) if self.may_block => {
-                self.journal.read_value_blocking(pointer, key).map_err(|error| corrupt(&error))
+        let pointer = match value {
+            ValueRef::Journal(pointer) => pointer,
+            ValueRef::Inline(_) => {
+                let checked = value.inline_checked(key).expect("the value was just seen to stand inline");
+                return checked.map_err(|error| corrupt(&error));
             }
-            ValueRef::Journal(pointer) => match self.journal.read_value(pointer, key) {
-                Ok(ReadValue::Ready(value)) => Ok(value),
-                Ok(ReadValue::WouldBlock) => Err(Miss::Cold),
-                Err(error) => Err(corrupt(&error)),
-            },
+        };
+        if self.may_block {
+            return self.journal.read_value_blocking(pointer, key).map_err(|error| corrupt(&error));
+        }
+        match self.journal.read_value(pointer, key) {
+            Ok(ReadValue::Ready(value)) => Ok(value),
+            Ok(ReadValue::WouldBlock) => Err(Miss::Cold),
+            Err(error) => Err(corrupt(&error)),
         }
     }
 
     /// The epoch in which the snapshot's state owns the slot, at least the one asked for.
     fn owns(&self, slot: SlotId, wanted: Epoch) -> Result<Epoch, Failure> {
-        match self.snapshot.ownership.epoch(slot) {
-            Some(epoch) if epoch >= wanted => Ok(epoch),
-            known => Err(self.state.not_owner(slot, known)),
-        }
+        self.state.check_owner(&self.snapshot.ownership, slot, wanted)
     }
 
     /// For a scan, which names no slot: a group without slots has no rows to be silent about.
     fn owns_anything(&self, wanted: Epoch) -> Result<Epoch, Failure> {
         let ownership = &self.snapshot.ownership;
-        let newest = ownership.newest();
-        if ownership.owned() == 0 {
-            let group = self.state.key.id;
-            return Err(Failure::Unavailable(format!("group {group} has not been given its slots yet")));
-        }
-        if newest < wanted { Err(self.state.not_owner(SlotId(0), Some(newest))) } else { Ok(newest) }
+        self.state.check_genesis(ownership)?;
+        let (group, epoch) = (self.state.key, ownership.newest());
+        if epoch < wanted { Err(Failure::NotOwner { group, slot: SlotId(0), epoch }) } else { Ok(epoch) }
     }
 
     fn view(&self) -> &View {

@@ -46,7 +46,7 @@ impl Shard {
             sessions: self.state.sessions() as u64,
             owned_slots,
             has_genesis: owned_slots > 0,
-            ready: self.state.is_ready(),
+            ready: self.is_ready(),
             entries: Counters::get(&self.counters.entries),
             commands: Counters::get(&self.counters.commands),
             reads: Counters::get(&self.counters.reads),

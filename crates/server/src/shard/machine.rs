@@ -20,12 +20,13 @@ pub(crate) struct ShardMachine {
     kv: atoll_kv::Machine,
     rows: IndexWriter,
     state: Arc<ShardState>,
+    had_genesis: bool,
 }
 
 impl ShardMachine {
     /// A machine before its first entry, publishing into `state`.
     pub(crate) fn new(cluster: ClusterId, state: Arc<ShardState>) -> Self {
-        Self { kv: atoll_kv::Machine::new(cluster, state.key), rows: state.index.writer(), state }
+        Self { kv: atoll_kv::Machine::new(cluster, state.key), rows: state.index.writer(), state, had_genesis: false }
     }
 
     fn apply_normal(
@@ -34,14 +35,15 @@ impl ShardMachine {
         outcomes: Option<&mut Vec<Outcome>>,
     ) -> Result<(), String> {
         let mut view = IndexView { rows: &mut self.rows, log: entry.log, id: entry.id, lost: false };
-        let applied = self
-            .kv
+        self.kv
             .apply(entry.payload, &mut view, outcomes)
             .map_err(|error| format!("entry {} cannot be applied: {error}", entry.id))?;
         if view.lost {
             return Err(format!("entry {} is committed but not in this replica's journal", entry.id));
         }
-        if applied.ownership_changed {
+        // Genesis is the only thing that changes ownership so far.
+        if self.kv.has_genesis() != self.had_genesis {
+            self.had_genesis = true;
             let kv = &self.kv;
             self.state.ownerships.file(Ownership::collect(entry.id.index, |slot| kv.owns(slot)));
         }

@@ -10,7 +10,7 @@
 //!   index ([`ownership`]); a read judges ownership in the state it reads.
 //! - Every operation gets exactly one reply ([`reply`]), also if the queue it stands in is dropped.
 //!   A failure is `Unknown` if and only if the write reached the proposer and its end was not seen.
-//! - Nothing is served before what was committed before the restart is applied again.
+//! - A shard exists only after what was committed before the restart is applied again.
 //! - Nothing here blocks the runtime: what may wait for a disk goes to [`pool`].
 
 mod counters;
@@ -41,8 +41,9 @@ use atoll_env::{Env, Task};
 use atoll_kv::{Command, EntryHeader, encode_entry};
 use atoll_raft::{Group, ProposeError, Proposer, RaftError, RaftHost, ReadGate};
 use atoll_storage::Journal;
-use atoll_types::{ClusterId, Epoch, GroupKey, Outcome, ReplicaId, Version};
-use tokio::sync::watch;
+use atoll_types::{ClientId, ClusterId, Epoch, GroupKey, Outcome, ReplicaId, Version};
+use parking_lot::Mutex;
+use atoll_env::watch;
 
 use counters::Counters;
 use machine::ShardMachine;
@@ -62,18 +63,20 @@ pub(crate) struct Shard {
     pool: ReadPool,
     state: Arc<ShardState>,
     counters: Arc<Counters>,
-    tasks: Vec<Task<()>>,
+    ticker: Mutex<Option<Task<()>>>,
 }
 
 impl Shard {
-    /// Starts the replica, creating it in the journal if it is new. Serves nothing until everything
-    /// committed before the restart is applied again; that happens in the background.
+    /// Starts the replica, creating it in the journal if it is new. Returns when everything committed
+    /// before the restart is applied again, so a shard that exists can serve.
+    #[expect(clippy::too_many_arguments, reason = "the parts of a node that a shard joins, each once")]
     pub(crate) async fn start(
         env: Env,
         host: &RaftHost,
         journal: &Journal,
         cluster: ClusterId,
-        (key, replica): (GroupKey, ReplicaId),
+        key: GroupKey,
+        replica: ReplicaId,
         pool: ReadPool,
     ) -> Result<Arc<Self>, RaftError> {
         let state = Arc::new(ShardState::new(key, replica));
@@ -88,10 +91,7 @@ impl Shard {
             last_entry: last_entry.clone(),
         });
         Ok(Arc::new_cyclic(|shard| Self {
-            tasks: vec![
-                env.spawn.spawn(open_when_ready(group.clone(), state.clone())),
-                env.spawn.spawn(tick::run(env.clone(), shard.clone(), last_entry)),
-            ],
+            ticker: Mutex::new(Some(env.spawn.spawn(tick::run(env.clone(), shard.clone(), last_entry)))),
             cluster,
             proposer,
             reads: group.reads(),
@@ -110,9 +110,14 @@ impl Shard {
         &self.group
     }
 
-    /// True once requests are served.
+    /// True if requests can be served now: the group has slots and a leader.
     pub(crate) fn is_ready(&self) -> bool {
-        self.state.is_ready()
+        self.state.ownerships.newest().owned() > 0 && self.leader.borrow().is_some()
+    }
+
+    /// The command that opens a session, with a version just read from this group.
+    pub(crate) fn session_opening(&self, client: ClientId) -> Command {
+        Command::open_session(client, self.state.version())
     }
 
     /// Gives the group its first slots. Idempotent: the same genesis again does nothing.
@@ -130,14 +135,11 @@ impl Shard {
     }
 
     /// Ends the shard's own tasks. The group is stopped by its host.
-    pub(crate) fn shutdown(&self) {
-        for task in &self.tasks {
-            task.stop();
+    pub(crate) async fn shutdown(&self) {
+        let ticker = self.ticker.lock().take();
+        if let Some(ticker) = ticker {
+            ticker.stop();
+            ticker.await;
         }
     }
-}
-
-async fn open_when_ready(group: Group, state: Arc<ShardState>) {
-    group.wait_ready().await;
-    state.set_ready();
 }

@@ -65,6 +65,18 @@ pub(crate) struct ReadItem {
     pub(crate) op: ReadOp,
 }
 
+impl ReadItem {
+    /// Bytes the read counts for while it waits.
+    pub(crate) fn cost_of(op: &ReadOp) -> u32 {
+        let bytes = match op {
+            ReadOp::Get { key, .. } => key.len(),
+            ReadOp::MultiGet { keys } => keys.iter().map(|(key, _)| key.len()).sum(),
+            ReadOp::Scan { start, end, .. } => start.len() + end.len(),
+        };
+        bytes as u32
+    }
+}
+
 /// The reads that one frame has for one group. Dropped with reads left, it answers them.
 pub(crate) struct ReadBatch {
     items: Vec<ReadItem>,
@@ -120,10 +132,6 @@ fn deliver_failure(items: &[ReadItem], failure: &Failure, to: &dyn Replies) {
 impl Shard {
     /// Answers every read of the batch, sooner or later. Never blocks.
     pub(crate) fn submit_reads(self: &Arc<Self>, mut batch: ReadBatch) {
-        if !self.state.is_ready() {
-            batch.fail(&Failure::starting(self.state.key));
-            return;
-        }
         if let Some(eventual) = batch.split_eventual() {
             // How far behind this replica is can only be bounded by a read index round of its own.
             self.serve(eventual, u64::MAX);

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use atoll_types::{Epoch, GroupKey, Outcome, Refusal, ReplicaId, SlotId, Version};
+use atoll_types::{Epoch, GroupId, GroupKey, Outcome, Refusal, ReplicaId, SlotId, Version};
 use bytes::Bytes;
 
 use atoll_raft::{ProposeError, ReadError};
@@ -57,6 +57,9 @@ pub(crate) enum Failure {
     /// The group does not own the slot, or not yet in the epoch asked for.
     #[error("group {} does not own slot {slot} (epoch known here: {epoch})", group.id)]
     NotOwner { group: GroupKey, slot: SlotId, epoch: Epoch },
+    /// No replica of the group is on this node.
+    #[error("group {group} has no replica on this node")]
+    NotHere { group: GroupId },
     /// No room.
     #[error("overloaded: {what}; retry after {retry_after_ms} ms")]
     Overloaded { what: &'static str, retry_after_ms: u64 },
@@ -93,11 +96,6 @@ pub(crate) enum Failure {
 pub(crate) const RETRY_AFTER_MS: u64 = 50;
 
 impl Failure {
-    /// The shard re-applies what was committed before the restart.
-    pub(crate) fn starting(group: GroupKey) -> Self {
-        Self::Unavailable(format!("group {} is starting", group.id))
-    }
-
     /// A failure of proposing, with exactly the certainty the proposer has.
     pub(crate) fn of_propose(group: GroupKey, error: &ProposeError) -> Self {
         match error {

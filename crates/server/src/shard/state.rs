@@ -19,7 +19,6 @@ pub(crate) struct ShardState {
     version: AtomicU64,
     sessions: AtomicUsize,
     has_deadlines: AtomicBool,
-    ready: AtomicBool,
 }
 
 /// One consistent state: rows and ownership of the same log index.
@@ -40,7 +39,6 @@ impl ShardState {
             version: AtomicU64::new(0),
             sessions: AtomicUsize::new(0),
             has_deadlines: AtomicBool::new(false),
-            ready: AtomicBool::new(false),
         }
     }
 
@@ -82,23 +80,27 @@ impl ShardState {
         self.has_deadlines.load(Ordering::Relaxed)
     }
 
-    /// True once everything committed before the restart is applied again (D15).
-    pub(crate) fn is_ready(&self) -> bool {
-        self.ready.load(Ordering::Acquire)
-    }
-
-    /// Opens the shard for requests.
-    pub(crate) fn set_ready(&self) {
-        self.ready.store(true, Ordering::Release);
-    }
-
     /// The proof for a reply from this replica.
     pub(crate) fn proof(&self, applied_index: u64, slot_epoch: Epoch) -> Proof {
         Proof { group: self.key, replica: self.replica, applied_index, slot_epoch, age_ms: 0 }
     }
 
-    /// The refusal for a slot that is not owned, or not yet in the epoch asked for.
-    pub(crate) fn not_owner(&self, slot: SlotId, known: Option<Epoch>) -> Failure {
-        Failure::NotOwner { group: self.key, slot, epoch: known.unwrap_or_default() }
+    /// The epoch in which `ownership` owns the slot; it must be at least the one wanted.
+    pub(crate) fn check_owner(&self, ownership: &Ownership, slot: SlotId, wanted: Epoch) -> Result<Epoch, Failure> {
+        match ownership.epoch(slot) {
+            Some(epoch) if epoch >= wanted => Ok(epoch),
+            known => {
+                self.check_genesis(ownership)?;
+                Err(Failure::NotOwner { group: self.key, slot, epoch: known.unwrap_or_default() })
+            }
+        }
+    }
+
+    /// A group without any slots has just been made, or has lost all of them.
+    pub(crate) fn check_genesis(&self, ownership: &Ownership) -> Result<(), Failure> {
+        if ownership.owned() > 0 {
+            return Ok(());
+        }
+        Err(Failure::Unavailable(format!("group {} has not been given its slots yet", self.key.id)))
     }
 }

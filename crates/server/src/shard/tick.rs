@@ -10,8 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use atoll_env::{Env, Instant};
-use atoll_kv::{Command, CommandKind};
-use atoll_types::{SlotId, Version};
+use atoll_kv::Command;
 
 use super::Shard;
 use super::reply::ReplySlot;
@@ -54,19 +53,8 @@ pub(crate) async fn run(env: Env, shard: Weak<Shard>, last_entry: Arc<LastEntry>
         let Some(shard) = shard.upgrade() else { return };
         last_entry.touch(now);
         if shard.wants_tick() {
-            shard.submit_writes(vec![WriteItem::new(tick(), now + TICK_DEADLINE, ReplySlot::ignored())]);
+            shard.submit_writes(vec![WriteItem::new(Command::tick(), now + TICK_DEADLINE, ReplySlot::ignored())]);
         }
-    }
-}
-
-fn tick() -> Command {
-    Command {
-        session: None,
-        after: Version::ZERO,
-        kind: CommandKind::Tick,
-        slot: SlotId(0),
-        guards: Vec::new(),
-        ops: Vec::new(),
     }
 }
 

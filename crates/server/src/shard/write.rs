@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use atoll_env::{Clock, Instant};
 use atoll_kv::{Command, CommandKind};
-use atoll_types::Version;
 use atoll_types::limits::VERSION_AHEAD_MS_MAX;
+use atoll_types::{Epoch, Version};
 
 use super::Shard;
 use super::ownership::Ownership;
@@ -76,9 +76,6 @@ impl Shard {
     }
 
     fn refuses_writes(&self) -> Option<Failure> {
-        if !self.state.is_ready() {
-            return Some(Failure::starting(self.state.key));
-        }
         let leader = *self.leader.borrow();
         (leader != Some(self.state.replica)).then_some(Failure::NotLeader { group: self.state.key, leader })
     }
@@ -88,8 +85,8 @@ impl Shard {
             return Err(Failure::Deadline);
         }
         let slot = item.command.slot;
-        if item.is_on_a_slot() && admission.ownership.epoch(slot).is_none() {
-            return Err(self.state.not_owner(slot, None));
+        if item.is_on_a_slot() {
+            self.state.check_owner(admission.ownership, slot, Epoch(0))?;
         }
         if item.command.after > admission.newest_after {
             return Err(Failure::Invalid(format!(

@@ -218,14 +218,7 @@ impl Intake {
                 self.committed.insert(group, id);
                 return;
             }
-            let header = RecordHeader {
-                kind: RecordKind::Committed,
-                flags: 0,
-                group,
-                payload_len: 0,
-                payload_crc: 0,
-                id,
-            };
+            let header = RecordHeader::plain(RecordKind::Committed, 0, group, id);
             self.note_head(&header);
             self.put(header, Bytes::new());
         }

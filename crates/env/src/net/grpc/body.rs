@@ -147,11 +147,7 @@ impl http_body::Body for SendBody {
         let this = &mut *self;
         while this.ready.is_empty() && this.buffer.len() < GATHER {
             match this.poll_message(context) {
-                Poll::Ready(Some(message)) => {
-                    if let Err(error) = this.add(message) {
-                        return Poll::Ready(Some(Err(error)));
-                    }
-                }
+                Poll::Ready(Some(message)) => this.add(message)?,
                 Poll::Pending if this.buffer.is_empty() => return Poll::Pending,
                 Poll::Ready(None) | Poll::Pending => break,
             }

@@ -15,7 +15,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 
 use super::body::SendBody;
 use super::cut::{Cut, Reason};
@@ -25,10 +25,12 @@ use super::{
     status,
 };
 use crate::net::{Code, Handler, Link, LinkReceiver, LinkSender, Serving, Status};
-use crate::{Clock, Spawn};
+use crate::{Clock, Spawn, watch};
 
 /// Unary calls in progress get this long when a server stops.
 const STOP_PATIENCE: Duration = Duration::from_secs(2);
+/// Once no call is in progress, connections get this long to send what was answered.
+const STOP_FLUSH: Duration = Duration::from_millis(100);
 /// Calls and streams of one connection at a time; more wait at the client.
 const CONCURRENT_STREAMS: u32 = 4096;
 /// Calls given up by one client before the server looked at them; a client that gives up more of
@@ -50,11 +52,14 @@ pub(super) async fn serve(
     let address = listener.local_addr()?.to_string();
     let (stop, stop_asked) = oneshot::channel();
     let (ended, stopped) = oneshot::channel();
+    let links = Mutex::new(Some(Vec::new()));
+    let calls = watch::Sender::new(0);
     let server = Arc::new(Server {
         clock,
         spawn: spawn.clone(),
         handler,
-        links: Mutex::new(Some(Vec::new())),
+        links,
+        calls,
     });
     spawn.spawn(async move {
         server.run(listener, stop_asked).await;
@@ -70,6 +75,8 @@ struct Server {
     handler: Arc<dyn Handler>,
     /// Open links, and some that are no more. `None` once the server stops.
     links: Mutex<Option<Vec<Weak<Cut>>>>,
+    /// Unary calls in progress.
+    calls: watch::Sender<usize>,
 }
 
 impl Server {
@@ -77,24 +84,10 @@ impl Server {
         let (stopping, stop_seen) = watch::channel(false);
         // Each connection holds a sender, so that the receiver ends with the last of them.
         let (alive, mut all_gone) = mpsc::channel::<Infallible>(1);
-        let accepting = async {
-            loop {
-                match listener.accept().await {
-                    Ok((stream, _)) => {
-                        let work = Arc::clone(self).connection(stream, stop_seen.clone(), alive.clone());
-                        self.spawn.spawn(work);
-                    }
-                    Err(error) => {
-                        tracing::warn!(%error, "cannot accept a connection");
-                        self.clock.sleep(ACCEPT_PAUSE).await;
-                    }
-                }
-            }
-        };
         tokio::select! {
             biased;
             () = asked(stop_asked) => {}
-            () = accepting => {}
+            never = self.accept(&listener, &stop_seen, &alive) => match never {},
         }
         drop(listener);
         drop(alive);
@@ -104,6 +97,26 @@ impl Server {
             cut.cut(Reason::Stopping);
         }
         let _ = all_gone.recv().await;
+    }
+
+    async fn accept(
+        self: &Arc<Self>,
+        listener: &TcpListener,
+        stop: &watch::Receiver<bool>,
+        alive: &mpsc::Sender<Infallible>,
+    ) -> Infallible {
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => {
+                    self.spawn
+                        .spawn(Arc::clone(self).connection(stream, stop.clone(), alive.clone()));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    self.clock.sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
     }
 
     async fn connection(
@@ -142,14 +155,25 @@ impl Server {
             served
         } else {
             connection.as_mut().graceful_shutdown();
-            self.clock
-                .timeout(STOP_PATIENCE, connection)
-                .await
-                .unwrap_or(Ok(()))
+            let ending = async {
+                tokio::select! {
+                    biased;
+                    served = connection => served,
+                    () = self.calls_ended() => Ok(()),
+                }
+            };
+            self.clock.timeout(STOP_PATIENCE, ending).await.unwrap_or(Ok(()))
         };
         if let Err(error) = served {
             tracing::debug!(error = chain(&error), "connection ended");
         }
+    }
+
+    /// Waits until every call has its answer, which is also on its way. A link may be held for long
+    /// by whoever uses it; that keeps no server from stopping.
+    async fn calls_ended(&self) {
+        drop(self.calls.subscribe().wait_for(|calls| *calls == 0).await);
+        self.clock.sleep(STOP_FLUSH).await;
     }
 
     async fn answer(&self, request: Request<Incoming>) -> Response<SendBody> {
@@ -177,6 +201,7 @@ impl Server {
     }
 
     async fn call(&self, request: Request<Incoming>) -> Result<Bytes, Status> {
+        let _counted = Counted::new(&self.calls);
         let (head, body) = request.into_parts();
         let deadline = deadline(&head.headers);
         let message = match Frames::new(body, Side::Requests).next().await {
@@ -227,6 +252,22 @@ impl Server {
         }
         links.push(Arc::downgrade(cut));
         true
+    }
+}
+
+/// A call in progress.
+struct Counted<'a>(&'a watch::Sender<usize>);
+
+impl<'a> Counted<'a> {
+    fn new(calls: &'a watch::Sender<usize>) -> Self {
+        calls.send_modify(|calls| *calls += 1);
+        Self(calls)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|calls| *calls -= 1);
     }
 }
 

@@ -247,11 +247,9 @@ async fn a_direction_closes_when_its_sender_is_dropped() {
 #[tokio::test]
 async fn dropping_a_receiver_closes_both_directions() {
     let mut server = serve("127.0.0.1:0").await;
-    let (ours, mut theirs) = server.link(0).await;
-    assert!(ours.sender.send(Bytes::from_static(b"sent before")).await);
+    let (ours, theirs) = server.link(0).await;
     drop(ours.receiver);
     ours.sender.closed().await;
-    assert_eq!(theirs.receiver.recv().await.unwrap().unwrap(), "sent before");
     theirs.sender.closed().await;
 
     let (ours, theirs) = server.link(0).await;

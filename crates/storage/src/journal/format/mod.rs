@@ -15,7 +15,7 @@ mod segment;
 
 pub(crate) use frame::{FRAME_FLAG_MARKER, FRAME_HEADER_LEN, FramePlace, FrameHeader, body_crc};
 pub(crate) use head::{HEAD_LEN, Head, TRUNCATE_FLAG_ALL, VOTE_FLAG_COMMITTED};
-pub(crate) use record::{RECORD_HEADER_LEN, RecordHeader, RecordKind, RecordsError, Records};
+pub(crate) use record::{RECORD_HEADER_LEN, RecordHeader, RecordKind, Records};
 pub(crate) use segment::{Chain, HeaderError, SEGMENT_HEADER_LEN, SegmentHeader};
 
 /// Frames start and end on multiples of this.

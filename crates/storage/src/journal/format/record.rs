@@ -65,6 +65,11 @@ pub(crate) struct RecordHeader {
 }
 
 impl RecordHeader {
+    /// A record without payload.
+    pub(crate) fn plain(kind: RecordKind, flags: u8, group: GroupKey, id: LogId) -> Self {
+        Self { kind, flags, group, payload_len: 0, payload_crc: 0, id }
+    }
+
     pub(crate) fn encode(&self) -> [u8; RECORD_HEADER_LEN as usize] {
         let mut bytes = [0; RECORD_HEADER_LEN as usize];
         put(&mut bytes, 0, &[self.kind.number(), self.flags]);

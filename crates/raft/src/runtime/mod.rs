@@ -1,17 +1,21 @@
 //! openraft's view of the runtime: tokio, except that tasks and randomness belong to the simulated
 //! process they started in, if there is one.
 //!
-//! Without this a crashed node's Raft would go on as a ghost in the simulator, and election jitter
-//! would differ from run to run.
+//! Without this a crashed node's Raft would go on as a ghost in the simulator, and election jitter and
+//! the order in which waiters wake would differ from run to run.
+
+mod watch;
 
 use std::future::Future;
 use std::time::Duration;
 
 use atoll_env::{Rng, Scope};
 use openraft_rt::{AsyncRuntime, OptionalSend};
-use openraft_rt_tokio::{TokioInstant, TokioMpsc, TokioMutex, TokioOneshot, TokioRuntime, TokioWatch};
+use openraft_rt_tokio::{TokioInstant, TokioMpsc, TokioMutex, TokioOneshot, TokioRuntime};
 use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
+
+use self::watch::OrderedWatch;
 
 /// See the module.
 #[derive(Debug)]
@@ -26,7 +30,7 @@ impl AsyncRuntime for Runtime {
     type Timeout<R, T: Future<Output = R> + OptionalSend> = <TokioRuntime as AsyncRuntime>::Timeout<R, T>;
     type ThreadLocalRng = Xoshiro256PlusPlus;
     type Mpsc = TokioMpsc;
-    type Watch = TokioWatch;
+    type Watch = OrderedWatch;
     type Oneshot = TokioOneshot;
     type Mutex<T: OptionalSend + 'static> = TokioMutex<T>;
 

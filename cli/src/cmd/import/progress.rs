@@ -1,0 +1,84 @@
+//! How far a pass over the input is: a bar on a terminal, a line now and then elsewhere.
+
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+use atoll_env::{Clock, Env, Instant};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::drive::Totals;
+use crate::units::{bytes, count, rate};
+
+const BAR_EVERY: Duration = Duration::from_millis(100);
+const LINE_EVERY: Duration = Duration::from_secs(5);
+
+/// Shows progress on stderr.
+pub(super) struct Progress {
+    clock: Clock,
+    what: &'static str,
+    start: Instant,
+    shown: Instant,
+    /// Absent where nobody watches.
+    bar: Option<ProgressBar>,
+}
+
+impl Progress {
+    /// Begins; `length` is in the unit later given to [`Progress::show`].
+    pub(super) fn new(env: &Env, what: &'static str, length: Option<u64>) -> Self {
+        let start = env.clock.now();
+        let bar = io::stderr().is_terminal().then(|| bar(length));
+        Self {
+            clock: env.clock.clone(),
+            what,
+            start,
+            shown: start,
+            bar,
+        }
+    }
+
+    /// Shows the state, if it is time to.
+    pub(super) fn show(&mut self, totals: &Totals, position: u64) {
+        let now = self.clock.now();
+        let every = if self.bar.is_some() { BAR_EVERY } else { LINE_EVERY };
+        if now.since(self.shown) < every {
+            return;
+        }
+        self.shown = now;
+        let message = self.message(totals, now.since(self.start));
+        match &self.bar {
+            Some(bar) => {
+                bar.set_message(message);
+                bar.set_position(position);
+            }
+            // Progress is not worth failing for.
+            None => drop(writeln!(io::stderr().lock(), "{message}")),
+        }
+    }
+
+    /// Removes the bar.
+    pub(super) fn end(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn message(&self, totals: &Totals, elapsed: Duration) -> String {
+        let speed = rate(totals.records, elapsed);
+        format!(
+            "{} {} records, {}, {speed:.0}/s",
+            self.what,
+            count(totals.records),
+            bytes(totals.bytes)
+        )
+    }
+}
+
+fn bar(length: Option<u64>) -> ProgressBar {
+    let (bar, template) = match length {
+        Some(length) => (ProgressBar::new(length), "[{bar:30}] {percent:>3}%  {msg}"),
+        None => (ProgressBar::no_length(), "{spinner} {msg}"),
+    };
+    bar.set_draw_target(ProgressDrawTarget::stderr());
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    bar.with_style(style)
+}

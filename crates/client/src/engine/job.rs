@@ -1,0 +1,104 @@
+//! What is to be done, and how far it has come.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use atoll_env::Instant;
+use atoll_proto::v1::PipeRequestItem;
+use atoll_proto::v1::pipe_request_item::Operation;
+use atoll_types::{Epoch, GroupId, SlotId};
+
+use crate::error::Error;
+use crate::pipe::Peer;
+use crate::retry::{Backoff, Fault};
+use crate::route::Group;
+use crate::session::Ticket;
+
+/// Who is to do it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Route {
+    /// Whichever group owns the slot, also when that changes on the way.
+    Slot(SlotId),
+    /// This group. If it does not own what is asked for, the caller splits its work anew.
+    Group(GroupId),
+}
+
+/// A call.
+pub(crate) struct Job {
+    pub(crate) route: Route,
+    pub(crate) lane: u8,
+    pub(crate) operation: Operation,
+    pub(crate) deadline: Instant,
+}
+
+/// Why a call ended without a reply.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// The group named by [`Route::Group`] does not own what was asked for; the map has been refreshed.
+    Moved,
+    /// For good.
+    Failed(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// A call on its way.
+pub(super) struct Trip {
+    pub(super) route: Route,
+    pub(super) lane: u8,
+    pub(super) deadline: Instant,
+    pub(super) item: PipeRequestItem,
+    /// Its number, if it is a write under a session.
+    pub(super) ticket: Option<Ticket>,
+    pub(super) maybe_applied: bool,
+    pub(super) backoff: Backoff,
+    /// Since the last pause.
+    pub(super) redirects: u32,
+    pub(super) timeouts: u32,
+}
+
+impl Trip {
+    pub(super) fn new(job: Job) -> Self {
+        let item = PipeRequestItem {
+            operation: Some(job.operation),
+            ..PipeRequestItem::default()
+        };
+        Self {
+            route: job.route,
+            lane: job.lane,
+            deadline: job.deadline,
+            item,
+            ticket: None,
+            maybe_applied: false,
+            backoff: Backoff::default(),
+            redirects: 0,
+            timeouts: 0,
+        }
+    }
+
+    pub(super) fn is_write(&self) -> bool {
+        matches!(self.item.operation, Some(Operation::Write(_)))
+    }
+
+    /// When the next attempt ends: at the deadline, or earlier if the call may be sent again.
+    pub(super) fn attempt_until(&self, now: Instant, attempt: Duration) -> Instant {
+        if self.is_write() && self.ticket.is_none() {
+            return self.deadline;
+        }
+        self.deadline
+            .min(now + attempt.saturating_mul(1 << self.timeouts.min(10)))
+    }
+}
+
+/// A failed attempt.
+pub(super) struct Miss {
+    pub(super) fault: Fault,
+    pub(super) group: Option<Arc<Group>>,
+    pub(super) peer: Option<Arc<Peer>>,
+    /// Of the map that was used.
+    pub(super) epoch: Epoch,
+}

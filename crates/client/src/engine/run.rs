@@ -1,0 +1,243 @@
+//! The loop of attempts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use atoll_env::Instant;
+use atoll_proto::v1::error_detail::Kind;
+use atoll_types::GroupId;
+
+use super::Engine;
+use super::job::{Job, Miss, Route, Stop, Trip};
+use super::session::Unready;
+use crate::error::{Error, ErrorKind};
+use crate::pipe::{Failure, Peer, Reply};
+use crate::retry::{Facts, Fault, Next, decide};
+use crate::route::Group;
+use crate::stats::count;
+
+/// Redirects followed at once; then nodes disagree about who leads, and time is what they need.
+const REDIRECTS_IN_A_ROW: u32 = 3;
+
+impl Engine {
+    /// Does a call, however many attempts it takes, until its deadline.
+    pub(crate) async fn run(&self, job: Job) -> Result<Reply, Stop> {
+        let mut trip = Trip::new(job);
+        loop {
+            let miss = match self.attempt(&mut trip).await {
+                Ok(reply) => {
+                    self.budget.refund();
+                    return Ok(reply);
+                }
+                Err(Ok(miss)) => miss,
+                Err(Err(error)) => return Err(after_all(&trip, error).into()),
+            };
+            self.recover(&mut trip, &miss).await?;
+            self.check_time(&trip, &miss)?;
+        }
+    }
+
+    /// One sending. The inner error is for good.
+    async fn attempt(&self, trip: &mut Trip) -> Result<Reply, Result<Miss, Error>> {
+        if self.wires.is_closed() {
+            return Err(Err(Error::new(ErrorKind::Closed, "the client was closed")));
+        }
+        let (group, epoch) = match trip.route {
+            Route::Slot(slot) => self.router.group_of(slot),
+            Route::Group(group) => self.router.group(group),
+        };
+        let miss = |fault, group, peer| {
+            Ok(Miss {
+                fault,
+                group,
+                peer,
+                epoch,
+            })
+        };
+        let Some(group) = group else {
+            return Err(miss(
+                Fault::NoRoute("nobody owns the slot".to_owned()),
+                None,
+                None,
+            ));
+        };
+        if trip.is_write() && self.options.exactly_once {
+            match self.prepare(trip, group.id).await {
+                Ok(()) => {}
+                Err(Unready::Fault(fault)) => return Err(miss(fault, Some(group), None)),
+                Err(Unready::Failed(error)) => return Err(Err(error)),
+            }
+        }
+        let Some(peer) = group.target(&self.wires) else {
+            return Err(miss(
+                Fault::NoRoute("the group has no replica".to_owned()),
+                Some(group),
+                None,
+            ));
+        };
+        match self.send(trip, &peer, group.id).await {
+            Ok(Reply::Error(detail)) => Err(miss(Fault::Refused(detail), Some(group), Some(peer))),
+            Ok(reply) => {
+                group.answered(&peer);
+                Ok(reply)
+            }
+            Err(failure) => Err(miss(Fault::Pipe(failure), Some(group), Some(peer))),
+        }
+    }
+
+    async fn send(&self, trip: &mut Trip, peer: &Arc<Peer>, group: GroupId) -> Result<Reply, Failure> {
+        let connection = peer.connection(trip.lane, &self.wires)?;
+        self.stamp(trip);
+        let now = self.wires.env.clock.now();
+        let until = trip.attempt_until(now, self.options.attempt_timeout);
+        trip.item.group = group.0;
+        // 0 would mean the server's own default.
+        trip.item.deadline_ms = u32::try_from(until.since(now).as_millis())
+            .unwrap_or(u32::MAX)
+            .max(1);
+        connection.start(&mut trip.item, now, until)?.await
+    }
+
+    /// Learns from a failed attempt and waits as long as it takes until the next one makes sense.
+    async fn recover(&self, trip: &mut Trip, miss: &Miss) -> Result<(), Stop> {
+        let write = trip.is_write();
+        let session = write && self.options.exactly_once;
+        let facts = Facts {
+            write,
+            session,
+            maybe_applied: trip.maybe_applied,
+        };
+        let (mut next, maybe_applied) = decide(&miss.fault, facts);
+        trip.maybe_applied |= maybe_applied;
+        self.tally(trip, miss);
+        if !self.learn(miss) && next == Next::Redirect || trip.redirects >= REDIRECTS_IN_A_ROW {
+            next = if next == Next::Redirect { Next::Wait } else { next };
+        }
+        match next {
+            Next::Redirect => trip.redirects += 1,
+            Next::Wait => self.pause(trip, miss.group.as_ref()).await,
+            Next::Spend(at_least) => {
+                if !self.budget.take() {
+                    return Err(after_all(trip, failed(ErrorKind::Overloaded, &miss.fault)).into());
+                }
+                let pause = at_least + trip.backoff.next(&self.wires.env.rng);
+                self.sleep(trip, pause).await;
+            }
+            Next::Refresh => {
+                let left = trip.deadline.since(self.wires.env.clock.now());
+                // Running out of time is noticed by the caller, like every other way to be late.
+                let _ = self
+                    .wires
+                    .env
+                    .clock
+                    .timeout(left, self.router.refresh(miss.epoch))
+                    .await;
+                if matches!(trip.route, Route::Group(_)) {
+                    return Err(Stop::Moved);
+                }
+            }
+            Next::Renew => {
+                self.renew(trip);
+                let pause = trip.backoff.next(&self.wires.env.rng);
+                self.sleep(trip, pause).await;
+            }
+            Next::Fail(kind) => return Err(failed(kind, &miss.fault).into()),
+        }
+        Ok(())
+    }
+
+    /// Corrects the guess at the leader. True if there is a better one than before.
+    fn learn(&self, miss: &Miss) -> bool {
+        let (Some(group), Some(peer)) = (&miss.group, &miss.peer) else {
+            return false;
+        };
+        match &miss.fault {
+            Fault::Refused(detail) if detail.kind() == Kind::NotLeader => {
+                let named = self
+                    .router
+                    .named(detail)
+                    .filter(|named| !Arc::ptr_eq(named, peer));
+                // Followers go on naming a dead leader until its lease is over.
+                if let Some(named) = named.filter(|named| named.looks_alive(&self.wires)) {
+                    group.leads(&named);
+                    return true;
+                }
+                group.failed(peer);
+            }
+            Fault::Refused(detail) if matches!(detail.kind(), Kind::Unavailable | Kind::UnknownOutcome) => {
+                group.failed(peer);
+            }
+            Fault::Pipe(Failure::NotSent(_) | Failure::Lost(_) | Failure::TimedOut { sent: true }) => {
+                group.failed(peer);
+            }
+            Fault::NoRoute(_) | Fault::Refused(_) | Fault::Pipe(_) => {}
+        }
+        false
+    }
+
+    fn tally(&self, trip: &mut Trip, miss: &Miss) {
+        let counters = &self.wires.counters;
+        match &miss.fault {
+            Fault::Refused(detail) if detail.kind() == Kind::NotLeader => count(&counters.redirects),
+            Fault::Refused(detail) if detail.kind() == Kind::Overloaded => count(&counters.overloaded),
+            Fault::Pipe(Failure::TimedOut { .. }) => {
+                trip.timeouts += 1;
+                count(&counters.timeouts);
+            }
+            Fault::NoRoute(_) | Fault::Refused(_) | Fault::Pipe(_) => count(&counters.retries),
+        }
+    }
+
+    /// Waits for a leader: until somebody finds one, or for a growing, random while.
+    async fn pause(&self, trip: &mut Trip, group: Option<&Arc<Group>>) {
+        trip.redirects = 0;
+        let pause = trip.backoff.next(&self.wires.env.rng);
+        match group {
+            Some(group) => tokio::select! {
+                biased;
+                () = group.leader_changed() => {}
+                () = self.sleep(trip, pause) => {}
+            },
+            None => self.sleep(trip, pause).await,
+        }
+    }
+
+    /// Waits, at most until the deadline.
+    async fn sleep(&self, trip: &Trip, pause: Duration) {
+        let clock = &self.wires.env.clock;
+        clock.sleep_until(trip.deadline.min(clock.now() + pause)).await;
+    }
+
+    fn check_time(&self, trip: &Trip, miss: &Miss) -> Result<(), Error> {
+        let now: Instant = self.wires.env.clock.now();
+        if now < trip.deadline {
+            return Ok(());
+        }
+        Err(after_all(trip, failed(ErrorKind::Deadline, &miss.fault)))
+    }
+}
+
+/// A definite failure is none if an earlier attempt may have happened.
+fn after_all(trip: &Trip, error: Error) -> Error {
+    if trip.maybe_applied && error.kind() != ErrorKind::Unknown {
+        return Error::new(
+            ErrorKind::Unknown,
+            format!("an earlier attempt may have succeeded; then: {error}"),
+        );
+    }
+    error
+}
+
+fn failed(kind: ErrorKind, fault: &Fault) -> Error {
+    let why = match fault {
+        Fault::NoRoute(why) => why.clone(),
+        Fault::Pipe(Failure::NotSent(why)) => format!("not sent: {why}"),
+        Fault::Pipe(Failure::Full) => "too many calls wait for this node".to_owned(),
+        Fault::Pipe(Failure::Lost(why)) => format!("sent, but there is no reply: {why}"),
+        Fault::Pipe(Failure::TimedOut { sent: true }) => "sent, but there is no reply in time".to_owned(),
+        Fault::Pipe(Failure::TimedOut { sent: false }) => "could not be sent in time".to_owned(),
+        Fault::Refused(detail) if detail.message.is_empty() => detail.kind().as_str_name().to_owned(),
+        Fault::Refused(detail) => detail.message.clone(),
+    };
+    Error::new(kind, why)
+}

@@ -1,0 +1,124 @@
+//! Sessions on the way of a write: a number before the first sending, an open session before the
+//! first write to a group.
+
+use atoll_proto::v1::error_detail::Kind;
+use atoll_proto::v1::pipe_request_item::Operation;
+use atoll_proto::v1::{ErrorDetail, OpenSessionRequest, Session as WireSession};
+use atoll_types::{ClientId, GroupId, Version};
+
+use super::Engine;
+use super::job::{Job, Route, Stop, Trip};
+use crate::error::{Error, ErrorKind};
+use crate::pipe::{LANE_SMALL, Reply};
+use crate::retry::Fault;
+use crate::stats::count;
+
+/// Why a write has no session yet.
+pub(super) enum Unready {
+    /// Treat it like an answer to the write, which was not sent.
+    Fault(Fault),
+    /// Give up.
+    Failed(Error),
+}
+
+impl Engine {
+    /// Gives the write a number and makes sure that the group knows the session.
+    pub(super) async fn prepare(&self, trip: &mut Trip, group: GroupId) -> Result<(), Unready> {
+        let clock = &self.wires.env.clock;
+        if trip.ticket.is_none() {
+            let left = trip.deadline.since(clock.now());
+            let ticket = clock.timeout(left, self.sessions.current().begin()).await;
+            let ticket = ticket.map_err(|_| {
+                let message = "too many unfinished writes of this client are ahead of this one";
+                Unready::Failed(Error::new(ErrorKind::Deadline, message))
+            })?;
+            trip.ticket = Some(ticket);
+        }
+        // Once the write may have been done somewhere, only a group that knows the session already
+        // can tell; opening it now would make a group that knows nothing look like one that does.
+        let Some(ticket) = trip.ticket.as_ref().filter(|_| !trip.maybe_applied) else {
+            return Ok(());
+        };
+        let opened = ticket.session().opened_in(group);
+        if opened.initialized() {
+            return Ok(());
+        }
+        let (client, deadline) = (ticket.session().client, trip.deadline);
+        let open = opened.get_or_try_init(|| async move {
+            let job = open_job(client, group, deadline);
+            // Boxed: opening is itself a call, one that needs no session.
+            Box::pin(self.run(job))
+                .await
+                .and_then(|reply| self.session_opened(&reply))
+        });
+        let left = deadline.since(clock.now());
+        match clock.timeout(left, open).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(Stop::Moved)) => Err(Unready::Fault(Fault::NoRoute("the group is gone".to_owned()))),
+            Ok(Err(Stop::Failed(error))) if error.kind() == ErrorKind::SessionExpired => {
+                let detail = ErrorDetail {
+                    kind: Kind::SessionExpired.into(),
+                    ..ErrorDetail::default()
+                };
+                Err(Unready::Fault(Fault::Refused(detail)))
+            }
+            Ok(Err(Stop::Failed(error))) => Err(Unready::Failed(error)),
+            Err(_) => Err(Unready::Failed(Error::new(
+                ErrorKind::Deadline,
+                "no session could be opened in time",
+            ))),
+        }
+    }
+
+    fn session_opened(&self, reply: &Reply) -> Result<(), Stop> {
+        let Reply::OpenSession(reply) = reply else {
+            return Err(Error::internal("the reply does not fit the request").into());
+        };
+        self.saw(Version(reply.version));
+        count(&self.wires.counters.sessions_opened);
+        Ok(())
+    }
+
+    /// Writes session and version into the request, anew for every sending.
+    pub(super) fn stamp(&self, trip: &mut Trip) {
+        let Some(Operation::Write(write)) = &mut trip.item.operation else {
+            return;
+        };
+        write.after = self.seen.load(std::sync::atomic::Ordering::Relaxed);
+        write.session = trip.ticket.as_ref().map(|ticket| {
+            let (seq, ack) = ticket.stamp();
+            let (client_high, client_low) = atoll_proto::convert::split_client(ticket.session().client);
+            WireSession {
+                client_high,
+                client_low,
+                seq,
+                ack,
+            }
+        });
+    }
+
+    /// Leaves a session that a group has forgotten; the write gets a number under the next one.
+    pub(super) fn renew(&self, trip: &mut Trip) {
+        if let Some(ticket) = trip.ticket.take()
+            && self.sessions.renew(ticket.session(), &self.wires.env.rng)
+        {
+            count(&self.wires.counters.sessions_renewed);
+            tracing::info!(client = %ticket.session().client, "a group has forgotten this session; taking a new one");
+        }
+    }
+}
+
+fn open_job(client: ClientId, group: GroupId, deadline: atoll_env::Instant) -> Job {
+    let (client_high, client_low) = atoll_proto::convert::split_client(client);
+    let request = OpenSessionRequest {
+        client_high,
+        client_low,
+        group: group.0,
+    };
+    Job {
+        route: Route::Group(group),
+        lane: LANE_SMALL,
+        operation: Operation::OpenSession(request),
+        deadline,
+    }
+}

@@ -1,0 +1,140 @@
+//! Reading many keys at once: split by group, sent side by side, put back in order.
+
+use std::collections::BTreeMap;
+
+use atoll_env::Instant;
+use atoll_proto::v1::MultiGetRequest;
+use atoll_proto::v1::pipe_request_item::Operation;
+use atoll_types::limits::MULTI_GET_KEYS_MAX;
+use atoll_types::{GroupId, SlotId, Version};
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+
+use crate::client::{Client, checked_slot};
+use crate::engine::{Job, Route, Stop};
+use crate::error::{Error, ErrorKind};
+use crate::model::Value;
+use crate::pipe::{LANE_LARGE, Reply};
+
+/// Requests of one multi-get under way at a time.
+const PARALLEL: usize = 16;
+
+/// A key still to be read and its place in the answer.
+struct Wanted {
+    place: usize,
+    slot: SlotId,
+    key: Bytes,
+}
+
+pub(crate) async fn multi_get(client: &Client, keys: Vec<Bytes>) -> Result<Vec<Option<Value>>, Error> {
+    let deadline = client.deadline_from_now();
+    let mut answer = vec![None; keys.len()];
+    let mut wanted = Vec::with_capacity(keys.len());
+    for (place, key) in keys.into_iter().enumerate() {
+        wanted.push(Wanted {
+            place,
+            slot: checked_slot(&key)?,
+            key,
+        });
+    }
+    while !wanted.is_empty() {
+        let parts = split(client, wanted, deadline).await?;
+        let mut results = stream::iter(parts)
+            .map(|(group, part)| fetch(client, group, part, deadline))
+            .buffer_unordered(PARALLEL);
+        wanted = Vec::new();
+        while let Some(result) = results.next().await {
+            let (found, left) = result?;
+            for (place, value) in found {
+                if let Some(row) = answer.get_mut(place) {
+                    *row = value;
+                }
+            }
+            wanted.extend(left);
+        }
+    }
+    Ok(answer)
+}
+
+/// Splits keys by group, in requests of bounded size. Waits for a map in which every slot has an owner.
+async fn split(
+    client: &Client,
+    mut wanted: Vec<Wanted>,
+    deadline: Instant,
+) -> Result<Vec<(GroupId, Vec<Wanted>)>, Error> {
+    let clock = &client.engine.wires.env.clock;
+    let table = loop {
+        let table = client.engine.router.table();
+        if wanted.iter().all(|wanted| table.group_of(wanted.slot).is_some()) {
+            break table;
+        }
+        let left = deadline.since(clock.now());
+        let refresh = client.engine.router.refresh(table.epoch);
+        if left.is_zero() || clock.timeout(left, refresh).await.is_err() {
+            return Err(Error::new(
+                ErrorKind::Deadline,
+                "some keys are in slots that nobody owns",
+            ));
+        }
+    };
+    let mut by_group: BTreeMap<GroupId, Vec<Wanted>> = BTreeMap::new();
+    for wanted in wanted.drain(..) {
+        let group = table
+            .group_of(wanted.slot)
+            .map(|group| group.id)
+            .unwrap_or_default();
+        by_group.entry(group).or_default().push(wanted);
+    }
+    let mut parts = Vec::new();
+    for (group, mut all) in by_group {
+        while all.len() > MULTI_GET_KEYS_MAX {
+            let rest = all.split_off(MULTI_GET_KEYS_MAX);
+            parts.push((group, std::mem::replace(&mut all, rest)));
+        }
+        parts.push((group, all));
+    }
+    Ok(parts)
+}
+
+/// Reads keys of one group; gives what was read and what has to be asked again.
+async fn fetch(
+    client: &Client,
+    group: GroupId,
+    wanted: Vec<Wanted>,
+    deadline: Instant,
+) -> Result<(Vec<(usize, Option<Value>)>, Vec<Wanted>), Error> {
+    let keys = wanted.iter().map(|wanted| wanted.key.clone()).collect();
+    let operation = Operation::MultiGet(MultiGetRequest { keys, options: None });
+    let job = Job {
+        route: Route::Group(group),
+        lane: LANE_LARGE,
+        operation,
+        deadline,
+    };
+    let reply = match client.engine.run(job).await {
+        Ok(Reply::MultiGet(reply)) => reply,
+        Ok(_) => return Err(Error::internal("the reply does not fit the request")),
+        Err(Stop::Moved) => return Ok((Vec::new(), wanted)),
+        Err(Stop::Failed(error)) => return Err(error),
+    };
+    let read = reply.rows.len();
+    if read + reply.unread as usize != wanted.len() || (read == 0 && !wanted.is_empty()) {
+        return Err(Error::internal(
+            "the reply to a multi-get has another number of rows than keys were asked",
+        ));
+    }
+    let mut wanted = wanted;
+    let left = wanted.split_off(read);
+    let found = wanted.into_iter().zip(reply.rows).map(|(wanted, row)| {
+        let version = Version(row.version);
+        client.engine.saw(version);
+        (
+            wanted.place,
+            row.found.then_some(Value {
+                bytes: row.value,
+                version,
+            }),
+        )
+    });
+    Ok((found.collect(), left))
+}

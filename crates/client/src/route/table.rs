@@ -1,0 +1,98 @@
+//! A shard map, compiled for look-ups.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use atoll_placement::ShardMap;
+use atoll_types::{ClusterId, Epoch, GroupId, NodeId, SlotId};
+
+use super::Group;
+use crate::pipe::{Peer, Pool};
+
+/// A shard map, compiled: slot → group, group → replicas, node → address.
+#[derive(Default)]
+pub(crate) struct Table {
+    pub(crate) epoch: Epoch,
+    pub(crate) cluster: ClusterId,
+    /// Index into `groups` for each slot; out of range where nobody owns it.
+    slots: Vec<u32>,
+    groups: Vec<Arc<Group>>,
+    nodes: BTreeMap<NodeId, Arc<Peer>>,
+}
+
+impl Table {
+    /// Compiles a map. Guesses at leaders are taken over from `old`, else from `hints`.
+    pub(super) fn new(map: &ShardMap, hints: &BTreeMap<GroupId, NodeId>, old: &Self, pool: &Pool) -> Self {
+        let nodes: BTreeMap<_, _> = map
+            .nodes
+            .iter()
+            .map(|(&node, entry)| (node, pool.peer(&entry.address)))
+            .collect();
+        let mut slots = vec![u32::MAX; map.slots.iter().count()];
+        let mut newest: BTreeMap<GroupId, Epoch> = BTreeMap::new();
+        let positions: BTreeMap<GroupId, u32> = map.groups.keys().copied().zip(0..).collect();
+        for (slot, owner) in map.slots.iter() {
+            let Some(owner) = owner else { continue };
+            let newest = newest.entry(owner.group).or_default();
+            *newest = owner.epoch.max(*newest);
+            if let (Some(place), Some(&position)) =
+                (slots.get_mut(usize::from(slot.0)), positions.get(&owner.group))
+            {
+                *place = position;
+            }
+        }
+        let groups = map.groups.iter().map(|(&id, entry)| {
+            let replicas: Vec<_> = entry
+                .replicas
+                .values()
+                .filter_map(|node| nodes.get(node))
+                .cloned()
+                .collect();
+            let hint = hints.get(&id).and_then(|node| nodes.get(node)).cloned();
+            let mut group = Group::new(id, newest.get(&id).copied().unwrap_or_default(), replicas, hint);
+            if let Some(leader) = old
+                .group(id)
+                .and_then(|old| old.leader())
+                .filter(|leader| group.has(leader))
+            {
+                group = group.led_by(leader);
+            }
+            Arc::new(group)
+        });
+        let groups = groups.collect();
+        Self {
+            epoch: map.epoch,
+            cluster: map.cluster,
+            slots,
+            groups,
+            nodes,
+        }
+    }
+
+    /// The group that serves a slot.
+    pub(crate) fn group_of(&self, slot: SlotId) -> Option<&Arc<Group>> {
+        let position = *self.slots.get(usize::from(slot.0))?;
+        self.groups.get(position as usize)
+    }
+
+    /// A group by id.
+    pub(crate) fn group(&self, id: GroupId) -> Option<&Arc<Group>> {
+        let position = self.groups.binary_search_by_key(&id, |group| group.id).ok()?;
+        self.groups.get(position)
+    }
+
+    /// Every group that owns slots, in order of ids.
+    pub(crate) fn data_groups(&self) -> impl Iterator<Item = &Arc<Group>> {
+        self.groups.iter().filter(|group| group.slot_epoch > Epoch(0))
+    }
+
+    /// A node by id.
+    pub(crate) fn node(&self, id: NodeId) -> Option<&Arc<Peer>> {
+        self.nodes.get(&id)
+    }
+
+    /// Every node's address.
+    pub(super) fn addresses(&self) -> impl Iterator<Item = &str> {
+        self.nodes.values().map(|peer| peer.address())
+    }
+}

@@ -1,0 +1,343 @@
+//! The format: round trips, pinned bytes, and decoding of whatever comes.
+
+use atoll_types::limits::VALUE_BYTES_MAX;
+use atoll_types::{
+    ClientId, ClusterId, Epoch, GroupGen, GroupId, GroupKey, Outcome, Refusal, SlotId, Version,
+};
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use super::support::*;
+use crate::{
+    ApplyError, COMMAND_ROW_BYTES, Command, CommandKind, CommandView, DecodeError, ENTRY_HEADER_BYTES,
+    EntryHeader, EntryView, Guard, GuardView, KindView, Op, OpView, SessionRef, encode_entry, value_crc,
+};
+
+const KIND_AT: usize = ENTRY_HEADER_BYTES + 40;
+const FLAGS_AT: usize = ENTRY_HEADER_BYTES + 41;
+
+fn header() -> impl Strategy<Value = EntryHeader> {
+    (any::<u64>(), any::<u32>()).prop_map(|(stamp, elapsed_ms)| EntryHeader {
+        stamp: Version(stamp),
+        elapsed_ms,
+    })
+}
+
+fn blob(len: std::ops::Range<usize>) -> impl Strategy<Value = Bytes> {
+    prop::collection::vec(any::<u8>(), len).prop_map(Bytes::from)
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        (blob(1..40), blob(0..200)).prop_map(|(key, value)| Op::Put { key, value }),
+        blob(1..40).prop_map(|key| Op::Delete { key }),
+    ]
+}
+
+fn guard() -> impl Strategy<Value = Guard> {
+    prop_oneof![
+        (blob(1..40), any::<u64>()).prop_map(|(key, v)| Guard::Key {
+            key,
+            expected: Version(v)
+        }),
+        (blob(0..20), blob(0..20), any::<u64>()).prop_map(|(start, end, v)| Guard::Range {
+            start,
+            end,
+            newest: Version(v)
+        }),
+    ]
+}
+
+fn session() -> impl Strategy<Value = SessionRef> {
+    (any::<u128>(), any::<u64>(), any::<u64>()).prop_map(|(client, seq, ack)| SessionRef {
+        client: ClientId(client),
+        seq,
+        ack,
+    })
+}
+
+fn a_write() -> impl Strategy<Value = Command> {
+    let parts = (
+        prop::option::of(session()),
+        any::<u64>(),
+        any::<u16>(),
+        prop::collection::vec(guard(), 0..4),
+        prop::collection::vec(op(), 0..5),
+    );
+    parts.prop_map(|(session, after, slot, guards, ops)| Command {
+        session,
+        after: Version(after),
+        kind: CommandKind::Write,
+        slot: SlotId(slot),
+        guards,
+        ops,
+    })
+}
+
+fn a_genesis() -> impl Strategy<Value = Command> {
+    let runs = prop::collection::vec(any::<(u16, u16)>(), 0..6);
+    (any::<u128>(), any::<u64>(), any::<u32>(), runs, any::<u64>()).prop_map(
+        |(cluster, id, generation, runs, epoch)| {
+            let group = GroupKey::new(GroupId(id), GroupGen(generation));
+            Command::genesis(ClusterId(cluster), group, runs, Epoch(epoch))
+        },
+    )
+}
+
+fn command() -> impl Strategy<Value = Command> {
+    prop_oneof![
+        6 => a_write(),
+        1 => a_genesis(),
+        1 => (any::<u128>(), any::<u64>()).prop_map(|(c, v)| Command::open_session(ClientId(c), Version(v))),
+        1 => Just(Command::tick()),
+        1 => Just(Command::of_kind(CommandKind::Seal, SlotId(9))),
+    ]
+}
+
+fn commands() -> impl Strategy<Value = Vec<Command>> {
+    prop::collection::vec(command(), 0..6)
+}
+
+fn owned(view: &CommandView<'_>) -> Command {
+    let kind = match view.kind() {
+        KindView::Write => CommandKind::Write,
+        KindView::Tick => CommandKind::Tick,
+        KindView::OpenSession { version } => CommandKind::OpenSession { version },
+        KindView::Genesis(genesis) => CommandKind::Genesis {
+            cluster: genesis.cluster,
+            group: genesis.group,
+            slots: genesis.runs().collect(),
+            epoch: genesis.epoch,
+        },
+        KindView::Reserved(8) => CommandKind::Seal,
+        KindView::Reserved(other) => panic!("kind {other}"),
+    };
+    let copy = Bytes::copy_from_slice;
+    let guards = view.guards().map(|guard| match guard {
+        GuardView::Key { key, expected } => Guard::Key {
+            key: copy(key),
+            expected,
+        },
+        GuardView::Range { start, end, newest } => Guard::Range {
+            start: copy(start),
+            end: copy(end),
+            newest,
+        },
+    });
+    let ops = view.ops().map(|op| match op {
+        OpView::Put { key, value } => Op::Put {
+            key: copy(key),
+            value: copy(value.bytes),
+        },
+        OpView::Delete { key } => Op::Delete { key: copy(key) },
+    });
+    Command {
+        session: view.session(),
+        after: view.after(),
+        kind,
+        slot: view.slot(),
+        guards: guards.collect(),
+        ops: ops.collect(),
+    }
+}
+
+/// Whatever parses can be walked to its end and applied, and every value lies where it is said to.
+fn walk(payload: &[u8]) -> Result<(), TestCaseError> {
+    let Ok(entry) = EntryView::parse(payload) else {
+        let error = Rig::new().machine.apply(payload, &mut Rig::new().state, None);
+        prop_assert!(error.is_err());
+        return Ok(());
+    };
+    prop_assert_eq!(entry.commands().count(), entry.len());
+    for command in entry.commands() {
+        command.guards().for_each(drop);
+        for op in command.ops() {
+            if let OpView::Put { value, .. } = op {
+                let start = value.offset_in_payload as usize;
+                prop_assert_eq!(&payload[start..start + value.bytes.len()], value.bytes);
+            }
+        }
+    }
+    let mut rig = Rig::new();
+    let mut outcomes = Vec::new();
+    prop_assert!(
+        rig.machine
+            .apply(payload, &mut rig.state, Some(&mut outcomes))
+            .is_ok()
+    );
+    prop_assert_eq!(outcomes.len(), entry.len());
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn round_trip(header in header(), commands in commands()) {
+        let payload = encode_entry(header, &commands);
+        let expected: usize = commands.iter().map(Command::encoded_len).sum();
+        prop_assert_eq!(payload.len(), ENTRY_HEADER_BYTES + expected);
+        let entry = EntryView::parse(&payload).unwrap();
+        prop_assert_eq!(entry.header(), header);
+        let decoded: Vec<Command> = entry.commands().map(|view| owned(&view)).collect();
+        prop_assert_eq!(&decoded, &commands);
+        for (view, command) in entry.commands().zip(&commands) {
+            for (op, put) in view.ops().zip(&command.ops) {
+                if let OpView::Put { value, .. } = op {
+                    prop_assert_eq!(value.vcrc, value_crc(put.key(), put.value()));
+                }
+            }
+        }
+        walk(&payload)?;
+    }
+
+    #[test]
+    fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        walk(&bytes)?;
+    }
+
+    /// Random bytes hardly get past the header, so here the header fits.
+    #[test]
+    fn any_bytes_behind_a_header(counts in prop::array::uniform6(0..4_u32), rest in prop::collection::vec(0..3_u8, 0..400)) {
+        let [commands, guards, guard_bytes, ops, op_bytes, values] = counts;
+        let mut bytes = vec![1, 1, 0, 0];
+        bytes.extend_from_slice(&[0; 12]);
+        for number in [commands, guards, guard_bytes * 16, ops, op_bytes * 16, values] {
+            bytes.extend_from_slice(&number.to_le_bytes());
+        }
+        let len = commands as usize * COMMAND_ROW_BYTES + (guard_bytes + op_bytes) as usize * 16 + values as usize;
+        bytes.extend(rest.iter().copied().cycle().take(if rest.is_empty() { 0 } else { len }));
+        walk(&bytes)?;
+    }
+
+    #[test]
+    fn mutated_entries(
+        commands in commands(),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+    ) {
+        let mut bytes = encode_entry(EntryHeader::default(), &commands).to_vec();
+        for (index, value) in changes {
+            let at = index.index(bytes.len());
+            bytes[at] = value;
+        }
+        walk(&bytes)?;
+    }
+
+    #[test]
+    fn cut_or_extended_entries_are_refused(commands in commands(), index in any::<prop::sample::Index>()) {
+        let bytes = encode_entry(EntryHeader::default(), &commands).to_vec();
+        prop_assert!(EntryView::parse(&bytes[..index.index(bytes.len())]).is_err());
+        prop_assert!(EntryView::parse(&[&bytes[..], &[0]].concat()).is_err());
+    }
+}
+
+/// Pins the bytes: a change here is a new codec version.
+#[test]
+fn the_bytes_of_one_entry() {
+    let command = in_session(
+        0x0102,
+        3,
+        2,
+        guarded([on_key("g", Version(9))], write([put("k", "val"), delete("d")])),
+    );
+    let header = EntryHeader {
+        stamp: Version(0x11),
+        elapsed_ms: 0x22,
+    };
+    let payload = encode_entry(
+        header,
+        [&Command {
+            after: Version(5),
+            ..command
+        }],
+    );
+    let mut expected = vec![1, 1, 0, 0, 0x22, 0, 0, 0, 0x11, 0, 0, 0, 0, 0, 0, 0];
+    for number in [1_u32, 1, 17, 2, 34, 3] {
+        expected.extend(number.to_le_bytes());
+    }
+    expected.extend(0x0102_u128.to_le_bytes());
+    for number in [3_u64, 2, 5] {
+        expected.extend(number.to_le_bytes());
+    }
+    expected.extend([0, 1, 50, 0]);
+    for number in [0_u32, 1, 0, 2, 0] {
+        expected.extend(number.to_le_bytes());
+    }
+    expected.extend([0, 0, 1, 0, 0, 0, 0, 0]);
+    expected.extend(9_u64.to_le_bytes());
+    expected.extend(b"g");
+    for (op, key, len, vcrc) in [
+        (0, b"k", 3_u32, value_crc(b"k", b"val")),
+        (1, b"d", 0, value_crc(b"d", b"")),
+    ] {
+        expected.extend([op, 0, 1, 0]);
+        expected.extend(len.to_le_bytes());
+        expected.extend(len.to_le_bytes());
+        expected.extend(vcrc.to_le_bytes());
+        expected.extend(key);
+    }
+    expected.extend(b"val");
+    assert_eq!(payload, expected);
+}
+
+#[test]
+fn the_largest_value_is_addressed_behind_all_tables() {
+    let value = Bytes::from(vec![7; VALUE_BYTES_MAX]);
+    let commands = [
+        write([put("a", "1")]),
+        write([Op::Put {
+            key: bytes("b"),
+            value: value.clone(),
+        }]),
+    ];
+    let payload = encode_entry(EntryHeader::default(), &commands);
+    assert_eq!(payload.len(), payload.as_ref().to_vec().capacity());
+    assert_eq!(payload.slice(payload.len() - VALUE_BYTES_MAX..), value);
+}
+
+fn stops(change: impl Fn(&mut Vec<u8>)) -> DecodeError {
+    let mut bytes = encode_entry(EntryHeader::default(), &[write([put("a", "1")]), Command::tick()]).to_vec();
+    change(&mut bytes);
+    let mut rig = Rig::new();
+    let before = rig.machine.state_hash();
+    let ApplyError::Decode(error) = rig.machine.apply(&bytes, &mut rig.state, None).unwrap_err();
+    assert_eq!(rig.machine.state_hash(), before);
+    assert!(rig.state.rows.is_empty(), "nothing of a refused entry is applied");
+    error
+}
+
+#[test]
+fn what_a_later_version_wrote_stops_the_replica() {
+    assert_eq!(stops(|bytes| bytes[0] = 2), DecodeError::UnknownKind(2));
+    assert_eq!(stops(|bytes| bytes[1] = 2), DecodeError::UnknownVersion(2));
+    // The second command: the first one must not have been applied either.
+    let second = KIND_AT + COMMAND_ROW_BYTES;
+    assert_eq!(
+        stops(|bytes| bytes[second] = 11),
+        DecodeError::UnknownCommand { command: 1, kind: 11 }
+    );
+    assert!(matches!(
+        stops(|bytes| bytes[FLAGS_AT] = 2),
+        DecodeError::Unknown {
+            what: "command flags",
+            ..
+        }
+    ));
+    assert!(
+        stops(|bytes| bytes[1] = 9)
+            .to_string()
+            .contains("codec version 9 is unknown")
+    );
+}
+
+#[test]
+fn an_unknown_kind_that_may_be_skipped_is_refused_and_the_rest_applied() {
+    let mut bytes = encode_entry(EntryHeader::default(), &[Command::tick(), write([put("a", "1")])]).to_vec();
+    bytes[KIND_AT] = 77;
+    bytes[FLAGS_AT] = 1 << 7;
+    let mut rig = Rig::new();
+    let mut outcomes = Vec::new();
+    rig.machine
+        .apply(&bytes, &mut rig.state, Some(&mut outcomes))
+        .unwrap();
+    assert_eq!(outcomes[0], Outcome::Refused(Refusal::Unsupported));
+    assert_eq!(rig.value("a"), Some(&b"1"[..]));
+}

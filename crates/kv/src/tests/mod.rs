@@ -1,0 +1,8 @@
+//! The crate as a whole, against its promises.
+
+mod codec;
+mod limits;
+mod model;
+mod rules;
+mod sessions;
+mod support;

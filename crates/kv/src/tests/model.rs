@@ -1,0 +1,401 @@
+//! The machine against the plainest program that does the same.
+
+use std::collections::BTreeMap;
+
+use atoll_types::limits::{SESSION_OPEN_MAX, SESSION_TTL_MS};
+use atoll_types::{ClientId, Epoch, Outcome, Refusal, SlotId, Version};
+use proptest::prelude::*;
+
+use super::support::*;
+use crate::{Command, CommandKind, EntryHeader, Guard, Op, SessionRef, encode_entry};
+
+#[derive(Default)]
+struct Model {
+    rows: BTreeMap<Vec<u8>, (Version, Vec<u8>)>,
+    last: u64,
+    now: u64,
+    genesis: Option<(Epoch, Outcome)>,
+    sessions: BTreeMap<ClientId, ModelSession>,
+    horizon: u64,
+}
+
+struct ModelSession {
+    opened: Outcome,
+    reached: u64,
+    used: u64,
+    ack: u64,
+    outcomes: BTreeMap<u64, Outcome>,
+}
+
+impl Model {
+    fn entry(&mut self, header: EntryHeader, commands: &[Command]) -> Vec<Outcome> {
+        self.now += u64::from(header.elapsed_ms.min(60_000));
+        let (now, last) = (self.now, self.last);
+        let (gone, kept): (BTreeMap<_, _>, BTreeMap<_, _>) = std::mem::take(&mut self.sessions)
+            .into_iter()
+            .partition(|(_, s)| s.used + SESSION_TTL_MS <= now);
+        assert!(gone.values().all(|session| session.reached <= last));
+        self.horizon = gone
+            .values()
+            .map(|session| session.reached)
+            .chain([self.horizon])
+            .max()
+            .unwrap();
+        self.sessions = kept;
+        commands
+            .iter()
+            .map(|command| self.command(header.stamp.0, command))
+            .collect()
+    }
+
+    fn command(&mut self, stamp: u64, command: &Command) -> Outcome {
+        match &command.kind {
+            CommandKind::Tick => Outcome::Done {
+                version: Version(self.last),
+            },
+            CommandKind::OpenSession { version } => {
+                self.open(stamp, command.session.unwrap().client, version.0, command.after.0)
+            }
+            CommandKind::Genesis { epoch, .. } => match self.genesis {
+                Some((first, outcome)) if first == *epoch => outcome,
+                Some(_) => refused(Refusal::Unsupported),
+                None => {
+                    let outcome = self.done(stamp, command.after.0);
+                    self.genesis.insert((*epoch, outcome)).1
+                }
+            },
+            CommandKind::Write => match command.session {
+                None => self.write(stamp, command),
+                Some(session) => self.in_session(stamp, command, session),
+            },
+            _ => refused(Refusal::Unsupported),
+        }
+    }
+
+    fn done(&mut self, stamp: u64, after: u64) -> Outcome {
+        self.last = stamp.max(self.last + 1).max(after + 1);
+        Outcome::Done {
+            version: Version(self.last),
+        }
+    }
+
+    fn open(&mut self, stamp: u64, client: ClientId, read: u64, after: u64) -> Outcome {
+        let (now, last) = (self.now, self.last);
+        if let Some(session) = self.sessions.get_mut(&client) {
+            session.used = now;
+            session.reached = last;
+            return session.opened;
+        }
+        if read < self.horizon {
+            return refused(Refusal::BelowHorizon);
+        }
+        let opened = self.done(stamp, after.max(read));
+        let fresh = ModelSession {
+            opened,
+            reached: self.last,
+            used: now,
+            ack: 0,
+            outcomes: BTreeMap::new(),
+        };
+        self.sessions.insert(client, fresh);
+        opened
+    }
+
+    fn in_session(&mut self, stamp: u64, command: &Command, reference: SessionRef) -> Outcome {
+        let (now, last) = (self.now, self.last);
+        let Some(session) = self.sessions.get_mut(&reference.client) else {
+            return refused(Refusal::SessionExpired);
+        };
+        session.used = now;
+        session.reached = last;
+        session.ack = session.ack.max(reference.ack);
+        let ack = session.ack;
+        session.outcomes.retain(|seq, _| *seq >= ack);
+        if reference.seq < ack {
+            return refused(Refusal::Stale);
+        }
+        if let Some(outcome) = session.outcomes.get(&reference.seq) {
+            return *outcome;
+        }
+        assert!(session.outcomes.len() < SESSION_OPEN_MAX);
+        let outcome = self.write(stamp, command);
+        let reached = self.last;
+        let session = self.sessions.get_mut(&reference.client).unwrap();
+        session.reached = reached;
+        if !matches!(outcome, Outcome::Refused(_)) {
+            session.outcomes.insert(reference.seq, outcome);
+        }
+        outcome
+    }
+
+    fn write(&mut self, stamp: u64, command: &Command) -> Outcome {
+        let slot = command.slot;
+        if self.genesis.is_none() {
+            return refused(Refusal::NoGenesis);
+        }
+        if slot.0 > 99 {
+            return refused(Refusal::NotOwner {
+                slot,
+                epoch: Epoch(0),
+            });
+        }
+        for (position, guard) in command.guards.iter().enumerate() {
+            let (holds, actual) = self.guard(guard);
+            if !holds {
+                return Outcome::GuardFailed {
+                    guard: position as u16,
+                    actual,
+                };
+            }
+        }
+        let outcome = self.done(stamp, command.after.0);
+        for op in &command.ops {
+            match op {
+                Op::Put { key, value } => {
+                    self.rows
+                        .insert(key.to_vec(), (Version(self.last), value.to_vec()));
+                }
+                Op::Delete { key } => {
+                    self.rows.remove(&key[..]);
+                }
+            }
+        }
+        outcome
+    }
+
+    fn guard(&self, guard: &Guard) -> (bool, Option<Version>) {
+        match guard {
+            Guard::Key { key, expected } => {
+                let actual = self.rows.get(&key[..]).map(|row| row.0);
+                (actual.unwrap_or_default() == *expected, actual)
+            }
+            Guard::Range { start, end, newest } => {
+                let inside = |key: &[u8]| key >= &start[..] && (end.is_empty() || key < &end[..]);
+                let rows = self.rows.iter().filter(|(key, _)| inside(key));
+                let actual = rows.map(|(_, row)| row.0).max();
+                (actual.unwrap_or_default() <= *newest, actual)
+            }
+        }
+    }
+}
+
+/// A command before it is known which versions are current.
+#[derive(Clone, Debug)]
+enum Plan {
+    Write {
+        session: Option<(u128, u64, u64)>,
+        slot: SlotId,
+        guards: Vec<PlannedGuard>,
+        ops: Vec<Op>,
+        after: u64,
+    },
+    Open {
+        client: u128,
+        fresh: bool,
+    },
+    Genesis {
+        other: bool,
+    },
+    Tick,
+    Reserved,
+}
+
+#[derive(Clone, Debug)]
+struct PlannedGuard {
+    start: u8,
+    end: Option<u8>,
+    version: Expected,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Expected {
+    Current,
+    Zero,
+    Wrong,
+}
+
+fn key_name(n: u8) -> String {
+    format!("k{n}")
+}
+
+fn resolve(plan: &Plan, model: &Model) -> Command {
+    match plan {
+        Plan::Tick => Command::tick(),
+        Plan::Reserved => Command::of_kind(CommandKind::Prepare, SLOT),
+        Plan::Genesis { other: false } => genesis(),
+        Plan::Genesis { other: true } => Command::genesis(CLUSTER, GROUP, vec![(0, 99)], Epoch(1)),
+        Plan::Open { client, fresh } => {
+            let read = if *fresh { model.last } else { model.last / 2 };
+            Command::open_session(ClientId(*client), Version(read))
+        }
+        Plan::Write {
+            session,
+            slot,
+            guards,
+            ops,
+            after,
+        } => {
+            let guards = guards.iter().map(|guard| resolve_guard(guard, model)).collect();
+            let session = session.map(|(client, seq, ack)| SessionRef {
+                client: ClientId(client),
+                seq,
+                ack,
+            });
+            let after = Version(after * model.last / 2);
+            Command {
+                session,
+                after,
+                guards,
+                ..Command::write(*slot, ops.clone())
+            }
+        }
+    }
+}
+
+fn resolve_guard(plan: &PlannedGuard, model: &Model) -> Guard {
+    let key = bytes(&key_name(plan.start));
+    let mut guard = match plan.end {
+        None => Guard::Key {
+            key,
+            expected: Version::ZERO,
+        },
+        Some(end) => Guard::Range {
+            start: key,
+            end: bytes(&key_name(end)),
+            newest: Version::ZERO,
+        },
+    };
+    let actual = model.guard(&guard).1.unwrap_or_default();
+    let (Guard::Key {
+        expected: version, ..
+    }
+    | Guard::Range { newest: version, .. }) = &mut guard;
+    *version = match plan.version {
+        Expected::Current => actual,
+        Expected::Zero => Version::ZERO,
+        Expected::Wrong => Version(actual.0.wrapping_sub(1)),
+    };
+    guard
+}
+
+fn any_guard() -> impl Strategy<Value = PlannedGuard> {
+    let expected =
+        prop_oneof![3 => Just(Expected::Current), 1 => Just(Expected::Zero), 1 => Just(Expected::Wrong)];
+    (0..5_u8, prop::option::of(0..6_u8), expected).prop_map(|(start, end, version)| PlannedGuard {
+        start,
+        end,
+        version,
+    })
+}
+
+fn any_ops() -> impl Strategy<Value = Vec<Op>> {
+    prop::collection::btree_map(0..5_u8, prop::option::of(0..100_u8), 0..3).prop_map(|ops| {
+        let op = |(key, value): (u8, Option<u8>)| match value {
+            Some(value) => put(&key_name(key), &value.to_string()),
+            None => delete(&key_name(key)),
+        };
+        ops.into_iter().map(op).collect()
+    })
+}
+
+fn any_write() -> impl Strategy<Value = Plan> {
+    let session = (1..4_u128, 1..9_u64, 0..9_u64).prop_map(|(client, seq, ack)| (client, seq, ack.min(seq)));
+    let slot = prop_oneof![8 => Just(SLOT), 1 => Just(SlotId(3)), 1 => Just(FOREIGN)];
+    let guards = prop::collection::vec(any_guard(), 0..3);
+    let parts = (
+        prop::option::weighted(0.8, session),
+        slot,
+        guards,
+        any_ops(),
+        0..3_u64,
+    );
+    parts.prop_map(|(session, slot, guards, ops, after)| Plan::Write {
+        session,
+        slot,
+        guards,
+        ops,
+        after,
+    })
+}
+
+fn any_plan() -> impl Strategy<Value = Plan> {
+    prop_oneof![
+        12 => any_write(),
+        3 => (1..4_u128, any::<bool>()).prop_map(|(client, fresh)| Plan::Open { client, fresh }),
+        1 => prop::bool::weighted(0.2).prop_map(|other| Plan::Genesis { other }),
+        1 => Just(Plan::Tick),
+        1 => Just(Plan::Reserved),
+    ]
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Entry {
+        stamp: u64,
+        elapsed_ms: u32,
+        plans: Vec<Plan>,
+    },
+    /// Minutes without anything but ticks.
+    Idle(u32),
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    let entry = (
+        0..400_u64,
+        0..100_000_u32,
+        prop::collection::vec(any_plan(), 0..6),
+    );
+    prop_oneof![
+        12 => entry.prop_map(|(stamp, elapsed_ms, plans)| Step::Entry { stamp, elapsed_ms, plans }),
+        1 => (20..70_u32).prop_map(Step::Idle),
+    ]
+}
+
+/// Two replicas and the model.
+struct Trio {
+    leader: Rig,
+    follower: Rig,
+    model: Model,
+}
+
+impl Trio {
+    fn entry(&mut self, stamp: u64, elapsed_ms: u32, plans: &[Plan]) -> Result<(), TestCaseError> {
+        let header = EntryHeader {
+            stamp: Version(stamp),
+            elapsed_ms,
+        };
+        let commands: Vec<Command> = plans.iter().map(|plan| resolve(plan, &self.model)).collect();
+        let expected = self.model.entry(header, &commands);
+        prop_assert_eq!(self.leader.entry(stamp, elapsed_ms, &commands), expected);
+        let payload = encode_entry(header, &commands);
+        self.follower
+            .machine
+            .apply(&payload, &mut self.follower.state, None)
+            .unwrap();
+        let (machine, twin, model) = (&self.leader.machine, &self.follower.machine, &self.model);
+        prop_assert_eq!(&self.leader.state.rows, &model.rows);
+        prop_assert_eq!(&self.follower.state.rows, &model.rows);
+        prop_assert_eq!(machine.last_version(), Version(model.last));
+        prop_assert_eq!(machine.group_time_ms(), model.now);
+        prop_assert_eq!(machine.session_count(), model.sessions.len());
+        prop_assert_eq!(machine.state_hash(), twin.state_hash());
+        Ok(())
+    }
+}
+
+proptest! {
+    #[test]
+    fn agrees_with_the_model_and_with_its_twin(steps in prop::collection::vec(any_step(), 1..40)) {
+        let mut trio = Trio { leader: Rig::unborn(), follower: Rig::unborn(), model: Model::default() };
+        for step in steps {
+            match step {
+                Step::Entry { stamp, elapsed_ms, plans } => trio.entry(stamp, elapsed_ms, &plans)?,
+                Step::Idle(minutes) => {
+                    for _ in 0..minutes {
+                        trio.entry(0, MINUTE, &[Plan::Tick])?;
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! The control plane: group 0 holds the shard map, and its leader makes the map true.
+//!
+//! Group 0 is an ordinary Raft group on the first (at most five) initial nodes. Its state machine
+//! ([`ControlState`], pure) applies [`ControlCommand`]s; each names the epoch it was decided on and
+//! changes nothing at another one, so two leaders that decide at once cannot both succeed, and a step
+//! repeated after a crash is a step not taken. The leader's reconcile loop looks at the state, takes
+//! the next step ([`plan`]) and begins again: bootstrap, one data group after the other, slots. It may
+//! die anywhere.
+//!
+//! The map is intent and hint. Nodes read it and start what it places on them ([`crate::store`]); a
+//! data group itself decides what it owns. Nodes outside group 0 poll the map ([`follow`]).
+//!
+//! Replica ids come from one counter and are never reused; a group's preferred leader is its replica
+//! with the lowest id, and [`balance`] brings leadership there when that is safe.
+
+pub(crate) mod balance;
+mod command;
+pub(crate) mod follow;
+mod machine;
+mod plan;
+pub(crate) mod reconcile;
+mod state;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use machine::ControlMachine;
+pub(crate) use state::{ControlState, FIRST_GENERATION};
+
+use command::{Change, ControlCommand};

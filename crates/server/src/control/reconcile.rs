@@ -1,0 +1,91 @@
+//! The loop on group 0's leader that makes the cluster what it should be.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use atoll_env::Env;
+use atoll_raft::{Group, ProposeError};
+use atoll_types::{NodeId, Outcome};
+use tokio::sync::watch;
+
+use super::plan::next_step;
+use super::{ControlCommand, ControlState};
+use crate::identity::Member;
+use crate::membership::Membership;
+
+/// Between looks when nothing happens.
+const IDLE: Duration = Duration::from_secs(5);
+/// After a step that did not succeed.
+const RETRY: Duration = Duration::from_millis(200);
+
+/// Looks, steps, and begins again, for as long as this node runs group 0.
+pub(crate) struct Reconciler {
+    env: Env,
+    node: NodeId,
+    group: Group,
+    state: watch::Receiver<Arc<ControlState>>,
+    membership: Arc<Membership>,
+}
+
+impl Reconciler {
+    pub(crate) fn new(
+        env: &Env,
+        node: NodeId,
+        group: Group,
+        state: watch::Receiver<Arc<ControlState>>,
+        membership: Arc<Membership>,
+    ) -> Self {
+        Self { env: env.clone(), node, group, state, membership }
+    }
+
+    /// Ends when the group stops.
+    pub(crate) async fn run(mut self) {
+        let mut leader = self.group.watch_leader();
+        let Some(claim) = self.membership.initial_set() else { return };
+        loop {
+            if *leader.borrow_and_update() != Some(self.group.replica()) {
+                if leader.changed().await.is_err() {
+                    return;
+                }
+                continue;
+            }
+            let state = self.state.borrow_and_update().clone();
+            match next_step(&state, &claim, &self.seen()) {
+                Some(step) => self.take(&step).await,
+                None => self.rest(&mut leader).await,
+            }
+        }
+    }
+
+    /// Where nodes are by their own word, this one among them.
+    fn seen(&self) -> Vec<Member> {
+        let mut seen = self.membership.book().confirmed();
+        let (node, uuid) = (self.node, self.membership.dir().uuid());
+        seen.push(Member { node, uuid, address: self.membership.address().to_owned() });
+        seen
+    }
+
+    async fn take(&self, step: &ControlCommand) {
+        match self.group.propose(step.encode().into()).await.as_deref() {
+            Ok([Outcome::Done { version }]) => {
+                tracing::info!(node = %self.node, group = 0, epoch = version.0, change = step.change.name(), "the map changed");
+                return;
+            }
+            // Somebody else was faster, or this leader had not applied everything yet.
+            Ok([Outcome::GuardFailed { .. }]) | Err(ProposeError::NotLeader { .. }) => {}
+            Ok(outcomes) => tracing::warn!(group = 0, ?outcomes, ?step, "a step was refused"),
+            Err(error) => tracing::warn!(group = 0, %error, "a step has no outcome"),
+        }
+        self.env.clock.sleep(RETRY.mul_f64(0.5 + self.env.rng.fraction())).await;
+    }
+
+    async fn rest(&mut self, leader: &mut watch::Receiver<Option<atoll_types::ReplicaId>>) {
+        let idle = self.env.clock.sleep(IDLE);
+        tokio::select! {
+            biased;
+            _ = leader.changed() => {}
+            _ = self.state.changed() => {}
+            () = idle => {}
+        }
+    }
+}

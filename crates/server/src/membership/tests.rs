@@ -1,0 +1,391 @@
+//! Clusters made, raced for, and cut off at every step; without Raft: a node here is only its
+//! membership, and shows a map once it is admitted.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use atoll_env::net::{CallError, Code, Handler, Link, Net, Serving, Status};
+use atoll_env::vfs::{Crash, MemVfs, replace_file};
+use atoll_env::{BoxFuture, Clock, Env, Halt, Rng, Scope, Spawn};
+use atoll_placement::{ShardMap, assign};
+use atoll_proto::{method, v1};
+use atoll_types::{ClusterId, Epoch, GroupId, NodeId};
+use bytes::Bytes;
+use futures_util::future::join_all;
+use parking_lot::Mutex;
+use prost::Message;
+
+use super::{Greeter, Greeting, Initiator, Made, Membership, Standing};
+use crate::identity::DataDir;
+use crate::rpc::{PeerClient, testing};
+
+/// Takes a while to carry a call to its handler. May be told to lose calls.
+#[derive(Clone, Default)]
+struct Wire(Arc<Mutex<WireState>>);
+
+#[derive(Default)]
+struct WireState {
+    handlers: BTreeMap<String, Arc<dyn Handler>>,
+    /// Calls of this method get lost once so many went through.
+    lossy: Option<(&'static str, usize)>,
+}
+
+impl Wire {
+    fn deliver(&self, to: &str, method: &'static str) -> Result<Arc<dyn Handler>, CallError> {
+        let mut state = self.0.lock();
+        if let Some((lost, left)) = &mut state.lossy
+            && *lost == method
+        {
+            if *left == 0 {
+                return Err(CallError::NotSent("cut".to_owned()));
+            }
+            *left -= 1;
+        }
+        state.handlers.get(to).cloned().ok_or_else(|| CallError::NotSent("nobody".to_owned()))
+    }
+
+    fn lose(&self, lossy: Option<(&'static str, usize)>) {
+        self.0.lock().lossy = lossy;
+    }
+}
+
+impl Net for Wire {
+    fn call(&self, to: &str, method: &'static str, request: Bytes, _: Duration) -> BoxFuture<'static, Result<Bytes, CallError>> {
+        let handler = self.deliver(to, method);
+        Box::pin(async move {
+            Clock::simulated(1.0, 0).sleep(Duration::from_millis(5)).await;
+            Ok(handler?.call(method, request, None).await?)
+        })
+    }
+
+    fn open(&self, _: &str, _: &'static str, _: u8, _: Duration) -> BoxFuture<'static, Result<Link, CallError>> {
+        Box::pin(std::future::ready(Err(CallError::NotSent("no streams here".to_owned()))))
+    }
+
+    fn serve(&self, _: &str, _: Arc<dyn Handler>) -> BoxFuture<'static, io::Result<Serving>> {
+        Box::pin(std::future::ready(Err(io::ErrorKind::Unsupported.into())))
+    }
+}
+
+struct Answers(Arc<Membership>);
+
+impl Handler for Answers {
+    fn is_stream(&self, _: &str) -> Option<bool> {
+        Some(false)
+    }
+
+    fn call(&self, method: &str, request: Bytes, _: Option<Duration>) -> BoxFuture<'static, Result<Bytes, Status>> {
+        let (membership, method) = (self.0.clone(), method.to_owned());
+        Box::pin(async move {
+            if method == method::GET_MAP {
+                return fake_map(&membership);
+            }
+            testing::answer(&membership, &method, request).await
+        })
+    }
+
+    fn open(&self, _: &str, _: Link) {}
+}
+
+/// As if group 0 had done its work by the time anybody is admitted.
+fn fake_map(membership: &Membership) -> Result<Bytes, Status> {
+    let Standing::Admitted(ident, Some(claim)) = membership.standing() else {
+        return Err(Status::new(Code::Unavailable, "no map"));
+    };
+    let groups: BTreeSet<GroupId> = (1..=u64::from(claim.groups)).map(GroupId).collect();
+    let map = ShardMap {
+        epoch: Epoch(1),
+        cluster: ident.cluster,
+        groups: groups.iter().map(|group| (*group, atoll_placement::GroupEntry::default())).collect(),
+        slots: assign(&groups, Epoch(1)),
+        ..ShardMap::default()
+    };
+    Ok(v1::GetMapReply { map: Some(testing::wire_map(&map)) }.encode_to_vec().into())
+}
+
+/// One simulated process.
+struct Node {
+    env: Env,
+    scope: Scope,
+    vfs: MemVfs,
+    wire: Wire,
+    address: String,
+    membership: Arc<Membership>,
+}
+
+impl Node {
+    async fn start(wire: &Wire, name: u64, vfs: MemVfs, join: &[String]) -> Self {
+        let address = format!("n{name}:1");
+        let rng = Rng::seeded(name);
+        let scope = Scope::new(rng.clone());
+        let env = Env {
+            clock: Clock::simulated(1.0, 0),
+            rng,
+            spawn: Spawn::simulated(scope.clone()),
+            vfs: Arc::new(vfs.clone()),
+            net: Arc::new(wire.clone()),
+            halt: Halt::simulated({
+                let scope = scope.clone();
+                move |_| scope.end()
+            }),
+        };
+        let dir = DataDir::open(&env, Path::new("/data")).await.unwrap();
+        let membership = Membership::open(&env, dir).await.unwrap();
+        membership.set_address(address.clone());
+        wire.0.lock().handlers.insert(address.clone(), Arc::new(Answers(membership.clone())));
+        let node = Self { env, scope, vfs, wire: wire.clone(), address, membership };
+        node.env.spawn.spawn(admit_when_complete(node.membership.clone(), node.vfs.clone()));
+        let peers = PeerClient::new(&node.env);
+        node.env.spawn.spawn(Greeter::new(&node.env, node.membership.clone(), peers, join).run());
+        node
+    }
+
+    /// `init` as if called on this node, until the process ends.
+    async fn init(&self, addresses: &[&str]) -> Result<Made, Status> {
+        let initiator =
+            Initiator::new(&self.env, self.membership.clone(), PeerClient::new(&self.env), &[]);
+        let addresses = addresses.iter().map(|&address| address.to_owned()).collect();
+        let run = self.env.spawn.spawn(async move { initiator.run(addresses, 0, None).await });
+        run.await.unwrap_or_else(|| Err(Status::new(Code::Cancelled, "the process ended")))
+    }
+
+    /// Ends the process and returns its disk.
+    fn crash(self, how: Crash) -> MemVfs {
+        self.scope.end();
+        self.wire.0.lock().handlers.remove(&self.address);
+        self.vfs.crash(how)
+    }
+
+    fn ident(&self) -> Option<(ClusterId, NodeId)> {
+        self.membership.ident().map(|ident| (ident.cluster, ident.node))
+    }
+
+    async fn admitted(&self) -> (ClusterId, NodeId) {
+        for _ in 0..1000 {
+            if let Some(ident) = self.ident() {
+                return ident;
+            }
+            self.env.clock.sleep(Duration::from_millis(100)).await;
+        }
+        panic!("{} is never admitted; it is {:?}", self.address, self.membership.standing());
+    }
+}
+
+async fn admit_when_complete(membership: Arc<Membership>, vfs: MemVfs) {
+    let ident = membership.completed().await;
+    let dir = membership.dir();
+    let made = dir.create_journal().is_ok()
+        && replace_file(&vfs, &dir.journal().join("segment"), b"log").await.is_ok();
+    if made && membership.ident().is_none() {
+        // A disk that fails is a process that ends; the test looks at what is left.
+        let _ = membership.become_admitted(ident).await;
+    }
+}
+
+async fn nodes(wire: &Wire, count: u64) -> Vec<Node> {
+    let started = (1..=count).map(|name| Node::start(wire, name, MemVfs::default(), &[]));
+    join_all(started).await
+}
+
+/// Ends all processes and starts them again on their disks.
+async fn restart(wire: &Wire, nodes: Vec<Node>, how: Crash) -> Vec<Node> {
+    let disks: Vec<MemVfs> = nodes.into_iter().map(|node| node.crash(how)).collect();
+    join_all(disks.into_iter().zip(1..).map(|(disk, name)| Node::start(wire, name, disk, &[]))).await
+}
+
+const ALL: [&str; 3] = ["n1:1", "n2:1", "n3:1"];
+
+/// All are nodes of one cluster, each with an id of its own.
+async fn one_cluster(nodes: &[Node]) -> ClusterId {
+    let idents = join_all(nodes.iter().map(Node::admitted)).await;
+    let clusters: BTreeSet<ClusterId> = idents.iter().map(|(cluster, _)| *cluster).collect();
+    let ids: BTreeSet<NodeId> = idents.iter().map(|(_, node)| *node).collect();
+    assert_eq!(clusters.len(), 1, "{idents:?}");
+    assert_eq!(ids, (1..=nodes.len() as u64).map(NodeId).collect());
+    *clusters.first().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn init_makes_a_cluster_and_repeating_it_finds_that() {
+    let wire = Wire::default();
+    let nodes = nodes(&wire, 3).await;
+    let made = nodes[1].init(&ALL).await.unwrap();
+    assert!(!made.already);
+    assert!(made.members.is_sorted_by_key(|member| member.uuid));
+    assert_eq!(one_cluster(&nodes).await, made.cluster);
+    let again = nodes[2].init(&ALL).await.unwrap();
+    assert_eq!(again, Made { already: true, ..made });
+}
+
+#[tokio::test(start_paused = true)]
+async fn concurrent_inits_of_one_set_make_one_cluster() {
+    let wire = Wire::default();
+    let nodes = nodes(&wire, 3).await;
+    let made = join_all(nodes.iter().map(|node| node.init(&ALL))).await;
+    let cluster = one_cluster(&nodes).await;
+    assert!(made.iter().all(|made| made.as_ref().unwrap().cluster == cluster), "{made:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_overlapping_sets_one_becomes_a_cluster_and_the_other_is_told() {
+    let wire = Wire::default();
+    let nodes = nodes(&wire, 4).await;
+    let (first, second) = (["n1:1", "n2:1", "n3:1"], ["n2:1", "n3:1", "n4:1"]);
+    let (one, two) = tokio::join!(nodes[0].init(&first), nodes[3].init(&second));
+    let (made, refused) = match (one, two) {
+        (Ok(made), Err(refused)) | (Err(refused), Ok(made)) => (made, refused),
+        both => panic!("exactly one succeeds: {both:?}"),
+    };
+    assert_eq!(refused.code, Code::FailedPrecondition);
+    let holder = made.members.iter().map(|member| member.address.as_str()).collect::<Vec<_>>().join(",");
+    assert!(refused.message.contains(&holder), "{} does not name {holder}", refused.message);
+    let clusters: BTreeSet<_> = nodes.iter().filter_map(Node::ident).map(|(cluster, _)| cluster).collect();
+    assert_eq!(clusters, BTreeSet::from([made.cluster]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_set_that_waits_for_another_names_the_command_that_finishes_it() {
+    let wire = Wire::default();
+    let nodes = nodes(&wire, 3).await;
+    wire.lose(Some((method::CLAIM, 1)));
+    assert!(nodes[0].init(&ALL).await.is_err());
+    wire.lose(None);
+    let claimed = nodes.iter().find(|node| node.membership.standing() != Standing::Fresh).unwrap();
+    let refused = claimed.init(&[&claimed.address]).await.unwrap_err();
+    assert!(refused.message.contains("atoll init --nodes"), "{}", refused.message);
+    assert_eq!(claimed.ident(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_init_that_dies_between_claims_is_finished_by_repeating_it() {
+    for claims in 0..3 {
+        let wire = Wire::default();
+        let nodes = nodes(&wire, 3).await;
+        wire.lose(Some((method::CLAIM, claims)));
+        let first = nodes[0].init(&ALL).await;
+        wire.lose(None);
+        let nodes = restart(&wire, nodes, Crash::LoseAll).await;
+        let made = nodes[2].init(&ALL).await.unwrap();
+        assert_eq!(one_cluster(&nodes).await, made.cluster);
+        if let Ok(first) = first {
+            assert_eq!(first.cluster, made.cluster);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wholly_claimed_set_completes_without_the_caller() {
+    for admitted in 0..3 {
+        let wire = Wire::default();
+        let nodes = nodes(&wire, 3).await;
+        wire.lose(Some((method::ADMIT, admitted)));
+        // The caller dies with its node as soon as all are claimed.
+        let all_claimed = async {
+            while nodes.iter().any(|node| node.membership.standing() == Standing::Fresh) {
+                nodes[0].env.clock.sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = all_claimed => {}
+            made = nodes[0].init(&ALL) => panic!("nobody was seen claimed: {made:?}"),
+        }
+        let nodes = restart(&wire, nodes, Crash::LoseAll).await;
+        one_cluster(&nodes).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_stops_at_any_step_of_an_init_delays_it_only() {
+    for broken in 0..3 {
+        let mut step = 1;
+        loop {
+            let wire = Wire::default();
+            let nodes = nodes(&wire, 3).await;
+            let disk = nodes[broken].vfs.clone();
+            disk.freeze_at(disk.operations() + step);
+            let caller = &nodes[(broken + 1) % 3];
+            let first = caller.init(&ALL).await.ok();
+            let broke = disk.is_frozen();
+            let nodes = restart(&wire, nodes, Crash::Random).await;
+            let made = nodes[0].init(&ALL).await.unwrap();
+            let cluster = one_cluster(&nodes).await;
+            assert_eq!(made.cluster, cluster);
+            assert!(first.is_none_or(|first| first.cluster == cluster), "step {step} of node {broken}");
+            if !broke {
+                break;
+            }
+            step += 1;
+        }
+        assert!(step > 8, "the disk of an initial node is written to");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_address_given_twice_is_an_error_and_so_is_silence() {
+    let wire = Wire::default();
+    let nodes = nodes(&wire, 2).await;
+    let handler = wire.0.lock().handlers["n2:1"].clone();
+    wire.0.lock().handlers.insert("alias:1".to_owned(), handler);
+    let refused = nodes[0].init(&["n1:1", "n2:1", "alias:1"]).await.unwrap_err();
+    assert_eq!(refused.code, Code::InvalidArgument);
+    let refused = nodes[0].init(&["n1:1", "nobody:1"]).await.unwrap_err();
+    assert!(refused.code == Code::Unavailable && refused.message.contains("nobody:1"), "{refused:?}");
+    assert!(nodes.iter().all(|node| node.membership.standing() == Standing::Fresh));
+}
+
+#[tokio::test(start_paused = true)]
+async fn greetings_of_another_cluster_are_refused_and_teach_nothing() {
+    let wire = Wire::default();
+    let nodes = nodes(&wire, 2).await;
+    nodes[0].init(&["n1:1"]).await.unwrap();
+    nodes[1].init(&["n2:1"]).await.unwrap();
+    let (one, two) = (nodes[0].admitted().await.0, nodes[1].admitted().await.0);
+    let refused = nodes[0].membership.answer_greeting(&nodes[1].membership.greeting()).unwrap_err();
+    assert_eq!(refused.code, Code::FailedPrecondition);
+    assert!(refused.message.contains(&one.to_string()) && refused.message.contains(&two.to_string()));
+    assert_eq!(nodes[0].membership.book().all(), vec![]);
+    let anonymous = Greeting::default();
+    assert!(nodes[0].membership.answer_greeting(&anonymous).is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cluster_whose_addresses_all_changed_finds_itself_by_join() {
+    let wire = Wire::default();
+    let first = nodes(&wire, 3).await;
+    first[0].init(&ALL).await.unwrap();
+    one_cluster(&first).await;
+    let disks: Vec<MemVfs> = first.into_iter().map(|node| node.crash(Crash::LoseAll)).collect();
+    // Everyone is somewhere else and knows only where the first one is.
+    let join = ["n11:1".to_owned()];
+    let moved = join_all(disks.into_iter().zip(11..).map(|(disk, name)| Node::start(&wire, name, disk, &join))).await;
+    for node in &moved {
+        for other in moved.iter().filter(|other| other.address != node.address) {
+            let id = other.ident().unwrap().1;
+            let book = node.membership.book();
+            for _ in 0..100 {
+                node.env.clock.sleep(Duration::from_millis(100)).await;
+                if book.reachable(id, node.env.clock.now()) {
+                    break;
+                }
+            }
+            assert!(book.reachable(id, node.env.clock.now()));
+            assert_eq!(book.address(id).as_deref(), Some(other.address.as_str()));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copied_directory_is_noticed() {
+    let wire = Wire::default();
+    let nodes = nodes(&wire, 1).await;
+    nodes[0].init(&["n1:1"]).await.unwrap();
+    let mut copy = nodes[0].membership.greeting();
+    copy.incarnation += 1;
+    copy.address = "elsewhere:1".to_owned();
+    let refused = nodes[0].membership.answer_greeting(&copy).unwrap_err();
+    assert_eq!(refused.code, Code::AlreadyExists);
+}

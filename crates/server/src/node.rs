@@ -1,0 +1,286 @@
+//! A node from start to shutdown.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use atoll_env::net::Serving;
+use atoll_env::{Env, Instant, Task};
+use atoll_raft::RaftError;
+use atoll_storage::{Identity, Journal, JournalOptions, OpenError};
+use atoll_types::{ClusterId, NodeId};
+use futures_util::future::join_all;
+use parking_lot::RwLock;
+
+use crate::config::{ConfigError, NodeConfig};
+use crate::identity::{DataDir, Ident, IdentityError};
+use crate::membership::{Greeter, Greeting, Membership, Standing};
+use crate::rpc::{PeerClient, Router};
+use crate::running::Running;
+
+/// How long leaderships are waited for at shutdown.
+const HAND_OVER: Duration = Duration::from_secs(2);
+/// How long calls in progress may take at shutdown.
+const DRAIN: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_millis(20);
+/// How long peers are given at start to say that they are another cluster.
+const CHECK: Duration = Duration::from_millis(500);
+
+/// Why a node did not start. Nothing of it runs any more.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The settings do not fit together.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Another process uses the data directory.
+    #[error("{0}")]
+    Locked(String),
+    /// The data directory is damaged, of another format, or cannot be read or written.
+    #[error("{0}")]
+    DataDir(String),
+    /// The address cannot be served at.
+    #[error("cannot serve at {address}: {source}")]
+    Listen {
+        /// The address.
+        address: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The nodes to join belong to another cluster than the data directory.
+    #[error(
+        "the data directory is of node {node} of cluster {ours}, but {address} belongs to cluster {theirs}: use \
+         another --data directory or other --join addresses"
+    )]
+    OtherCluster {
+        /// The cluster of the data directory.
+        ours: ClusterId,
+        /// The node of the data directory.
+        node: NodeId,
+        /// The cluster of the peer.
+        theirs: ClusterId,
+        /// The peer.
+        address: String,
+    },
+    /// The journal cannot be opened.
+    #[error("the journal: {0}")]
+    Journal(#[from] OpenError),
+    /// Raft cannot be started.
+    #[error("{0}")]
+    Raft(#[from] RaftError),
+}
+
+impl From<IdentityError> for StartError {
+    fn from(error: IdentityError) -> Self {
+        match error {
+            IdentityError::Locked(_) => Self::Locked(error.to_string()),
+            IdentityError::Corrupt { .. } | IdentityError::Io(_) => Self::DataDir(error.to_string()),
+        }
+    }
+}
+
+/// How far a node has come.
+#[derive(Clone)]
+pub(crate) enum Phase {
+    /// Not part of a cluster.
+    Waiting,
+    /// Opening its journal.
+    Starting,
+    /// All parts exist.
+    Running(Arc<Running>),
+    /// Shutting down; data is refused, Raft still works.
+    Stopping(Option<Arc<Running>>),
+}
+
+/// What the node's parts and its RPC share.
+pub(crate) struct Core {
+    pub(crate) env: Env,
+    pub(crate) config: NodeConfig,
+    pub(crate) membership: Arc<Membership>,
+    pub(crate) peers: PeerClient,
+    pub(crate) started: Instant,
+    phase: RwLock<Phase>,
+}
+
+impl Core {
+    pub(crate) fn phase(&self) -> Phase {
+        self.phase.read().clone()
+    }
+
+    /// The running parts, also while they are being stopped.
+    pub(crate) fn running(&self) -> Option<Arc<Running>> {
+        match self.phase() {
+            Phase::Running(running) | Phase::Stopping(Some(running)) => Some(running),
+            Phase::Waiting | Phase::Starting | Phase::Stopping(None) => None,
+        }
+    }
+
+    /// For people: what the node is doing.
+    pub(crate) fn state(&self) -> &'static str {
+        match self.phase() {
+            Phase::Waiting => match self.membership.standing() {
+                Standing::Fresh => "waiting for init",
+                Standing::Claimed(_) | Standing::Admitted(..) => "claimed",
+            },
+            Phase::Starting => "starting",
+            Phase::Running(running) if running.is_serving() => "serving",
+            Phase::Running(_) => "starting",
+            Phase::Stopping(_) => "stopping",
+        }
+    }
+
+    /// Opens the journal, becomes admitted if that is still to do, and starts everything over it.
+    async fn run(&self, ident: Ident) -> Result<(), StartError> {
+        *self.phase.write() = Phase::Starting;
+        let options = JournalOptions {
+            segment_bytes: self.config.segment_bytes,
+            preallocate: self.config.preallocate,
+            tail_bytes: self.config.tail_bytes,
+        };
+        let dir = self.membership.dir();
+        dir.create_journal()?;
+        let identity = Identity { cluster: ident.cluster, node: ident.node };
+        let journal = Journal::open(&self.env, &dir.journal(), identity, options).await?;
+        if self.membership.ident().is_none() {
+            self.membership.become_admitted(ident).await?;
+        }
+        let raft = self.config.raft.clone();
+        let running = Running::start(&self.env, ident, journal, raft, &self.membership).await?;
+        *self.phase.write() = Phase::Running(running);
+        tracing::info!(node = %ident.node, cluster = %ident.cluster, address = self.membership.address(), "started");
+        Ok(())
+    }
+
+    /// Refuses to run a directory beside nodes of another cluster. Who does not answer soon is met later.
+    async fn check_cluster(&self, ident: Ident) -> Result<(), StartError> {
+        let anonymous = Greeting { uuid: self.membership.dir().uuid(), ..Greeting::default() };
+        let join = self.config.join.iter();
+        let asked = join.map(|address| self.peers.hello(address, &anonymous, CHECK));
+        for (answer, address) in join_all(asked).await.into_iter().zip(&self.config.join) {
+            let theirs = answer.ok().and_then(|answer| answer.ident).map(|(cluster, _)| cluster);
+            if let Some(theirs) = theirs.filter(|theirs| *theirs != ident.cluster) {
+                let Ident { cluster: ours, node } = ident;
+                return Err(StartError::OtherCluster { ours, node, theirs, address: address.clone() });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A running node. [`Node::shutdown`] ends it in order; just dropping it lets it run on.
+pub struct Node {
+    core: Arc<Core>,
+    serving: Serving,
+    tasks: Vec<Task<()>>,
+}
+
+impl Node {
+    /// Opens the data directory, serves at `listen`, and, if the directory is part of a cluster,
+    /// opens the journal and starts its groups. Otherwise it waits to be claimed by an `init`.
+    pub async fn start(env: Env, config: NodeConfig) -> Result<Self, StartError> {
+        config.validate()?;
+        let dir = DataDir::open(&env, &config.data_dir).await?;
+        let membership = Membership::open(&env, dir).await?;
+        let core = Arc::new(Core {
+            peers: PeerClient::new(&env),
+            started: env.clock.now(),
+            membership,
+            config,
+            env,
+            phase: RwLock::new(Phase::Waiting),
+        });
+        let listen = &core.config.listen;
+        let router = Arc::new(Router::new(core.clone()));
+        let serving = match core.env.net.serve(listen, router).await {
+            Ok(serving) => serving,
+            Err(source) => {
+                core.membership.dir().unlock();
+                return Err(StartError::Listen { address: listen.clone(), source });
+            }
+        };
+        let address = core.config.advertise.clone().unwrap_or_else(|| serving.address().to_owned());
+        core.membership.set_address(address);
+        match Self::begin(&core).await {
+            Ok(tasks) => Ok(Self { core, serving, tasks }),
+            Err(error) => {
+                serving.stop().await;
+                core.membership.dir().unlock();
+                Err(error)
+            }
+        }
+    }
+
+    async fn begin(core: &Arc<Core>) -> Result<Vec<Task<()>>, StartError> {
+        let spawn = &core.env.spawn;
+        let mut tasks = Vec::new();
+        match core.membership.ident() {
+            Some(ident) => {
+                core.check_cluster(ident).await?;
+                core.run(ident).await?;
+            }
+            None => tasks.push(spawn.spawn(join_when_complete(core.clone()))),
+        }
+        let greeter =
+            Greeter::new(&core.env, core.membership.clone(), core.peers.clone(), &core.config.join);
+        tasks.push(spawn.spawn(greeter.run()));
+        Ok(tasks)
+    }
+
+    /// Where others reach this node.
+    pub fn address(&self) -> &str {
+        self.core.membership.address()
+    }
+
+    /// "waiting for init", "claimed", "starting", "serving" or "stopping".
+    pub fn state(&self) -> &'static str {
+        self.core.state()
+    }
+
+    /// The node's id, once it has one.
+    pub fn id(&self) -> Option<NodeId> {
+        self.core.membership.ident().map(|ident| ident.node)
+    }
+
+    /// Waits until every replica placed on this node serves. For ever, if nobody calls `init`.
+    pub async fn wait_serving(&self) {
+        while self.state() != "serving" {
+            self.core.env.clock.sleep(LOOK).await;
+        }
+    }
+
+    /// Refuses new work, hands leaderships to others, ends everything in order and unlocks the data
+    /// directory. Everything acknowledged is durable with or without this.
+    pub async fn shutdown(self) {
+        let Self { core, serving, tasks } = self;
+        for task in tasks {
+            task.stop();
+            task.await;
+        }
+        let running = core.running();
+        *core.phase.write() = Phase::Stopping(running.clone());
+        if let Some(running) = &running {
+            running.give_leaderships_away(&core.membership, HAND_OVER).await;
+        }
+        if core.env.clock.timeout(DRAIN, serving.stop()).await.is_err() {
+            tracing::warn!("calls in progress were cut off");
+        }
+        if let Some(running) = &running {
+            running.stop().await;
+        }
+        *core.phase.write() = Phase::Stopping(None);
+        if let Err(error) = core.membership.save_hints().await {
+            tracing::warn!(%error, "the address hints were not saved");
+        }
+        core.membership.dir().unlock();
+        tracing::info!(address = core.membership.address(), "stopped");
+    }
+}
+
+/// Waits for the claimed set to be complete and then starts the node. What fails here cannot be
+/// reported to anyone but the log, and a node that half exists must not go on.
+async fn join_when_complete(core: Arc<Core>) {
+    let ident = core.membership.completed().await;
+    if let Err(error) = core.run(ident).await {
+        core.env.halt.now(&format!("the node cannot start: {error}")).await;
+    }
+}

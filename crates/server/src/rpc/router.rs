@@ -1,0 +1,138 @@
+//! Sends every call to where it is answered.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use atoll_env::BoxFuture;
+use atoll_env::net::{Code, Handler, Link, Status};
+use atoll_proto::{method, v1};
+use bytes::Bytes;
+use prost::Message;
+
+use super::{KvService, admin, peer};
+use crate::membership::Standing;
+use crate::node::{Core, Phase};
+use crate::running::Running;
+
+/// A node's [`Handler`].
+pub(crate) struct Router {
+    core: Arc<Core>,
+}
+
+impl Router {
+    pub(crate) fn new(core: Arc<Core>) -> Self {
+        Self { core }
+    }
+
+    fn data(&self, method: &str, request: &Bytes, deadline: Option<Duration>) -> Reply {
+        match serving(&self.core) {
+            Ok(running) => running.kv().call(method, request, deadline),
+            Err(status) => Box::pin(std::future::ready(Err(status))),
+        }
+    }
+}
+
+type Reply = BoxFuture<'static, Result<Bytes, Status>>;
+
+/// The parts that serve data, or why there are none.
+fn serving(core: &Core) -> Result<Arc<Running>, Status> {
+    match core.phase() {
+        Phase::Running(running) => Ok(running),
+        Phase::Stopping(_) => Err(unavailable("this node is shutting down")),
+        Phase::Starting => Err(unavailable("this node is starting")),
+        Phase::Waiting => Err(not_in_a_cluster(core)),
+    }
+}
+
+/// What a node without a cluster answers to whoever needs one.
+pub(super) fn not_in_a_cluster(core: &Core) -> Status {
+    match core.membership.standing() {
+        Standing::Fresh => unavailable(
+            "this node waits for init: make a cluster with `atoll init`, naming the addresses of all initial nodes",
+        ),
+        Standing::Claimed(claim) => unavailable(&format!(
+            "this node is claimed for cluster {} of {} and waits until all of them are; if that does not happen by \
+             itself, repeat `{}`",
+            claim.cluster,
+            claim.addresses(),
+            crate::membership::init_command(&claim)
+        )),
+        Standing::Admitted(..) => unavailable("this node is starting"),
+    }
+}
+
+pub(super) fn unavailable(reason: &str) -> Status {
+    Status::new(Code::Unavailable, reason)
+}
+
+impl Handler for Router {
+    fn is_stream(&self, method: &str) -> Option<bool> {
+        match method {
+            method::RAFT => Some(true),
+            method::INIT
+            | method::STATUS
+            | method::GET_MAP
+            | method::TRANSFER_LEADER
+            | method::HELLO
+            | method::CLAIM
+            | method::ADMIT => Some(false),
+            other => KvService::is_stream(other),
+        }
+    }
+
+    fn call(&self, method: &str, request: Bytes, deadline: Option<Duration>) -> Reply {
+        let core = self.core.clone();
+        match method {
+            method::INIT => unary(request, move |request| async move { admin::init(&core, request, deadline).await }),
+            method::STATUS => unary(request, move |v1::StatusRequest {}| async move { Ok(admin::status(&core)) }),
+            method::GET_MAP => unary(request, move |request| async move { admin::get_map(&core, request) }),
+            method::TRANSFER_LEADER => {
+                unary(request, move |request| async move { admin::transfer_leader(&core, request).await })
+            }
+            method::HELLO => unary(request, move |request| async move {
+                let epoch = core.running().map_or(0, |running| running.directory().map().epoch.0);
+                peer::hello(&core.membership, epoch, request)
+            }),
+            method::CLAIM => unary(request, move |request| async move { peer::claim(&core.membership, request).await }),
+            method::ADMIT => unary(request, move |request| async move { peer::admit(&core.membership, request).await }),
+            other => self.data(other, &request, deadline),
+        }
+    }
+
+    fn open(&self, method: &str, link: Link) {
+        // A stream that cannot be served now is dropped, which closes it: the caller tries again or
+        // learns the reason from a call.
+        match method {
+            method::RAFT => {
+                if let Some(running) = self.core.running() {
+                    running.host().accept(link);
+                }
+            }
+            method::PIPE => {
+                if let Ok(running) = serving(&self.core) {
+                    running.kv().open_pipe(link);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Decodes, answers, encodes.
+fn unary<Q, R, F>(request: Bytes, answer: impl FnOnce(Q) -> F) -> Reply
+where
+    Q: Message + Default,
+    R: Message,
+    F: Future<Output = Result<R, Status>> + Send + 'static,
+{
+    match Q::decode(request) {
+        Ok(request) => {
+            let answer = answer(request);
+            Box::pin(async move { answer.await.map(|reply| reply.encode_to_vec().into()) })
+        }
+        Err(error) => {
+            let status = Status::new(Code::InvalidArgument, format!("the request cannot be read: {error}"));
+            Box::pin(std::future::ready(Err(status)))
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! The parts of a node that exist once it is part of a cluster.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use atoll_env::{Env, Task};
+use atoll_raft::{Group, RaftError, RaftHost, RaftOptions};
+use atoll_storage::Journal;
+use atoll_types::{GroupId, GroupKey, NodeId, ReplicaId};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use crate::control::balance::{Balancer, caught_up};
+use crate::control::reconcile::Reconciler;
+use crate::control::{ControlMachine, ControlState, FIRST_GENERATION, follow};
+use crate::directory::Directory;
+use crate::identity::Ident;
+use crate::membership::Membership;
+use crate::peers::CheckedPeers;
+use crate::rpc::{KvService, PeerClient};
+use crate::store::{Keeper, Registry};
+
+const RETRY: Duration = Duration::from_millis(300);
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Journal, Raft, shards, and on some nodes the control plane.
+pub(crate) struct Running {
+    env: Env,
+    ident: Ident,
+    journal: Journal,
+    host: RaftHost,
+    directory: Arc<Directory>,
+    registry: Arc<Registry>,
+    keeper: Arc<Keeper>,
+    kv: KvService,
+    tasks: Mutex<Vec<Task<()>>>,
+}
+
+impl Running {
+    /// Starts everything over an open journal. Replaying the groups goes on in the background.
+    pub(crate) async fn start(
+        env: &Env,
+        ident: Ident,
+        journal: Journal,
+        options: RaftOptions,
+        membership: &Arc<Membership>,
+    ) -> Result<Arc<Self>, RaftError> {
+        let peers = PeerClient::new(env);
+        let directory = Arc::new(Directory::new(ident, membership.clone()));
+        let registry = Arc::new(Registry::default());
+        let dialer = CheckedPeers::new(directory.clone(), membership.clone(), peers.clone());
+        let host = RaftHost::new(env.clone(), journal.clone(), Arc::new(dialer), options);
+        let keeper = Keeper::new(env, host.clone(), journal.clone(), directory.clone(), registry.clone());
+        let running = Arc::new(Self {
+            env: env.clone(),
+            ident,
+            kv: KvService::new(env.clone(), registry.clone(), directory.clone()),
+            journal,
+            host,
+            directory,
+            registry,
+            keeper,
+            tasks: Mutex::default(),
+        });
+        running.start_control(membership, &peers).await?;
+        running.spawn(running.keeper.clone().run());
+        let (directory, registry) = (running.directory.clone(), running.registry.clone());
+        running.spawn(Balancer::new(env, directory, registry, membership.clone(), peers).run());
+        Ok(running)
+    }
+
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.lock().push(self.env.spawn.spawn(work));
+    }
+
+    /// Group 0 where it belongs, polling for the map elsewhere.
+    async fn start_control(&self, membership: &Arc<Membership>, peers: &PeerClient) -> Result<(), RaftError> {
+        let node = self.ident.node;
+        if !self.directory.control_nodes().contains(&node) {
+            self.spawn(follow::run(self.env.clone(), self.directory.clone(), peers.clone()));
+            return Ok(());
+        }
+        let key = GroupKey::new(GroupId::CONTROL, FIRST_GENERATION);
+        if self.journal.quarantined().contains(&key) {
+            tracing::error!(%node, group = %key, "the control plane's log is damaged here: this replica does not start");
+            self.spawn(follow::run(self.env.clone(), self.directory.clone(), peers.clone()));
+            return Ok(());
+        }
+        let (machine, state) = ControlMachine::new(self.directory.clone());
+        let group = self.host.start_group(key, ReplicaId(node.0), Box::new(machine)).await?;
+        if let Some(claim) = membership.initial_set().filter(|_| node == NodeId(1)) {
+            self.spawn(initialize(self.env.clone(), group.clone(), claim.control_voters()));
+        }
+        self.spawn_reconciler(node, group, state, membership);
+        Ok(())
+    }
+
+    fn spawn_reconciler(
+        &self,
+        node: NodeId,
+        group: Group,
+        state: watch::Receiver<Arc<ControlState>>,
+        membership: &Arc<Membership>,
+    ) {
+        self.spawn(Reconciler::new(&self.env, node, group, state, membership.clone()).run());
+    }
+
+    pub(crate) fn ident(&self) -> Ident {
+        self.ident
+    }
+
+    pub(crate) fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    pub(crate) fn host(&self) -> &RaftHost {
+        &self.host
+    }
+
+    pub(crate) fn directory(&self) -> &Arc<Directory> {
+        &self.directory
+    }
+
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    pub(crate) fn kv(&self) -> &KvService {
+        &self.kv
+    }
+
+    /// True once everything that the map places here serves.
+    pub(crate) fn is_serving(&self) -> bool {
+        self.keeper.complete()
+    }
+
+    /// Every group with a replica here.
+    pub(crate) fn groups(&self) -> Vec<Group> {
+        let control = self.host.group(GroupId::CONTROL);
+        let data = self.registry.all().into_iter().map(|shard| shard.group().clone());
+        control.into_iter().chain(data).collect()
+    }
+
+    /// Gives leaderships to replicas that can take them, and waits until they did, within `limit`.
+    pub(crate) async fn give_leaderships_away(&self, membership: &Membership, limit: Duration) {
+        let mut waiting = Vec::new();
+        for group in self.groups() {
+            if let Some(to) = self.successor(&group, membership)
+                && group.transfer_leader(to).await.is_ok()
+            {
+                waiting.push(group);
+            }
+        }
+        let gone = async {
+            while waiting.iter().any(Group::is_leader) {
+                self.env.clock.sleep(LOOK).await;
+            }
+        };
+        if self.env.clock.timeout(limit, gone).await.is_err() {
+            tracing::warn!(node = %self.ident.node, "some leaderships were not taken over in time");
+        }
+    }
+
+    /// Of a group led here: the reachable follower whose log is furthest, if one is caught up.
+    fn successor(&self, group: &Group, membership: &Membership) -> Option<ReplicaId> {
+        let status = group.status();
+        if !status.is_leader {
+            return None;
+        }
+        let now = self.env.clock.now();
+        let up = |replica: ReplicaId| {
+            let node = self.directory.node_of(group.key().id, replica);
+            replica != group.replica() && node.is_some_and(|node| membership.book().reachable(node, now))
+        };
+        let candidates = status.matched.iter().filter(|(replica, _)| up(*replica) && caught_up(&status, *replica));
+        candidates.max_by_key(|(_, index)| *index).map(|(replica, _)| *replica)
+    }
+
+    /// Stops everything; what was acknowledged is durable, and the journal is closed.
+    pub(crate) async fn stop(&self) {
+        let tasks = std::mem::take(&mut *self.tasks.lock());
+        for task in tasks {
+            task.stop();
+            task.await;
+        }
+        self.keeper.stop().await;
+        for shard in self.registry.take_all() {
+            shard.shutdown().await;
+        }
+        self.host.shutdown().await;
+        self.journal.close().await;
+    }
+}
+
+/// Makes group 0 with exactly the initial set's voters; nothing if it was made before.
+async fn initialize(env: Env, group: Group, voters: std::collections::BTreeSet<ReplicaId>) {
+    while let Err(error) = group.initialize(&voters).await {
+        tracing::warn!(group = 0, %error, "the control plane was not initialized");
+        env.clock.sleep(RETRY).await;
+    }
+}

@@ -1,0 +1,242 @@
+//! A shard whose group has one voter.
+
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::shard::read::{Consistency, ReadBatch, ReadItem, ReadOp};
+use crate::shard::reply::{Delivery, Failure, Replies, Reply, ReplySlot};
+use crate::shard::{ReadPool, Shard, WriteItem};
+use atoll_raft::{Peers, RaftHost, RaftOptions};
+use atoll_types::limits::PROPOSER_COMMANDS_MAX;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+impl Peers for Alone {
+    fn node_of(&self, _: GroupKey, _: ReplicaId) -> Option<NodeId> {
+        None
+    }
+
+    fn dial(&self, _: NodeId) -> BoxFuture<'static, std::io::Result<Link>> {
+        Box::pin(async { Err(std::io::ErrorKind::NotConnected.into()) })
+    }
+}
+
+/// Collects replies.
+#[derive(Default)]
+struct Inbox {
+    replies: Mutex<BTreeMap<u64, Reply>>,
+    batches: Mutex<Vec<usize>>,
+    wake: Notify,
+}
+
+impl Replies for Inbox {
+    fn deliver(&self, batch: &mut Vec<Delivery>) {
+        self.batches.lock().push(batch.len());
+        for delivery in batch.drain(..) {
+            let twice = self.replies.lock().insert(delivery.id, delivery.reply);
+            assert!(twice.is_none(), "operation {} was answered twice", delivery.id);
+        }
+        self.wake.notify_one();
+    }
+}
+
+impl Inbox {
+    async fn wait(&self, count: usize) -> BTreeMap<u64, Reply> {
+        while self.replies.lock().len() < count {
+            self.wake.notified().await;
+        }
+        std::mem::take(&mut self.replies.lock())
+    }
+
+    async fn one(&self) -> Reply {
+        self.wait(1).await.into_values().next().unwrap()
+    }
+}
+
+struct Whole {
+    env: Env,
+    shard: Arc<Shard>,
+    inbox: Arc<Inbox>,
+}
+
+impl Whole {
+    async fn start() -> Self {
+        let env = test_env(0);
+        let journal = open_journal(&env).await;
+        let host = RaftHost::new(env.clone(), journal.clone(), Arc::new(Alone), RaftOptions::default());
+        let pool = ReadPool::new(env.spawn.clone());
+        let shard = Shard::start(env.clone(), &host, &journal, CLUSTER, group(), REPLICA, pool).await.unwrap();
+        Self { env, shard, inbox: Arc::default() }
+    }
+
+    /// Leading, with all slots.
+    async fn leading() -> Self {
+        let whole = Self::start().await;
+        whole.shard.group().initialize(&BTreeSet::from([REPLICA])).await.unwrap();
+        let mut leader = whole.shard.group().watch_leader();
+        while *leader.borrow_and_update() != Some(REPLICA) {
+            leader.changed().await.unwrap();
+        }
+        // A fresh leader first commits an entry of its own.
+        whole.shard.group().reads().wait().await.unwrap();
+        whole.shard.genesis(&[ALL_SLOTS], EPOCH).await.unwrap();
+        whole
+    }
+
+    fn write(&self, id: u64, command: Command) -> WriteItem {
+        let deadline = self.env.clock.now() + Duration::from_secs(30);
+        WriteItem::new(command, deadline, ReplySlot::new(self.inbox.clone(), id, 0))
+    }
+
+    async fn submit(&self, command: Command) -> Reply {
+        self.shard.submit_writes(vec![self.write(1, command)]);
+        self.inbox.one().await
+    }
+
+    fn read(&self, id: u64, consistency: Consistency, op: ReadOp) -> ReadItem {
+        let deadline = self.env.clock.now() + Duration::from_secs(30);
+        ReadItem { id, cost: 0, deadline, consistency, slot_epoch: Epoch(0), op }
+    }
+}
+
+fn get(key: &str) -> ReadOp {
+    let key = Bytes::copy_from_slice(key.as_bytes());
+    let slot = slot_of(&key);
+    ReadOp::Get { key, slot }
+}
+
+#[tokio::test]
+async fn writes_are_answered_in_batches_and_read_back() {
+    let whole = Whole::leading().await;
+    let items = (0..500).map(|id| whole.write(id, put(&format!("key{id}"), vec![id as u8; 100]))).collect();
+    whole.shard.submit_writes(items);
+    let replies = whole.inbox.wait(500).await;
+    assert!(replies.values().all(|reply| matches!(reply, Reply::Written { .. })));
+    let entries = whole.shard.info();
+    assert!(whole.inbox.batches.lock().len() as u64 <= entries.entries);
+    assert_eq!((entries.commands, entries.keys, entries.owned_slots), (500, 500, 16_384));
+    assert!(entries.commands_per_entry.p50() > 16, "{entries:?}");
+
+    let reads = (0..500).map(|id| whole.read(id, Consistency::Linearizable, get(&format!("key{id}")))).collect();
+    whole.inbox.batches.lock().clear();
+    whole.shard.submit_reads(ReadBatch::new(reads, whole.inbox.clone()));
+    for (id, reply) in whole.inbox.wait(500).await {
+        let Reply::Value { found: Some((_, value)), proof } = reply else { panic!("{reply:?}") };
+        assert_eq!(value, vec![id as u8; 100]);
+        assert_eq!((proof.age_ms, proof.slot_epoch, proof.replica), (0, EPOCH, REPLICA));
+        assert!(proof.applied_index >= 2);
+    }
+    assert_eq!(*whole.inbox.batches.lock(), [500]);
+    let info = whole.shard.info();
+    assert_eq!((info.reads, info.read_batches), (500, 1));
+}
+
+#[tokio::test]
+async fn large_pages_go_to_the_pool_and_come_back() {
+    let whole = Whole::leading().await;
+    let items = (0..600).map(|id| whole.write(id, put(&format!("key{id:04}"), "v"))).collect();
+    whole.shard.submit_writes(items);
+    whole.inbox.wait(600).await;
+    let scan =
+        ReadOp::Scan { start: Bytes::new(), end: Bytes::new(), limit: 4096, reverse: false, keys_only: false };
+    let reads = vec![whole.read(1, Consistency::Linearizable, scan), whole.read(2, Consistency::Eventual, get("no"))];
+    whole.shard.submit_reads(ReadBatch::new(reads, whole.inbox.clone()));
+    let replies = whole.inbox.wait(2).await;
+    let Reply::Page { rows, more, .. } = &replies[&1] else { panic!("{replies:?}") };
+    assert_eq!((rows.len(), more), (600, &false));
+    let Reply::Value { found: None, proof } = &replies[&2] else { panic!("{replies:?}") };
+    assert_eq!(proof.age_ms, u64::MAX);
+    assert_eq!(whole.shard.info().cold_reads, 1);
+}
+
+#[tokio::test]
+async fn admission_refuses_what_cannot_be_done_and_says_why() {
+    let whole = Whole::leading().await;
+    let far = Version::from_millis(whole.env.clock.wall_ms() + 120_000);
+    let reply = whole.submit(Command { after: far, ..put("k", "v") }).await;
+    assert!(matches!(&reply, Reply::Failed(Failure::Invalid(why)) if why.contains("clock")), "{reply:?}");
+
+    let near = Version::from_millis(whole.env.clock.wall_ms() + 30_000);
+    let reply = whole.submit(Command { after: near, ..put("k", "v") }).await;
+    assert!(matches!(reply, Reply::Written { version, .. } if version > near), "{reply:?}");
+
+    let twice = Command { ops: [put("k", "a").ops, put("k", "b").ops].concat(), ..put("k", "v") };
+    assert!(matches!(whole.submit(twice).await, Reply::Failed(Failure::Invalid(_))));
+
+    let mut late = whole.write(1, put("k", "v"));
+    late.deadline = whole.env.clock.now();
+    whole.shard.submit_writes(vec![late]);
+    assert_eq!(whole.inbox.one().await, Reply::Failed(Failure::Deadline));
+}
+
+#[tokio::test]
+async fn a_full_queue_takes_nothing_and_says_when_to_come_back() {
+    let whole = Whole::leading().await;
+    let count = PROPOSER_COMMANDS_MAX as u64 + 1;
+    let command = put("k", "v");
+    let items = (0..count).map(|id| whole.write(id, command.clone())).collect();
+    whole.shard.submit_writes(items);
+    let replies = whole.inbox.wait(count as usize).await;
+    let shed =
+        |reply: &Reply| matches!(reply, Reply::Failed(Failure::Overloaded { retry_after_ms, .. }) if *retry_after_ms > 0);
+    assert!(replies.values().all(shed));
+    assert_eq!(whole.shard.info().commands, 0);
+}
+
+#[tokio::test]
+async fn without_a_leader_or_slots_nothing_is_taken() {
+    let whole = Whole::start().await;
+    assert!(!whole.shard.is_ready());
+    let reply = whole.submit(put("k", "v")).await;
+    assert_eq!(reply, Reply::Failed(Failure::NotLeader { group: group(), leader: None }));
+    let reads = vec![whole.read(1, Consistency::Linearizable, get("k"))];
+    whole.shard.submit_reads(ReadBatch::new(reads, whole.inbox.clone()));
+    let reply = whole.inbox.one().await;
+    assert!(matches!(reply, Reply::Failed(Failure::NotLeader { .. } | Failure::Unavailable(_))), "{reply:?}");
+    let reads = vec![whole.read(1, Consistency::Eventual, get("k"))];
+    whole.shard.submit_reads(ReadBatch::new(reads, whole.inbox.clone()));
+    assert!(matches!(whole.inbox.one().await, Reply::Failed(Failure::Unavailable(_))));
+}
+
+#[tokio::test]
+async fn slots_of_others_are_refused_before_anything_is_queued() {
+    let whole = Whole::start().await;
+    whole.shard.group().initialize(&BTreeSet::from([REPLICA])).await.unwrap();
+    whole.shard.group().reads().wait().await.ok();
+    let mut leader = whole.shard.group().watch_leader();
+    while *leader.borrow_and_update() != Some(REPLICA) {
+        leader.changed().await.unwrap();
+    }
+    let slot = slot_of(b"foo");
+    whole.shard.genesis(&[(slot.0, slot.0)], EPOCH).await.unwrap();
+    whole.shard.genesis(&[(slot.0, slot.0)], EPOCH).await.unwrap();
+    assert!(whole.shard.genesis(&[ALL_SLOTS], EPOCH).await.is_err());
+    assert_eq!(whole.shard.slot_epoch(slot), Some(EPOCH));
+    assert!(matches!(whole.submit(put("foo", "v")).await, Reply::Written { .. }));
+    let reply = whole.submit(put("bar", "v")).await;
+    assert!(matches!(reply, Reply::Failed(Failure::NotOwner { slot, .. }) if slot == slot_of(b"bar")), "{reply:?}");
+    assert_eq!(whole.shard.info().commands, 1);
+}
+
+#[tokio::test]
+async fn a_session_opens_with_a_version_of_the_group() {
+    let whole = Whole::leading().await;
+    let reply = whole.submit(whole.shard.session_opening(atoll_types::ClientId(5))).await;
+    assert!(matches!(reply, Reply::SessionOpened { .. }), "{reply:?}");
+    assert_eq!(whole.shard.info().sessions, 1);
+}
+
+#[tokio::test]
+async fn a_dropped_batch_answers_its_reads() {
+    let inbox: Arc<Inbox> = Arc::default();
+    let item = ReadItem {
+        id: 3,
+        cost: 0,
+        deadline: atoll_env::Instant::default(),
+        consistency: Consistency::Linearizable,
+        slot_epoch: Epoch(0),
+        op: get("k"),
+    };
+    drop(ReadBatch::new(vec![item], inbox.clone()));
+    assert!(matches!(inbox.one().await, Reply::Failed(Failure::Unavailable(_))));
+}

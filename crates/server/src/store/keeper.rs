@@ -1,0 +1,196 @@
+//! Starts the replicas that belong on this node and brings new groups to life.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use atoll_env::{Env, Task};
+use atoll_placement::{GroupEntry, ShardMap};
+use atoll_raft::{ProposeError, RaftHost};
+use atoll_storage::Journal;
+use atoll_types::{GroupId, GroupKey, ReplicaId};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use super::Registry;
+use crate::directory::Directory;
+use crate::shard::{ReadPool, Shard};
+
+const RETRY: Duration = Duration::from_millis(300);
+
+/// Keeps the set of running shards equal to what the map places here.
+pub(crate) struct Keeper {
+    env: Env,
+    host: RaftHost,
+    journal: Journal,
+    directory: Arc<Directory>,
+    registry: Arc<Registry>,
+    pool: ReadPool,
+    /// One task per replica: start, make, give slots.
+    tended: Mutex<BTreeMap<GroupKey, Task<()>>>,
+}
+
+impl Keeper {
+    pub(crate) fn new(
+        env: &Env,
+        host: RaftHost,
+        journal: Journal,
+        directory: Arc<Directory>,
+        registry: Arc<Registry>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            pool: ReadPool::new(env.spawn.clone()),
+            env: env.clone(),
+            host,
+            journal,
+            directory,
+            registry,
+            tended: Mutex::default(),
+        })
+    }
+
+    /// Follows the map until stopped.
+    pub(crate) async fn run(self: Arc<Self>) {
+        for (key, replica) in self.journal.groups() {
+            self.tend(key, replica);
+        }
+        let mut map = self.directory.watch();
+        loop {
+            let placed = self.placed(&map.borrow_and_update());
+            for (key, replica) in placed {
+                self.tend(key, replica);
+            }
+            if map.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// True once everything that the map places here runs and serves.
+    pub(crate) fn complete(&self) -> bool {
+        let map = self.directory.map();
+        let given_out = map.group_of(atoll_types::SlotId(0)).is_some();
+        let ready = |key: GroupKey| self.registry.get(key.id).is_some_and(|shard| shard.is_ready());
+        let quarantined = self.journal.quarantined();
+        given_out && self.placed(&map).into_iter().all(|(key, _)| ready(key) || quarantined.contains(&key))
+    }
+
+    /// Stops starting things.
+    pub(crate) async fn stop(&self) {
+        let tasks = std::mem::take(&mut *self.tended.lock());
+        for task in tasks.into_values() {
+            task.stop();
+            task.await;
+        }
+    }
+
+    fn placed(&self, map: &ShardMap) -> Vec<(GroupKey, ReplicaId)> {
+        let local = self.directory.local_node();
+        let data = map.groups.iter().filter(|(id, _)| **id != GroupId::CONTROL);
+        data.filter_map(|(&id, entry)| {
+            let mut here = entry.replicas.iter().filter(|(_, node)| **node == local);
+            here.next().map(|(&replica, _)| (GroupKey::new(id, entry.generation), replica))
+        })
+        .collect()
+    }
+
+    fn tend(self: &Arc<Self>, key: GroupKey, replica: ReplicaId) {
+        if key.id == GroupId::CONTROL {
+            return;
+        }
+        let mut tended = self.tended.lock();
+        if tended.contains_key(&key) {
+            return;
+        }
+        if self.journal.quarantined().contains(&key) {
+            tracing::error!(group = %key, %replica, "its log is damaged: this replica does not start and must be replaced");
+            return;
+        }
+        let keeper = self.clone();
+        tended.insert(key, self.env.spawn.spawn(async move { keeper.start(key, replica).await }));
+    }
+
+    async fn start(&self, key: GroupKey, replica: ReplicaId) {
+        let cluster = self.directory.cluster();
+        let started =
+            Shard::start(self.env.clone(), &self.host, &self.journal, cluster, key, replica, self.pool.clone());
+        match started.await {
+            Ok(shard) => {
+                self.registry.insert(shard.clone());
+                self.bring_to_life(&shard).await;
+            }
+            Err(error) => tracing::error!(group = %key, %replica, %error, "the replica did not start"),
+        }
+    }
+
+    /// Makes the group if its first replica is here, and gives it its slots if this replica leads.
+    /// Both are idempotent; ends once both are known to have happened.
+    async fn bring_to_life(&self, shard: &Shard) {
+        let key = shard.group().key();
+        let (mut leader, mut map) = (shard.group().watch_leader(), self.directory.watch());
+        let mut made = false;
+        loop {
+            let now = map.borrow_and_update().clone();
+            let leads = *leader.borrow_and_update() == Some(shard.group().replica());
+            made = made || self.make(shard, now.groups.get(&key.id)).await;
+            if shard.info().has_genesis && made {
+                return;
+            }
+            if leads && !self.give_slots(shard, &now).await {
+                self.env.clock.sleep(RETRY).await;
+                continue;
+            }
+            if !either_changed(&mut leader, &mut map).await {
+                return;
+            }
+        }
+    }
+
+    /// True once there is nothing left to make here.
+    async fn make(&self, shard: &Shard, entry: Option<&GroupEntry>) -> bool {
+        let Some(entry) = entry else { return false };
+        let first = entry.replicas.keys().next();
+        if first != Some(&shard.group().replica()) {
+            return true;
+        }
+        let voters = entry.replicas.keys().copied().collect();
+        match shard.group().initialize(&voters).await {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!(group = %shard.group().key(), %error, "the group was not made");
+                false
+            }
+        }
+    }
+
+    /// True if nothing is left to do for now.
+    async fn give_slots(&self, shard: &Shard, map: &ShardMap) -> bool {
+        let key = shard.group().key();
+        let slots = map.slots.runs_of(key.id);
+        let epoch = slots.first().and_then(|(first, _)| map.slot_epoch(atoll_types::SlotId(*first)));
+        let Some(epoch) = epoch.filter(|_| !shard.info().has_genesis) else { return true };
+        match shard.genesis(&slots, epoch).await {
+            Ok(()) => {
+                tracing::info!(group = %key, runs = slots.len(), "the group has its slots");
+                true
+            }
+            Err(ProposeError::NotLeader { .. } | ProposeError::Stopped) => true,
+            Err(error) => {
+                tracing::warn!(group = %key, %error, "the group has no slots yet");
+                false
+            }
+        }
+    }
+}
+
+/// False once one of them ends.
+async fn either_changed(
+    leader: &mut watch::Receiver<Option<ReplicaId>>,
+    map: &mut watch::Receiver<Arc<ShardMap>>,
+) -> bool {
+    tokio::select! {
+        biased;
+        changed = leader.changed() => changed.is_ok(),
+        changed = map.changed() => changed.is_ok(),
+    }
+}

@@ -1,0 +1,11 @@
+//! Which shards live on this node.
+//!
+//! The map places replicas; [`Keeper`] starts those placed here (those the journal holds at once, as
+//! replaying needs no map), makes a new group when this node hosts its first replica, and gives a
+//! group its slots when this node leads it. [`Registry`] is where requests find a shard.
+
+mod keeper;
+mod registry;
+
+pub(crate) use keeper::Keeper;
+pub(crate) use registry::Registry;

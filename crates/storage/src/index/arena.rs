@@ -1,0 +1,156 @@
+//! Inline values and older versions, side by side in blocks.
+//!
+//! A row names its value by a number of four bytes. Blocks never move, so that growing costs no
+//! copy under the lock; freed places are used again.
+
+/// Elements of one block.
+const BLOCK: usize = 1024;
+
+/// Numbered places for values of one type.
+pub(crate) struct Arena<T> {
+    blocks: Vec<Vec<T>>,
+    free: Vec<u32>,
+}
+
+impl<T> Default for Arena<T> {
+    fn default() -> Self {
+        Self { blocks: Vec::new(), free: Vec::new() }
+    }
+}
+
+impl<T: Copy> Arena<T> {
+    /// Stores a value; its number stays valid until [`Arena::remove`].
+    pub(crate) fn insert(&mut self, value: T) -> u32 {
+        if let Some(at) = self.free.pop() {
+            *self.place(at).expect("a freed place exists") = value;
+            return at;
+        }
+        if self.blocks.last().is_none_or(|block| block.len() == BLOCK) {
+            self.blocks.push(Vec::with_capacity(BLOCK));
+        }
+        let block = self.blocks.last_mut().expect("pushed just above");
+        block.push(value);
+        let before = block.len() - 1;
+        u32::try_from((self.blocks.len() - 1) * BLOCK + before).expect("memory ends before four billion rows")
+    }
+
+    pub(crate) fn get(&self, at: u32) -> Option<&T> {
+        self.blocks.get(at as usize / BLOCK)?.get(at as usize % BLOCK)
+    }
+
+    pub(crate) fn place(&mut self, at: u32) -> Option<&mut T> {
+        self.blocks.get_mut(at as usize / BLOCK)?.get_mut(at as usize % BLOCK)
+    }
+
+    /// Gives the place back. The caller has let go of the number.
+    pub(crate) fn remove(&mut self, at: u32) {
+        debug_assert!(self.get(at).is_some() && self.free.len() < self.blocks.len() * BLOCK);
+        self.free.push(at);
+    }
+
+    /// Values stored.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.blocks.iter().map(Vec::len).sum::<usize>() - self.free.len()
+    }
+
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.blocks.len() * BLOCK * size_of::<T>() + self.free.capacity() * 4
+    }
+}
+
+/// Values of up to 64 bytes in four sizes.
+#[derive(Default)]
+pub(crate) struct InlineArena {
+    of_16: Arena<[u8; 16]>,
+    of_32: Arena<[u8; 32]>,
+    of_48: Arena<[u8; 48]>,
+    of_64: Arena<[u8; 64]>,
+}
+
+impl InlineArena {
+    pub(crate) fn insert(&mut self, value: &[u8]) -> u32 {
+        match value.len() {
+            0..=16 => self.of_16.insert(widen(value)),
+            17..=32 => self.of_32.insert(widen(value)),
+            33..=48 => self.of_48.insert(widen(value)),
+            _ => self.of_64.insert(widen(value)),
+        }
+    }
+
+    pub(crate) fn get(&self, at: u32, len: usize) -> Option<&[u8]> {
+        let bytes: &[u8] = match len {
+            0..=16 => self.of_16.get(at)?,
+            17..=32 => self.of_32.get(at)?,
+            33..=48 => self.of_48.get(at)?,
+            _ => self.of_64.get(at)?,
+        };
+        bytes.get(..len)
+    }
+
+    pub(crate) fn remove(&mut self, at: u32, len: usize) {
+        match len {
+            0..=16 => self.of_16.remove(at),
+            17..=32 => self.of_32.remove(at),
+            33..=48 => self.of_48.remove(at),
+            _ => self.of_64.remove(at),
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.of_16.len() + self.of_32.len() + self.of_48.len() + self.of_64.len()
+    }
+
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.of_16.memory_bytes()
+            + self.of_32.memory_bytes()
+            + self.of_48.memory_bytes()
+            + self.of_64.memory_bytes()
+    }
+}
+
+fn widen<const N: usize>(value: &[u8]) -> [u8; N] {
+    let mut wide = [0; N];
+    for (to, from) in wide.iter_mut().zip(value) {
+        *to = *from;
+    }
+    wide
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_used_again_and_never_shared() {
+        let mut arena = Arena::default();
+        let places: Vec<u32> = (0..3000_u64).map(|value| arena.insert(value)).collect();
+        for place in places.iter().step_by(3) {
+            arena.remove(*place);
+        }
+        let again: Vec<u32> = (0..1000).map(|value| arena.insert(value + 10_000)).collect();
+        assert_eq!(arena.len(), 3000);
+        assert!(arena.memory_bytes() >= 3000 * 8);
+        for (value, place) in places.iter().enumerate().filter(|(value, _)| value % 3 != 0) {
+            assert_eq!(arena.get(*place), Some(&(value as u64)));
+        }
+        for (value, place) in again.iter().enumerate() {
+            assert_eq!(arena.get(*place), Some(&(value as u64 + 10_000)));
+        }
+    }
+
+    #[test]
+    fn every_length_comes_back() {
+        let mut arena = InlineArena::default();
+        let all: Vec<u8> = (0..64).collect();
+        let places: Vec<u32> = (0..=64).map(|len| arena.insert(&all[..len])).collect();
+        for (len, place) in places.iter().enumerate() {
+            assert_eq!(arena.get(*place, len), Some(&all[..len]));
+        }
+        for (len, place) in places.iter().enumerate() {
+            arena.remove(*place, len);
+        }
+        assert_eq!(arena.len(), 0);
+    }
+}

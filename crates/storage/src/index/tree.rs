@@ -1,0 +1,226 @@
+//! The rows.
+//!
+//! A row takes 28 bytes beside its key: newest version, packed value, and the number of its older
+//! versions in an arena (almost always none). Values are packed into 16 bytes by hand: there are
+//! millions of rows.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use atoll_types::{Key, Version};
+
+use super::arena::{Arena, InlineArena};
+use super::value::{InlineValue, ValueRef};
+use crate::journal::JournalPointer;
+
+/// No older version.
+const NONE: u32 = u32::MAX;
+/// The upper bits of [`Packed::len`] say what it is; values end far below.
+const KIND: u32 = 0b11 << 30;
+const INLINE: u32 = 0b01 << 30;
+const TOMBSTONE: u32 = 0b10 << 30;
+
+/// A [`ValueRef`] or the absence of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Packed {
+    /// Segment, or place in the arena.
+    first: u32,
+    offset: u32,
+    len: u32,
+    vcrc: u32,
+}
+
+impl Packed {
+    const fn is_tombstone(self) -> bool {
+        self.len & KIND == TOMBSTONE
+    }
+
+    const fn inline_len(self) -> Option<usize> {
+        if self.len & KIND == INLINE { Some((self.len & !KIND) as usize) } else { None }
+    }
+}
+
+/// Two halves, so that a row needs no padding beside its other fields of four bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Halves([u32; 2]);
+
+impl Halves {
+    const fn of(version: Version) -> Self {
+        Self([(version.0 >> 32) as u32, version.0 as u32])
+    }
+
+    const fn version(self) -> Version {
+        let [high, low] = self.0;
+        Version((high as u64) << 32 | low as u64)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Row {
+    version: Halves,
+    value: Packed,
+    /// The next older version, in [`Tree::older`].
+    older: u32,
+}
+
+const _: () = assert!(size_of::<Row>() == 28);
+
+/// Tree of keys with everything rows refer to.
+#[derive(Default)]
+pub(crate) struct Tree {
+    rows: BTreeMap<Key, Row>,
+    older: Arena<Row>,
+    inline: InlineArena,
+    tombstones: usize,
+    key_heap_bytes: usize,
+}
+
+/// A version of a row that a reader may see; `None` is a deletion.
+pub(crate) type Seen = (Version, Option<ValueRef>);
+
+impl Tree {
+    pub(crate) fn live(&self) -> usize {
+        self.rows.len() - self.tombstones
+    }
+
+    pub(crate) fn memory_bytes(&self) -> usize {
+        // Nodes of a BTreeMap filled in no particular order are about 70 % full.
+        let nodes = self.rows.len() * (size_of::<Key>() + size_of::<Row>()) * 10 / 7;
+        nodes + self.key_heap_bytes + self.older.memory_bytes() + self.inline.memory_bytes()
+    }
+
+    /// Puts a version of a key on top. With `keep`, what it replaces stays readable; returns true if
+    /// there is something to prune later.
+    pub(crate) fn set(&mut self, key: &[u8], version: Version, value: Option<&ValueRef>, keep: bool) -> bool {
+        let packed = self.pack(value);
+        let Some(row) = self.rows.get_mut(key) else {
+            if value.is_some() {
+                let key = Key::from_unchecked(key);
+                self.key_heap_bytes += key.heap_bytes();
+                self.rows.insert(key, Row { version: Halves::of(version), value: packed, older: NONE });
+            }
+            return false;
+        };
+        let old = *row;
+        debug_assert!(old.version.version() < version, "versions of a key grow");
+        self.tombstones += usize::from(packed.is_tombstone());
+        self.tombstones -= usize::from(old.value.is_tombstone());
+        let older = if keep { self.older.insert(old) } else { old.older };
+        *row = Row { version: Halves::of(version), value: packed, older };
+        if !keep {
+            self.free(old.value);
+        }
+        let leave = packed.is_tombstone() && older == NONE;
+        if leave {
+            self.remove(key);
+        }
+        !leave && (older != NONE || packed.is_tombstone())
+    }
+
+    /// Drops versions of a key that neither `pins` (ascending) nor the newest point of view see.
+    /// Returns true if some stay, for a later try.
+    pub(crate) fn prune(&mut self, key: &[u8], pins: &[Version]) -> bool {
+        let Some(row) = self.rows.get(key).copied() else { return false };
+        // A pin between a version and the next newer one sees the older.
+        let mut newer = row.version.version();
+        let mut kept = Vec::new();
+        let mut next = row.older;
+        while let Some(old) = self.older.get(next).copied() {
+            let version = old.version.version();
+            if pins.iter().any(|pin| version <= *pin && *pin < newer) {
+                kept.push(old);
+            } else {
+                self.free(old.value);
+            }
+            self.older.remove(next);
+            newer = version;
+            next = old.older;
+        }
+        let older = kept.into_iter().rev().fold(NONE, |older, old| self.older.insert(Row { older, ..old }));
+        if row.value.is_tombstone() && older == NONE {
+            self.remove(key);
+            return false;
+        }
+        if let Some(row) = self.rows.get_mut(key) {
+            row.older = older;
+        }
+        older != NONE
+    }
+
+    fn remove(&mut self, key: &[u8]) {
+        if let Some((key, row)) = self.rows.remove_entry(key) {
+            debug_assert!(row.older == NONE, "a row goes after its older versions");
+            self.key_heap_bytes -= key.heap_bytes();
+            self.tombstones -= usize::from(row.value.is_tombstone());
+            self.free(row.value);
+        }
+    }
+
+    /// The newest version of a key, published or not; a deletion is none.
+    pub(crate) fn newest(&self, key: &[u8]) -> Option<Version> {
+        let row = self.rows.get(key).filter(|row| !row.value.is_tombstone())?;
+        Some(row.version.version())
+    }
+
+    /// What a reader at `at` sees of a key.
+    pub(crate) fn get(&self, key: &[u8], at: Version) -> Option<Seen> {
+        self.seen(self.rows.get(key)?, at)
+    }
+
+    /// Rows of a range, from either end.
+    pub(crate) fn range<'a>(
+        &'a self,
+        bounds: (Bound<&'a [u8]>, Bound<&'a [u8]>),
+        at: Version,
+    ) -> impl DoubleEndedIterator<Item = (&'a Key, Option<Seen>)> {
+        self.rows.range::<[u8], _>(bounds).map(move |(key, row)| (key, self.seen(row, at)))
+    }
+
+    fn seen(&self, row: &Row, at: Version) -> Option<Seen> {
+        let mut row = *row;
+        while row.version.version() > at {
+            row = *self.older.get(row.older)?;
+        }
+        Some((row.version.version(), self.unpack(row.value)))
+    }
+
+    fn pack(&mut self, value: Option<&ValueRef>) -> Packed {
+        match value {
+            None => Packed { first: 0, offset: 0, len: TOMBSTONE, vcrc: 0 },
+            Some(ValueRef::Journal(pointer)) => {
+                let JournalPointer { segment, offset, len, vcrc } = *pointer;
+                debug_assert_eq!(len & KIND, 0, "a value is far smaller");
+                Packed { first: segment, offset, len: len & !KIND, vcrc }
+            }
+            Some(ValueRef::Inline(value)) => {
+                let bytes = value.as_bytes();
+                let first = self.inline.insert(bytes);
+                Packed { first, offset: 0, len: INLINE | bytes.len() as u32, vcrc: value.vcrc() }
+            }
+        }
+    }
+
+    fn unpack(&self, packed: Packed) -> Option<ValueRef> {
+        let Packed { first, offset, len, vcrc } = packed;
+        if packed.is_tombstone() {
+            return None;
+        }
+        let Some(inline_len) = packed.inline_len() else {
+            return Some(ValueRef::Journal(JournalPointer { segment: first, offset, len, vcrc }));
+        };
+        let bytes = self.inline.get(first, inline_len).expect("a row's inline value lives as long as the row");
+        InlineValue::new(bytes, vcrc).map(ValueRef::Inline)
+    }
+
+    fn free(&mut self, packed: Packed) {
+        if let Some(len) = packed.inline_len() {
+            self.inline.remove(packed.first, len);
+        }
+    }
+
+    /// Versions and inline values held, for tests of pruning.
+    #[cfg(test)]
+    pub(crate) fn held(&self) -> (usize, usize, usize) {
+        (self.rows.len(), self.older.len(), self.inline.len())
+    }
+}

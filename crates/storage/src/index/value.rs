@@ -1,0 +1,77 @@
+//! Where a row's value stands.
+
+use std::fmt;
+
+use atoll_types::limits::INLINE_VALUE_BYTES_MAX;
+use bytes::Bytes;
+
+use crate::journal::{JournalPointer, value_crc};
+
+/// A value of at most 64 bytes, with the sum that ties it to its key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct InlineValue {
+    len: u8,
+    bytes: [u8; INLINE_VALUE_BYTES_MAX],
+    vcrc: u32,
+}
+
+impl InlineValue {
+    /// Takes the bytes in; `None` if they are too long. `vcrc` is [`value_crc`] of key and value.
+    pub fn new(value: &[u8], vcrc: u32) -> Option<Self> {
+        let mut bytes = [0; INLINE_VALUE_BYTES_MAX];
+        bytes.get_mut(..value.len())?.copy_from_slice(value);
+        Some(Self { len: value.len() as u8, bytes, vcrc })
+    }
+
+    /// The bytes, unchecked.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.len)).unwrap_or(&self.bytes)
+    }
+
+    /// The sum it came with.
+    pub fn vcrc(&self) -> u32 {
+        self.vcrc
+    }
+}
+
+impl fmt::Debug for InlineValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Inline(\"{}\", {:08x})", self.as_bytes().escape_ascii(), self.vcrc)
+    }
+}
+
+/// Where a row's value stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "passed by, never stored: the tree packs values into 16 bytes")]
+pub enum ValueRef {
+    /// Here.
+    Inline(InlineValue),
+    /// In the journal.
+    Journal(JournalPointer),
+}
+
+impl ValueRef {
+    /// Bytes of the value.
+    #[expect(clippy::len_without_is_empty, reason = "the length of the value, not of a collection")]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Inline(value) => value.as_bytes().len(),
+            Self::Journal(pointer) => pointer.len as usize,
+        }
+    }
+
+    /// If the value stands in the index: its bytes if they are this key's, or `Err` if memory lied.
+    pub fn inline_checked(&self, key: &[u8]) -> Option<Result<Bytes, Mismatch>> {
+        let Self::Inline(value) = self else { return None };
+        let bytes = value.as_bytes();
+        Some(match value_crc(key, bytes) == value.vcrc {
+            true => Ok(Bytes::copy_from_slice(bytes)),
+            false => Err(Mismatch),
+        })
+    }
+}
+
+/// A value in the index does not match its checksum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a value in the index does not match its checksum")]
+pub struct Mismatch;

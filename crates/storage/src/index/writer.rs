@@ -1,0 +1,246 @@
+//! The apply side.
+
+use std::collections::BTreeSet;
+use std::hash::{BuildHasher, BuildHasherDefault};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use atoll_types::Version;
+use rustc_hash::FxHasher;
+
+use super::value::ValueRef;
+use super::view::bounds;
+use super::{PAGE_ROWS, SLICE_ROWS, Shared};
+
+/// Older versions left from earlier entries that are looked at again per published entry.
+const OLD_ROWS_PER_ENTRY: usize = 64;
+
+/// Writes rows of one entry after the other. Rows gather in a slice of its own and go into the tree
+/// 64 at a time; an entry of one slice becomes visible in the same step.
+pub struct IndexWriter {
+    shared: Arc<Shared>,
+    /// Rows not in the tree yet.
+    slice: Slice,
+    /// The entry has rows in the tree that are not published.
+    spilled: bool,
+    /// Keys that hold more than their newest version.
+    touched: Keys,
+    /// The same, from earlier entries.
+    left: BTreeSet<Box<[u8]>>,
+    left_cursor: Box<[u8]>,
+}
+
+impl IndexWriter {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            slice: Slice::default(),
+            spilled: false,
+            touched: Keys::default(),
+            left: BTreeSet::new(),
+            left_cursor: Box::default(),
+        }
+    }
+
+    /// Starts an entry.
+    pub fn begin(&mut self, rows_expected: usize) {
+        debug_assert!(self.slice.rows.is_empty() && !self.spilled, "the entry before was published");
+        self.slice.rows.reserve(rows_expected.min(SLICE_ROWS));
+    }
+
+    /// The newest version of a key, rows of the entry being applied included.
+    pub fn version_of(&mut self, key: &[u8]) -> Option<Version> {
+        match self.slice.find(key) {
+            Some(row) => row.value.is_some().then_some(row.version),
+            None => self.shared.tree.read().newest(key),
+        }
+    }
+
+    /// The newest version of any live key from `start` up to, without, `end` (empty: to the last key).
+    pub fn newest_in(&mut self, start: &[u8], end: &[u8]) -> Option<Version> {
+        // Rare next to puts, so the slice need not answer it.
+        self.spill();
+        let (mut from, to) = bounds(start, end)?;
+        let mut newest = None;
+        loop {
+            let tree = self.shared.tree.read();
+            let mut last = None;
+            let lower = from.as_ref().map(|key| &key[..]);
+            for (key, seen) in tree.range((lower, to), Version(u64::MAX)).take(PAGE_ROWS) {
+                let version = seen.filter(|(_, value)| value.is_some()).map(|(version, _)| version);
+                newest = newest.max(version);
+                last = Some((last.map_or(1, |(count, _): (usize, _)| count + 1), key));
+            }
+            match last {
+                Some((PAGE_ROWS, key)) => from = Bound::Excluded(key.as_bytes().to_vec()),
+                _ => return newest,
+            }
+        }
+    }
+
+    /// Writes a row.
+    pub fn put(&mut self, key: &[u8], version: Version, value: ValueRef) {
+        self.set(key, version, Some(value));
+    }
+
+    /// Deletes a row.
+    pub fn delete(&mut self, key: &[u8], version: Version) {
+        self.set(key, version, None);
+    }
+
+    fn set(&mut self, key: &[u8], version: Version, value: Option<ValueRef>) {
+        if self.slice.rows.len() == SLICE_ROWS {
+            self.spill();
+        }
+        self.slice.push(key, version, value);
+    }
+
+    /// Makes the entry's rows visible, all at once. `version` is the group's last, which may be the
+    /// same as before if the entry wrote nothing.
+    pub fn publish(&mut self, version: Version, applied_index: u64) {
+        {
+            let mut tree = self.shared.tree.write();
+            let mut published = self.shared.published.lock();
+            debug_assert!(published.version <= version, "versions grow");
+            // What a view made before this point sees must stay; with none, and nothing of the
+            // entry in the tree yet, nobody can tell.
+            let keep = self.spilled || published.is_pinned();
+            for row in &self.slice.rows {
+                let key = self.slice.key(row);
+                if tree.set(key, row.version, row.value.as_ref(), keep) {
+                    self.touched.push(key);
+                }
+            }
+            published.version = version;
+            published.applied_index = applied_index;
+        }
+        self.slice.clear();
+        self.spilled = false;
+        self.prune();
+    }
+
+    /// Writes the gathered rows into the tree, where only the writer sees them.
+    fn spill(&mut self) {
+        if self.slice.rows.is_empty() {
+            return;
+        }
+        let mut tree = self.shared.tree.write();
+        for row in &self.slice.rows {
+            let key = self.slice.key(row);
+            if tree.set(key, row.version, row.value.as_ref(), true) {
+                self.touched.push(key);
+            }
+        }
+        drop(tree);
+        self.slice.clear();
+        self.spilled = true;
+    }
+
+    /// Lets go of versions nobody can see any more: those of this entry's keys, and a few of those
+    /// that views held on to before.
+    fn prune(&mut self) {
+        if self.touched.is_empty() && self.left.is_empty() {
+            return;
+        }
+        let pins = self.shared.published.lock().older_pins();
+        self.prune_left(&pins);
+        let mut keys = self.touched.iter().peekable();
+        while keys.peek().is_some() {
+            let mut tree = self.shared.tree.write();
+            for key in keys.by_ref().take(SLICE_ROWS) {
+                if tree.prune(key, &pins) {
+                    self.left.insert(key.into());
+                }
+            }
+        }
+        drop(keys);
+        self.touched.clear();
+    }
+
+    /// Goes round the keys left from earlier entries, a few at a time.
+    fn prune_left(&mut self, pins: &[Version]) {
+        let from = (Bound::Excluded(&*self.left_cursor), Bound::Unbounded);
+        let some: Vec<Box<[u8]>> = self.left.range::<[u8], _>(from).take(OLD_ROWS_PER_ENTRY).cloned().collect();
+        self.left_cursor = some.last().filter(|_| some.len() == OLD_ROWS_PER_ENTRY).cloned().unwrap_or_default();
+        if some.is_empty() {
+            return;
+        }
+        let mut tree = self.shared.tree.write();
+        for key in some {
+            if !tree.prune(&key, pins) {
+                self.left.remove(&key);
+            }
+        }
+    }
+}
+
+struct SliceRow {
+    key_end: u32,
+    key_len: u32,
+    hash: u32,
+    version: Version,
+    value: Option<ValueRef>,
+}
+
+/// Rows on their way into the tree.
+#[derive(Default)]
+struct Slice {
+    rows: Vec<SliceRow>,
+    keys: Vec<u8>,
+}
+
+impl Slice {
+    fn key(&self, row: &SliceRow) -> &[u8] {
+        let end = row.key_end as usize;
+        self.keys.get(end - row.key_len as usize..end).unwrap_or_default()
+    }
+
+    fn push(&mut self, key: &[u8], version: Version, value: Option<ValueRef>) {
+        self.keys.extend_from_slice(key);
+        let (key_end, key_len) = (self.keys.len() as u32, key.len() as u32);
+        self.rows.push(SliceRow { key_end, key_len, hash: hash(key), version, value });
+    }
+
+    /// The newest row of a key in here.
+    fn find(&self, key: &[u8]) -> Option<&SliceRow> {
+        let hash = hash(key);
+        self.rows.iter().rev().find(|row| row.hash == hash && self.key(row) == key)
+    }
+
+    fn clear(&mut self) {
+        self.rows.clear();
+        self.keys.clear();
+    }
+}
+
+fn hash(key: &[u8]) -> u32 {
+    (BuildHasherDefault::<FxHasher>::default().hash_one(key) >> 32) as u32
+}
+
+/// A list of keys in one buffer.
+#[derive(Default)]
+struct Keys {
+    bytes: Vec<u8>,
+    ends: Vec<u32>,
+}
+
+impl Keys {
+    fn push(&mut self, key: &[u8]) {
+        self.bytes.extend_from_slice(key);
+        self.ends.push(self.bytes.len() as u32);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).filter_map(|(start, end)| self.bytes.get(start as usize..*end as usize))
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+    }
+}

@@ -1,0 +1,327 @@
+//! The log of one group, as Raft sees it.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use atoll_types::{GroupKey, LogId, ReplicaId, Vote};
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::{SemaphorePermit, oneshot};
+
+use super::format::{
+    PAYLOAD_LEN_MAX, RECORD_HEADER_LEN, RecordHeader, RecordKind, TRUNCATE_FLAG_ALL, VOTE_FLAG_COMMITTED,
+};
+use super::intake::AppendDone;
+use super::load::load;
+use super::shared::{Handle, RECORD_ROOM, closed};
+use super::table::LogTable;
+use super::{JournalPointer, LogEntry};
+
+/// Durable entries of one group that stay in memory for followers, unless all groups together have
+/// too many.
+const TAIL_WINDOW: usize = 4 * 1024 * 1024;
+
+/// What a log remembers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogState {
+    /// The newest vote.
+    pub vote: Option<Vote>,
+    /// The newest commit mark given.
+    pub committed: Option<LogId>,
+    /// The last entry that is gone from the front.
+    pub purged: Option<LogId>,
+    /// The last entry, else [`LogState::purged`].
+    pub last: Option<LogId>,
+}
+
+pub(crate) struct Group {
+    pub(crate) key: GroupKey,
+    pub(crate) replica: ReplicaId,
+    /// The record that creates the group is known to be durable.
+    pub(crate) created: AtomicBool,
+    pub(crate) table: Mutex<LogTable>,
+}
+
+impl Group {
+    pub(crate) fn new(key: GroupKey, replica: ReplicaId) -> Self {
+        Self { key, replica, created: AtomicBool::new(false), table: Mutex::default() }
+    }
+
+    pub(crate) fn recovered(key: GroupKey, replica: ReplicaId, table: LogTable) -> Self {
+        Self { key, replica, created: AtomicBool::new(true), table: Mutex::new(table) }
+    }
+}
+
+/// One group's log. A cheap handle; all handles see the same log at once.
+#[derive(Clone)]
+pub struct GroupLog {
+    journal: Arc<Handle>,
+    group: Arc<Group>,
+}
+
+impl GroupLog {
+    pub(crate) fn new(journal: Arc<Handle>, group: Arc<Group>) -> Self {
+        Self { journal, group }
+    }
+
+    /// The group.
+    pub fn key(&self) -> GroupKey {
+        self.group.key
+    }
+
+    /// The replica that lives here.
+    pub fn replica(&self) -> ReplicaId {
+        self.group.replica
+    }
+
+    /// What the log remembers, as of now: the latest given, which may be ahead of the disk.
+    pub fn state(&self) -> LogState {
+        let table = self.group.table.lock();
+        LogState { vote: table.vote, committed: table.committed, purged: table.purged(), last: table.last() }
+    }
+
+    /// Adds entries. On return every handle can read them; `done` is called once, after the sync
+    /// that made them durable. Waits only while too many bytes are not durable yet. If this fails,
+    /// nothing was added and `done` is never called.
+    pub async fn append(&self, entries: Vec<LogEntry>, done: AppendDone) -> io::Result<()> {
+        if entries.is_empty() {
+            done(Ok(()));
+            return Ok(());
+        }
+        let bytes = check(&entries)?;
+        let room = self.journal.reserve(bytes).await?;
+        self.place(entries, done, room)?;
+        self.journal.work.notify_one();
+        Ok(())
+    }
+
+    fn place(&self, entries: Vec<LogEntry>, done: AppendDone, room: SemaphorePermit<'_>) -> io::Result<()> {
+        let mut table = self.group.table.lock();
+        let mut last = table.last();
+        for entry in &entries {
+            LogTable::check_next(last, entry.id).map_err(invalid)?;
+            last = Some(entry.id);
+        }
+        let before = table.tail_bytes();
+        {
+            let mut intake = self.journal.intake.lock();
+            if intake.closing {
+                return Err(closed());
+            }
+            for entry in entries {
+                let place = intake.push(self.header(&entry), entry.payload.clone());
+                table.push_with_tail(entry, place);
+            }
+            let bytes = room.num_permits();
+            room.forget();
+            intake.finish(bytes, Some(done));
+        }
+        let added = table.tail_bytes() - before;
+        let total = self.journal.tail_bytes.fetch_add(added, Ordering::Relaxed) + added;
+        if total > self.journal.tail_bytes_max {
+            // Even what is not applied yet may go once it is durable: the disk has it.
+            let over = total - self.journal.tail_bytes_max;
+            let aim = table.tail_bytes().saturating_sub(over);
+            self.shrink(&mut table, false, aim);
+        }
+        Ok(())
+    }
+
+    fn header(&self, entry: &LogEntry) -> RecordHeader {
+        RecordHeader {
+            kind: RecordKind::Entry,
+            flags: entry.kind,
+            group: self.group.key,
+            payload_len: entry.payload.len() as u32,
+            payload_crc: entry.payload_crc,
+            id: entry.id,
+        }
+    }
+
+    /// Remembers a vote; durable on return. An older term than remembered is refused.
+    pub async fn save_vote(&self, vote: Vote) -> io::Result<()> {
+        let room = self.journal.reserve(RECORD_ROOM).await?;
+        let id = LogId { term: vote.term, leader: vote.candidate, index: 0 };
+        let flags = if vote.committed { VOTE_FLAG_COMMITTED } else { 0 };
+        let header = RecordHeader::plain(RecordKind::Vote, flags, self.group.key, id);
+        let (done, durable) = oneshot::channel();
+        // Whoever waited may be gone by then.
+        let done: AppendDone = Box::new(move |result| drop(done.send(result)));
+        self.record(&header, room, Some(done), |table| {
+            if let Some(old) = table.vote.filter(|old| old.term > vote.term) {
+                let reason = format!("a vote of term {} after one of term {}", vote.term, old.term);
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
+            }
+            table.vote = Some(vote);
+            Ok(())
+        })?;
+        durable.await.map_err(|_| closed())?
+    }
+
+    /// Remembers how far the log is committed. Rides with the next batch and never causes a sync:
+    /// losing it costs nothing but a wait after a restart.
+    pub fn save_committed(&self, id: LogId) {
+        let mut table = self.group.table.lock();
+        if table.committed != Some(id) {
+            table.committed = Some(id);
+            self.journal.intake.lock().note_committed(self.group.key, id);
+        }
+    }
+
+    /// Cuts everything after `last`, or everything kept. In force at once; in the journal it stands
+    /// before any later append.
+    pub async fn truncate_after(&self, last: Option<LogId>) -> io::Result<()> {
+        let room = self.journal.reserve(RECORD_ROOM).await?;
+        let flags = if last.is_none() { TRUNCATE_FLAG_ALL } else { 0 };
+        let id = last.unwrap_or_default();
+        let header = RecordHeader::plain(RecordKind::TruncateAfter, flags, self.group.key, id);
+        self.record(&header, room, None, |table| {
+            table.check_truncate(last).map_err(invalid)?;
+            let before = table.tail_bytes();
+            table.truncate_after(last);
+            self.journal.tail_bytes.fetch_sub(before - table.tail_bytes(), Ordering::Relaxed);
+            Ok(())
+        })
+    }
+
+    /// Forgets everything up to `upto`, which may lie beyond the last entry. In force at once.
+    pub async fn purge(&self, upto: LogId) -> io::Result<()> {
+        if self.state().purged.is_some_and(|purged| purged.index >= upto.index) {
+            return Ok(());
+        }
+        let room = self.journal.reserve(RECORD_ROOM).await?;
+        let header = RecordHeader::plain(RecordKind::Purge, 0, self.group.key, upto);
+        self.record(&header, room, None, |table| {
+            if table.id_at(upto.index).is_some_and(|found| found != upto) {
+                return Err(invalid(super::table::LogError::Unknown(upto)));
+            }
+            let before = table.tail_bytes();
+            table.purge(upto);
+            self.journal.tail_bytes.fetch_sub(before - table.tail_bytes(), Ordering::Relaxed);
+            Ok(())
+        })
+    }
+
+    /// Changes the table and places the record that says so, as one step.
+    fn record(
+        &self,
+        header: &RecordHeader,
+        room: SemaphorePermit<'_>,
+        done: Option<AppendDone>,
+        change: impl FnOnce(&mut LogTable) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let mut table = self.group.table.lock();
+        let mut intake = self.journal.intake.lock();
+        if intake.closing {
+            return Err(closed());
+        }
+        change(&mut table)?;
+        intake.push(*header, Bytes::new());
+        let bytes = room.num_permits();
+        room.forget();
+        intake.finish(bytes, done);
+        drop(intake);
+        self.journal.work.notify_one();
+        Ok(())
+    }
+
+    /// The id of the entry at an index, if it is kept.
+    pub fn log_id_at(&self, index: u64) -> Option<LogId> {
+        self.group.table.lock().id_at(index)
+    }
+
+    /// Entries from `from` up to, without, `to`: as many as fit into `max_bytes`, but at least one if
+    /// there is any. From memory where possible, else from disk in pieces of about 1 MiB.
+    pub async fn read(&self, from: u64, to: u64, max_bytes: usize) -> io::Result<Vec<LogEntry>> {
+        let mut entries = Vec::new();
+        let mut budget = Budget { left: max_bytes, any: false };
+        let mut next = from;
+        loop {
+            let cold = {
+                let table = self.group.table.lock();
+                next = next.max(table.first());
+                let to = to.min(table.end());
+                if next >= table.tail_first().min(to) {
+                    let warm = (next..to).map_while(|index| table.tail_entry(index));
+                    entries.extend(warm.take_while(|entry| budget.take(entry.payload.len())));
+                    return Ok(entries);
+                }
+                let cold = next..to.min(table.tail_first());
+                let places = cold.map_while(|index| Some((table.id_at(index)?, table.place_at(index)?)));
+                places.take_while(|(_, place)| budget.take(place.len as usize)).collect::<Vec<_>>()
+            };
+            if cold.is_empty() {
+                return Ok(entries);
+            }
+            next += cold.len() as u64;
+            entries.extend(load(&self.journal, self.group.key, cold).await?);
+        }
+    }
+
+    /// Where a value inside an entry's payload stands. By id: an entry of another term at the same
+    /// index is another entry.
+    pub fn pointer(&self, id: LogId, value_offset: u32, len: u32, vcrc: u32) -> Option<JournalPointer> {
+        let table = self.group.table.lock();
+        let place = table.place_at(id.index).filter(|_| table.id_at(id.index) == Some(id))?;
+        let end = value_offset.checked_add(len)?;
+        (end <= place.len).then_some(JournalPointer {
+            segment: place.segment,
+            offset: place.offset + value_offset,
+            len,
+            vcrc,
+        })
+    }
+
+    /// Entries up to `applied_index` may leave memory once they are durable; a window of the newest
+    /// stays for followers that are close behind.
+    pub fn release(&self, applied_index: u64) {
+        let mut table = self.group.table.lock();
+        table.note_applied(applied_index);
+        let groups = self.journal.groups.read().len().max(1);
+        let window = TAIL_WINDOW.min(self.journal.tail_bytes_max / (2 * groups));
+        if table.tail_bytes() > window {
+            self.shrink(&mut table, true, window);
+        }
+    }
+
+    fn shrink(&self, table: &mut LogTable, applied_only: bool, aim: usize) {
+        let freed = table.shrink_tail(applied_only, |place| self.journal.is_durable(place), |bytes| bytes > aim);
+        self.journal.tail_bytes.fetch_sub(freed, Ordering::Relaxed);
+    }
+}
+
+/// Checks entries before they are taken; returns the room they need.
+fn check(entries: &[LogEntry]) -> io::Result<usize> {
+    let mut bytes = 0;
+    for entry in entries {
+        if entry.payload.len() > PAYLOAD_LEN_MAX {
+            let reason = format!("entry {} has {} bytes, at most {PAYLOAD_LEN_MAX}", entry.id, entry.payload.len());
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
+        }
+        if crc32fast::hash(&entry.payload) != entry.payload_crc {
+            let reason = format!("entry {} does not match its checksum", entry.id);
+            return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+        }
+        bytes += RECORD_HEADER_LEN as usize + entry.payload.len();
+    }
+    Ok(bytes)
+}
+
+fn invalid(error: super::table::LogError) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, error)
+}
+
+/// Bytes a read may still return; the first entry is free.
+struct Budget {
+    left: usize,
+    any: bool,
+}
+
+impl Budget {
+    fn take(&mut self, bytes: usize) -> bool {
+        let fits = bytes <= self.left;
+        self.left = if fits { self.left - bytes } else { 0 };
+        fits || !std::mem::replace(&mut self.any, true)
+    }
+}

@@ -1,0 +1,106 @@
+//! Reading entries back from disk.
+
+use std::io;
+use std::sync::Arc;
+
+use atoll_types::{GroupKey, LogId};
+use bytes::Bytes;
+
+use super::LogEntry;
+use super::format::{RECORD_HEADER_LEN, RecordHeader, RecordKind};
+use super::intake::Location;
+use super::segment::Segment;
+use super::shared::Shared;
+
+/// Bytes read at once, unless one entry is larger.
+const CHUNK: u32 = 1024 * 1024;
+
+/// Entries that stand close together in one segment.
+struct Chunk {
+    segment: Arc<Segment>,
+    start: u32,
+    end: u32,
+    entries: Vec<(LogId, Location)>,
+}
+
+/// Reads entries in log order, checking each. Waits for the disk on the blocking pool.
+pub(crate) async fn load(
+    shared: &Shared,
+    group: GroupKey,
+    places: Vec<(LogId, Location)>,
+) -> io::Result<Vec<LogEntry>> {
+    let mut loaded = Vec::with_capacity(places.len());
+    for chunk in chunks(shared, places)? {
+        let entries = shared.env.spawn.blocking(move || read_chunk(&chunk, group)).await?;
+        loaded.extend(entries);
+    }
+    Ok(loaded)
+}
+
+fn chunks(shared: &Shared, places: Vec<(LogId, Location)>) -> io::Result<Vec<Chunk>> {
+    let mut chunks: Vec<Chunk> = Vec::new();
+    for (id, place) in places {
+        let (start, end) = (place.offset - RECORD_HEADER_LEN, place.offset + place.len);
+        if let Some(chunk) = chunks.last_mut() {
+            let near = chunk.segment.id == place.segment && start >= chunk.end && end - chunk.start <= CHUNK;
+            if near {
+                chunk.end = end;
+                chunk.entries.push((id, place));
+                continue;
+            }
+        }
+        let segment = shared.segments.get(place.segment).ok_or_else(|| damaged(id, place))?;
+        chunks.push(Chunk { segment, start, end, entries: vec![(id, place)] });
+    }
+    Ok(chunks)
+}
+
+/// Reads once more if something does not match, before anything is called rotten.
+fn read_chunk(chunk: &Chunk, group: GroupKey) -> io::Result<Vec<LogEntry>> {
+    match try_chunk(chunk, group) {
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => try_chunk(chunk, group),
+        result => result,
+    }
+}
+
+fn try_chunk(chunk: &Chunk, group: GroupKey) -> io::Result<Vec<LogEntry>> {
+    let mut buffer = vec![0; (chunk.end - chunk.start) as usize];
+    let file = chunk.segment.file().ok_or(io::ErrorKind::NotFound)?;
+    file.read_exact_at(&mut buffer, u64::from(chunk.start))?;
+    let buffer = Bytes::from(buffer);
+    let wanted: usize = chunk.entries.iter().map(|(_, place)| place.len as usize).sum();
+    // Sharing a buffer that is mostly other groups' bytes would hold them all in memory.
+    let share = wanted * 2 > buffer.len();
+    chunk
+        .entries
+        .iter()
+        .map(|(id, place)| {
+            let at = (place.offset - chunk.start) as usize;
+            let header_at = at - RECORD_HEADER_LEN as usize;
+            let bytes = buffer.slice(at..at + place.len as usize);
+            let entry = check(group, *id, buffer.slice(header_at..at).as_ref(), bytes);
+            let mut entry = entry.ok_or_else(|| damaged(*id, *place))?;
+            if !share {
+                entry.payload = Bytes::copy_from_slice(&entry.payload);
+            }
+            Ok(entry)
+        })
+        .collect()
+}
+
+/// The entry, if these bytes are it.
+fn check(group: GroupKey, id: LogId, header: &[u8], payload: Bytes) -> Option<LogEntry> {
+    let header = RecordHeader::decode(header).ok()?;
+    let same = header.kind == RecordKind::Entry
+        && header.group == group
+        && header.id == id
+        && header.payload_len as usize == payload.len()
+        && header.payload_crc == crc32fast::hash(&payload);
+    same.then_some(LogEntry { id, kind: header.flags, payload, payload_crc: header.payload_crc })
+}
+
+fn damaged(id: LogId, place: Location) -> io::Error {
+    let Location { segment, offset, .. } = place;
+    let reason = format!("entry {id} in segment {segment} at offset {offset} does not match its checksum");
+    io::Error::new(io::ErrorKind::InvalidData, reason)
+}

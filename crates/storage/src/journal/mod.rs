@@ -1,0 +1,236 @@
+//! The journal: one append-only log on disk for all groups of a node.
+//!
+//! Every group's entries, votes and marks go into one sequence of segment files, so that one sync
+//! makes all of them durable together. It is the only place where values are written before they
+//! settle; the index points into it.
+//!
+//! An `append` gives its records a place ([`intake`]), puts the entries into the group's table
+//! ([`table`]) and returns: from then on they can be read. The writer ([`writer`]), alone on its
+//! thread, takes what has gathered, writes it as one frame, syncs once, and only then calls back.
+//! While it syncs, the next frame gathers; that is all there is to group commit.
+//!
+//! What holds here, and where it is checked:
+//! - I1: a callback fires only after the sync of its frame (`writer`; crash tests).
+//! - I2: a frame is not written before the one before it is durable (`writer`: one loop, no overlap).
+//!   Therefore a damaged frame with a sound one after it was durable once: rot, not a torn write.
+//! - I3: acknowledged bytes are never written again: frames start on a block boundary and no old
+//!   segment is appended to after a restart (`intake`, `recovery`).
+//! - I4: nothing published points at bytes that may vanish: nothing is published but memory yet; an
+//!   entry not yet synced is read from memory (`segment`).
+//! - I5: every pointer resolves to bytes whose sum over key and value is the pointer's (`value`).
+//! - I6: purged ≤ committed, and committed entries are never cut (`table`).
+//! - I9: a file is removed only if nothing was ever acknowledged in it (`recovery`).
+//! - I10: recovery can be cut at any step and starts over (`recovery`; crash tests).
+//! - I11: no place of a file is written twice under one salt (as I3; salts are fresh per segment).
+//! - I12: votes never go back to an earlier term (`group`).
+//!
+//! I7 and I8 speak of merges, which do not exist yet.
+
+mod format;
+mod group;
+mod intake;
+mod load;
+mod prepare;
+mod recovery;
+mod segment;
+mod shared;
+mod stats;
+mod table;
+mod value;
+mod writer;
+
+pub use group::{GroupLog, LogState};
+pub use intake::AppendDone;
+pub use recovery::OpenError;
+pub use stats::JournalStats;
+pub use value::{JournalPointer, ReadError, ReadValue, value_crc};
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use atoll_env::Env;
+use atoll_types::limits::{GROUPS_PER_NODE_MAX, TAIL_BYTES};
+use atoll_types::{ClusterId, GroupKey, LogId, NodeId, ReplicaId};
+use bytes::Bytes;
+
+use format::{RecordHeader, RecordKind};
+use group::Group;
+use shared::{Handle, closed};
+use writer::Writer;
+
+/// How a journal lays out its files and how much it keeps in memory.
+#[derive(Clone, Copy, Debug)]
+pub struct JournalOptions {
+    /// Bytes of one segment file. One record alone may exceed it.
+    pub segment_bytes: u32,
+    /// Fill segments with zeros in the background before they are used: overwriting blocks that
+    /// exist syncs twice as fast as growing a file. Off, files grow.
+    pub preallocate: bool,
+    /// Bytes of entries kept in memory after they are durable.
+    pub tail_bytes: usize,
+}
+
+impl Default for JournalOptions {
+    fn default() -> Self {
+        Self { segment_bytes: 64 * 1024 * 1024, preallocate: true, tail_bytes: TAIL_BYTES }
+    }
+}
+
+impl JournalOptions {
+    /// For clusters on a laptop: small files that grow.
+    pub fn dev() -> Self {
+        Self { segment_bytes: 8 * 1024 * 1024, preallocate: false, ..Self::default() }
+    }
+}
+
+/// Whose journal it is. Stands in every segment; another's journal is never opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// The cluster.
+    pub cluster: ClusterId,
+    /// The node.
+    pub node: NodeId,
+}
+
+/// One entry of a group's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogEntry {
+    /// Its position.
+    pub id: LogId,
+    /// 0 blank, 1 normal, 2 membership; opaque here.
+    pub kind: u8,
+    /// The content, opaque here.
+    pub payload: Bytes,
+    /// Sum of the payload, computed once by the leader; checked at append and at every read.
+    pub payload_crc: u32,
+}
+
+/// The journal of a node. A cheap handle; when the last one and the last [`GroupLog`] are dropped,
+/// the writer ends without writing what was not asked for.
+#[derive(Clone)]
+pub struct Journal(Arc<Handle>);
+
+impl Journal {
+    /// Opens the journal in a folder, creating or recovering it. What was read is synced, the old
+    /// segment is never appended to again and a new one is open when this returns.
+    pub async fn open(
+        env: &Env,
+        dir: &Path,
+        identity: Identity,
+        options: JournalOptions,
+    ) -> Result<Self, OpenError> {
+        let (ready, opened) = tokio::sync::oneshot::channel();
+        let (own, dir) = (env.clone(), dir.to_owned());
+        env.spawn.dedicated("journal", async move {
+            let (shared, writer) = match Writer::start(own, dir, identity, options).await {
+                Ok(started) => started,
+                Err(error) => {
+                    // The opener may have been dropped; then nobody wants to know.
+                    let _ = ready.send(Err(error));
+                    return;
+                }
+            };
+            if ready.send(Ok(Handle::new(shared))).is_ok() {
+                writer.run().await;
+            }
+        });
+        match opened.await {
+            Ok(handle) => handle.map(|handle| Self(Arc::new(handle))),
+            Err(_) => Err(OpenError::Io(io::ErrorKind::Interrupted.into())),
+        }
+    }
+
+    /// The groups that live here, quarantined ones too.
+    pub fn groups(&self) -> Vec<(GroupKey, ReplicaId)> {
+        let groups = self.0.groups.read();
+        let mut all: Vec<_> = groups.iter().map(|(key, group)| (*key, group.replica)).collect();
+        all.extend(self.0.quarantined.iter().map(|(key, lost)| (*key, lost.replica)));
+        all.sort_unstable();
+        all
+    }
+
+    /// Groups whose log here is damaged. Their replicas must not start: one that voted or
+    /// acknowledged with a shortened log could undo what the cluster promised.
+    pub fn quarantined(&self) -> Vec<GroupKey> {
+        self.0.quarantined.keys().copied().collect()
+    }
+
+    /// Why a group is in quarantine, for the operator.
+    pub fn quarantine_reason(&self, key: GroupKey) -> Option<String> {
+        self.0.quarantined.get(&key).map(|lost| lost.reason.clone())
+    }
+
+    /// Makes a group live here; durable on return. Again with the same replica it is the same group,
+    /// with another it is an error.
+    pub async fn create_group(&self, key: GroupKey, replica: ReplicaId) -> io::Result<GroupLog> {
+        if let Some(lost) = self.0.quarantined.get(&key) {
+            let reason = format!("group {key} is in quarantine: {}", lost.reason);
+            return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+        }
+        let group = self.insert_group(key, replica)?;
+        if !group.created.load(Ordering::Acquire) {
+            self.0.barrier().await?;
+            group.created.store(true, Ordering::Release);
+        }
+        Ok(GroupLog::new(self.0.clone(), group))
+    }
+
+    fn insert_group(&self, key: GroupKey, replica: ReplicaId) -> io::Result<Arc<Group>> {
+        let mut groups = self.0.groups.write();
+        if let Some(group) = groups.get(&key) {
+            if group.replica != replica {
+                let reason = format!("group {key} lives here as replica {}, not {replica}", group.replica);
+                return Err(io::Error::new(io::ErrorKind::AlreadyExists, reason));
+            }
+            return Ok(group.clone());
+        }
+        if groups.len() >= GROUPS_PER_NODE_MAX {
+            let reason = format!("a node hosts at most {GROUPS_PER_NODE_MAX} groups");
+            return Err(io::Error::new(io::ErrorKind::QuotaExceeded, reason));
+        }
+        let mut intake = self.0.intake.lock();
+        if intake.closing {
+            return Err(closed());
+        }
+        let id = LogId { term: 0, leader: replica, index: 0 };
+        intake.push(RecordHeader::plain(RecordKind::GroupCreate, 0, key, id), Bytes::new());
+        let group = Arc::new(Group::new(key, replica));
+        groups.insert(key, group.clone());
+        Ok(group)
+    }
+
+    /// A group that lives here and is sound.
+    pub fn group(&self, key: GroupKey) -> Option<GroupLog> {
+        let group = self.0.groups.read().get(&key).cloned()?;
+        Some(GroupLog::new(self.0.clone(), group))
+    }
+
+    /// Counters.
+    pub fn stats(&self) -> JournalStats {
+        self.0.stats.read(self.0.segments.count())
+    }
+
+    /// Writes everything given so far, commit marks included, and ends the writer. Later writes
+    /// fail; reads go on.
+    pub async fn close(&self) {
+        self.0.begin_close();
+        let mut ended = self.0.ended.subscribe();
+        // An error means that the writer is gone, which is what is waited for.
+        let _ = ended.wait_for(|ended| *ended).await;
+    }
+
+    /// Reads a value and checks it against its key; never waits for a disk.
+    pub fn read_value(&self, pointer: &JournalPointer, key: &[u8]) -> Result<ReadValue, ReadError> {
+        self.0.segments.read_value(pointer, key, false)
+    }
+
+    /// As [`Journal::read_value`], waiting for the disk: for a thread that may.
+    pub fn read_value_blocking(&self, pointer: &JournalPointer, key: &[u8]) -> Result<Bytes, ReadError> {
+        match self.0.segments.read_value(pointer, key, true)? {
+            ReadValue::Ready(bytes) => Ok(bytes),
+            ReadValue::WouldBlock => Err(ReadError::Io(io::ErrorKind::WouldBlock.into())),
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Makes segment files before they are needed, on a thread of its own.
+//!
+//! Filling 64 MiB with zeros between two batches would stall every write of the node for a tenth of
+//! a second. So it happens here, in slices with a pause after each, which leaves the disk to the
+//! writer; once the writer waits for the file, without pauses.
+//!
+//! The file gets its name only when it is ready, so that whatever a power cut leaves of a half-made
+//! one is never mistaken for a segment.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use atoll_env::vfs::{File, OpenMode};
+use atoll_env::Env;
+use tokio::sync::mpsc;
+
+/// Zeros written and synced at once.
+const SLICE: usize = 256 * 1024;
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// How a segment file is made ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fill {
+    /// It grows as it is written.
+    Nothing,
+    /// Blocks are reserved: quick, for the first segment after a start.
+    Reserve,
+    /// Blocks are reserved and written.
+    Zeros,
+}
+
+struct Request {
+    segment: u32,
+    bytes: u32,
+    fill: Fill,
+}
+
+/// The writer's side: one file is asked for ahead.
+pub(crate) struct Preparer {
+    requests: mpsc::Sender<Request>,
+    files: mpsc::Receiver<io::Result<Arc<dyn File>>>,
+    hurry: Arc<AtomicBool>,
+}
+
+impl Preparer {
+    pub(crate) fn start(env: &Env, dir: PathBuf) -> Self {
+        let (requests, mut inbox) = mpsc::channel::<Request>(1);
+        let (outbox, files) = mpsc::channel(1);
+        let hurry = Arc::new(AtomicBool::new(false));
+        let (own, flag) = (env.clone(), hurry.clone());
+        env.spawn.dedicated("journal-prepare", async move {
+            while let Some(request) = inbox.recv().await {
+                let file = prepare(&own, &dir, &request, &flag).await;
+                if outbox.send(file).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Self { requests, files, hurry }
+    }
+
+    /// Asks for the file of a segment.
+    pub(crate) async fn ask(&self, segment: u32, bytes: u32, fill: Fill) -> io::Result<()> {
+        let request = Request { segment, bytes, fill };
+        self.requests.send(request).await.map_err(|_| ended())
+    }
+
+    /// The file asked for; waits if it is not ready.
+    pub(crate) async fn file(&mut self) -> io::Result<Arc<dyn File>> {
+        if let Ok(file) = self.files.try_recv() {
+            return file;
+        }
+        tracing::debug!("the next segment is not ready yet");
+        self.hurry.store(true, Ordering::Relaxed);
+        let file = self.files.recv().await.ok_or_else(ended)?;
+        self.hurry.store(false, Ordering::Relaxed);
+        file
+    }
+}
+
+fn ended() -> io::Error {
+    io::Error::new(io::ErrorKind::BrokenPipe, "the thread that prepares segments has ended")
+}
+
+/// Extension of a file that is not ready.
+pub(crate) const UNREADY: &str = "new";
+
+/// Name of a segment's file.
+pub(crate) fn file_name(segment: u32) -> String {
+    format!("{:016x}.jnl", u64::from(segment))
+}
+
+/// The segment a file name stands for.
+pub(crate) fn parse_file_name(name: &str) -> Option<u32> {
+    let digits = name.strip_suffix(".jnl").filter(|digits| digits.len() == 16)?;
+    let id = u64::from_str_radix(digits, 16).ok().and_then(|id| u32::try_from(id).ok())?;
+    (file_name(id) == name).then_some(id)
+}
+
+async fn prepare(
+    env: &Env,
+    dir: &Path,
+    request: &Request,
+    hurry: &AtomicBool,
+) -> io::Result<Arc<dyn File>> {
+    let name = dir.join(file_name(request.segment));
+    let unready = name.with_extension(UNREADY);
+    let file = env.vfs.open(&unready, OpenMode::CreateNew)?;
+    let bytes = u64::from(request.bytes);
+    if request.fill != Fill::Nothing {
+        file.allocate(bytes)?;
+    }
+    if request.fill == Fill::Zeros {
+        let zeros = vec![0; SLICE];
+        let mut at = 0;
+        while at < bytes {
+            let len = SLICE.min((bytes - at) as usize);
+            file.write_at(zeros.get(..len).unwrap_or_default(), at).await?;
+            file.sync().await?;
+            at += len as u64;
+            if !hurry.load(Ordering::Relaxed) {
+                env.clock.sleep(PAUSE).await;
+            }
+        }
+    }
+    file.sync().await?;
+    env.vfs.rename(&unready, &name)?;
+    env.vfs.sync_dir(dir)?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_round_trip_and_nothing_else_is_one() {
+        assert_eq!(file_name(0x1f), "000000000000001f.jnl");
+        assert_eq!(parse_file_name("000000000000001f.jnl"), Some(0x1f));
+        for other in ["1f.jnl", "000000000000001F.jnl", "000000000000001f.jnl.new", "+00000000000001f.jnl", "ffffffffffffffff.jnl"] {
+            assert_eq!(parse_file_name(other), None, "{other}");
+        }
+    }
+}

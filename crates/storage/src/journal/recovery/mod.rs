@@ -1,0 +1,100 @@
+//! Reading the journal back after a stop of any kind.
+//!
+//! All segments are read in order, their chain is checked and the groups' logs are rebuilt; entry
+//! bytes are not kept. A frame that does not check ends the journal if nothing sound follows it in
+//! the newest segment: it was being written when the power went and nobody was told of it. If
+//! anything sound follows, the frame was durable once (a frame is written only after the one before
+//! it was), so the disk has lost acknowledged bytes. That is never cut away: which groups lost
+//! something cannot be known, so every group known by then goes into quarantine, and the node
+//! starts without them.
+//!
+//! Then what was read is synced, because it may so far be only in the page cache of a process that
+//! was killed, and a new segment is opened; an old one is never appended to. Each step leaves the
+//! folder in a state from which recovery starts over: the only changes are removing a newest segment
+//! in which no frame was ever written, cutting zeros off the end of the newest, and syncs.
+
+mod files;
+mod reader;
+mod scan;
+
+pub(crate) use scan::Quarantined;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use atoll_env::Env;
+use atoll_types::GroupKey;
+
+use super::Identity;
+use super::format::{Chain, Head};
+use super::group::Group;
+use super::segment::{Segment, SegmentTable};
+use scan::Scan;
+
+/// Why a journal cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The operating system could not read or write.
+    #[error("the journal could not be opened")]
+    Io(#[from] io::Error),
+    /// The files belong to another node or cluster.
+    #[error(
+        "{} belongs to node {} of cluster {}, not to node {} of cluster {}",
+        file.display(), found.node, found.cluster, expected.node, expected.cluster
+    )]
+    Foreign {
+        /// The file.
+        file: PathBuf,
+        /// Whose it is.
+        found: Identity,
+        /// Who opened it.
+        expected: Identity,
+    },
+    /// Another version of this program wrote the files.
+    #[error("{} cannot be read by this version: {what}", file.display())]
+    Unsupported {
+        /// The file.
+        file: PathBuf,
+        /// What is unknown about it.
+        what: String,
+    },
+}
+
+/// What stands in the journal.
+pub(crate) struct Recovered {
+    pub(crate) segments: Arc<SegmentTable>,
+    pub(crate) groups: BTreeMap<GroupKey, Arc<Group>>,
+    pub(crate) quarantined: BTreeMap<GroupKey, Quarantined>,
+    pub(crate) heads: BTreeMap<GroupKey, Head>,
+    pub(crate) chain: Chain,
+    pub(crate) next_seq: u64,
+    pub(crate) next_segment: u32,
+}
+
+/// Reads the folder, creating it if it is not there.
+pub(crate) async fn recover(env: &Env, dir: &Path, identity: Identity) -> Result<Recovered, OpenError> {
+    env.vfs.create_dir_all(dir)?;
+    let files = files::open_all(env, dir, identity)?;
+    let next_segment = files.last().map_or(1, |newest| newest.id + 1);
+    let mut scan = Scan::new(dir);
+    for (at, file) in files.iter().enumerate() {
+        scan.segment(file, files.get(at + 1))?;
+    }
+    if let Some(newest) = files.last() {
+        scan.trim(newest)?;
+        newest.file.sync().await?;
+    }
+    let segments = Arc::new(SegmentTable::default());
+    for file in files {
+        segments.push(Arc::new(Segment::sealed(file.id, file.file)));
+    }
+    let Scan { groups, quarantined, heads, chain, next_seq, .. } = scan;
+    let groups = groups.into_iter().map(|(key, table)| {
+        let replica = heads.get(&key).map(|head| head.replica).unwrap_or_default();
+        (key, Arc::new(Group::recovered(key, replica, table)))
+    });
+    Ok(Recovered { groups: groups.collect(), segments, quarantined, heads, chain, next_seq, next_segment })
+}

@@ -1,0 +1,228 @@
+//! Rebuilds the groups' logs from the frames.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use atoll_types::{GroupKey, ReplicaId, Vote};
+
+use super::OpenError;
+use super::files::{SegmentFile, only_zeros_from};
+use super::reader::{Frame, FrameReader};
+use crate::journal::format::{
+    ALIGN, Chain, FRAME_HEADER_LEN, Head, RecordHeader, RecordKind, Records, SEGMENT_HEADER_LEN,
+    SegmentHeader, TRUNCATE_FLAG_ALL, VOTE_FLAG_COMMITTED,
+};
+use crate::journal::intake::Location;
+use crate::journal::table::LogTable;
+
+/// A group whose log cannot be trusted.
+#[derive(Clone, Debug)]
+pub(crate) struct Quarantined {
+    pub(crate) replica: ReplicaId,
+    pub(crate) reason: String,
+}
+
+/// What has been read so far.
+pub(super) struct Scan {
+    dir: PathBuf,
+    pub(super) groups: BTreeMap<GroupKey, LogTable>,
+    pub(super) quarantined: BTreeMap<GroupKey, Quarantined>,
+    /// Of all groups, as the writer knew them at this point.
+    pub(super) heads: BTreeMap<GroupKey, Head>,
+    pub(super) chain: Chain,
+    pub(super) next_seq: u64,
+}
+
+impl Scan {
+    pub(super) fn new(dir: &Path) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            groups: BTreeMap::new(),
+            quarantined: BTreeMap::new(),
+            heads: BTreeMap::new(),
+            chain: Chain::default(),
+            next_seq: 1,
+        }
+    }
+
+    /// Reads a segment. The one after it says where this one ended.
+    pub(super) fn segment(&mut self, file: &SegmentFile, next: Option<&SegmentFile>) -> Result<(), OpenError> {
+        let Some(header) = &file.header else {
+            self.rot(file, 0, "the header is damaged");
+            self.chain = Chain { segment: u64::from(file.id), end: 0, crc: 0 };
+            return Ok(());
+        };
+        if header.previous != self.chain || header.first_seq != self.next_seq {
+            let (expected, found) = (self.chain, header.previous);
+            self.rot(file, 0, &format!("it follows {found:?}, but what stands before it is {expected:?}"));
+        }
+        self.next_seq = header.first_seq;
+        self.chain = Chain {
+            segment: header.segment,
+            end: SEGMENT_HEADER_LEN,
+            crc: header.previous.crc,
+        };
+        let limit = next
+            .and_then(|next| next.header.as_ref())
+            .map(|next| next.previous)
+            .filter(|previous| previous.segment == header.segment && previous.end > 0)
+            .map(|previous| previous.end);
+        self.frames(file, header, limit, next.is_none())
+    }
+
+    fn frames(
+        &mut self,
+        file: &SegmentFile,
+        header: &SegmentHeader,
+        limit: Option<u32>,
+        newest: bool,
+    ) -> Result<(), OpenError> {
+        let mut reader = FrameReader::new(&*file.file, header.salt, header.segment);
+        let mut at = SEGMENT_HEADER_LEN;
+        while limit != Some(at) {
+            let end = |frame: &Frame<'_>| at.saturating_add(frame.header.padded_len());
+            if let Some(frame) = reader.frame(at)?.filter(|frame| limit.is_none_or(|limit| end(frame) <= limit)) {
+                at = self.frame(file, at, &frame)?;
+                continue;
+            }
+            match reader.search(at.saturating_add(ALIGN), self.next_seq)? {
+                Some((offset, found)) => {
+                    self.rot(file, at, &format!("a frame is damaged, but the one at {offset} is sound"));
+                    at = offset;
+                    self.next_seq = found.seq;
+                    self.chain.crc = found.previous_crc;
+                }
+                None if newest => {
+                    tracing::debug!(file.name, at, "the journal ends here");
+                    break;
+                }
+                None => {
+                    self.rot(file, at, "a frame is damaged, but the next segment says it was durable");
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in a sound frame; returns where it ends.
+    fn frame(&mut self, file: &SegmentFile, at: u32, frame: &Frame<'_>) -> Result<u32, OpenError> {
+        if frame.header.seq != self.next_seq || frame.header.previous_crc != self.chain.crc {
+            self.rot(file, at, "a frame does not follow the one before it");
+        }
+        let mut count = 0;
+        for record in Records::new(frame.body) {
+            let (header, payload, payload_at) = record.map_err(|error| self.unsupported(file, at, &error))?;
+            let place = Location {
+                segment: file.id,
+                offset: at + FRAME_HEADER_LEN + payload_at,
+                len: header.payload_len,
+            };
+            let known = self.record(&header, payload, place);
+            known.map_err(|what| self.unsupported(file, at, &what))?;
+            count += 1;
+        }
+        if count != frame.header.records {
+            return Err(self.unsupported(file, at, &"another number of records than the frame says"));
+        }
+        let end = at + frame.header.padded_len();
+        self.next_seq = frame.header.seq + 1;
+        self.chain.end = end;
+        self.chain.crc = frame.crc;
+        Ok(end)
+    }
+
+    fn record(&mut self, record: &RecordHeader, payload: &[u8], place: Location) -> Result<(), &'static str> {
+        let group = record.group;
+        match record.kind {
+            RecordKind::GroupHead => {
+                let head = Head::decode(payload).ok_or("a group head of unknown shape")?;
+                self.group_head(group, head);
+            }
+            RecordKind::GroupCreate if !self.heads.contains_key(&group) => {
+                self.groups.insert(group, LogTable::default());
+                self.heads.insert(group, Head { replica: record.id.leader, ..Head::default() });
+            }
+            _ if self.quarantined.contains_key(&group) => {}
+            _ => match self.change(record, place) {
+                Ok(()) => self.heads.entry(group).or_default().note(record),
+                Err(reason) => self.lose(group, &reason),
+            },
+        }
+        Ok(())
+    }
+
+    /// At the start of a segment every group says where it stands: what was read must agree.
+    fn group_head(&mut self, group: GroupKey, head: Head) {
+        let known = self.heads.insert(group, head);
+        if self.quarantined.contains_key(&group) {
+            self.heads.entry(group).or_default().quarantined = true;
+        } else if head.quarantined {
+            self.lose(group, "it was put into quarantine at an earlier start");
+        } else if known != Some(head) {
+            self.lose(group, &format!("the journal says it stands at {head:?}, but what was read is {known:?}"));
+        }
+    }
+
+    fn change(&mut self, record: &RecordHeader, place: Location) -> Result<(), String> {
+        let table = self.groups.get_mut(&record.group).ok_or("it was never created")?;
+        match record.kind {
+            RecordKind::Entry => {
+                LogTable::check_next(table.last(), record.id).map_err(|error| error.to_string())?;
+                table.push(record.id, place);
+            }
+            RecordKind::Vote => {
+                let committed = record.flags & VOTE_FLAG_COMMITTED != 0;
+                table.vote = Some(Vote { term: record.id.term, candidate: record.id.leader, committed });
+            }
+            RecordKind::TruncateAfter => {
+                let last = (record.flags & TRUNCATE_FLAG_ALL == 0).then_some(record.id);
+                if last.is_some_and(|last| !table.holds(last)) {
+                    return Err(format!("its log is cut after {}, which is not there", record.id));
+                }
+                table.truncate_after(last);
+            }
+            RecordKind::Purge => {
+                if table.purged().is_none_or(|purged| purged.index < record.id.index) {
+                    table.purge(record.id);
+                }
+            }
+            RecordKind::Committed => table.committed = Some(record.id),
+            RecordKind::GroupCreate | RecordKind::GroupHead => {}
+        }
+        Ok(())
+    }
+
+    /// Damage in what was durable: nobody can tell which groups it hit.
+    fn rot(&mut self, file: &SegmentFile, at: u32, what: &str) {
+        let reason = format!("{} at offset {at}: {what}", self.dir.join(&file.name).display());
+        tracing::error!(reason, "the journal is damaged; all groups known here go into quarantine");
+        let all: Vec<_> = self.groups.keys().copied().collect();
+        for group in all {
+            self.lose(group, &reason);
+        }
+    }
+
+    fn lose(&mut self, group: GroupKey, reason: &str) {
+        self.groups.remove(&group);
+        let head = self.heads.entry(group).or_default();
+        head.quarantined = true;
+        let lost = Quarantined { replica: head.replica, reason: reason.to_owned() };
+        tracing::error!(%group, replica = %head.replica, reason, "a group's log cannot be trusted");
+        self.quarantined.entry(group).or_insert(lost);
+    }
+
+    fn unsupported(&self, file: &SegmentFile, at: u32, what: &impl std::fmt::Display) -> OpenError {
+        OpenError::Unsupported { file: self.dir.join(&file.name), what: format!("offset {at}: {what}") }
+    }
+
+    /// Gives back the zeros a prepared segment did not use. Anything else behind the end stays.
+    pub(super) fn trim(&self, newest: &SegmentFile) -> std::io::Result<()> {
+        let end = u64::from(self.chain.end);
+        let sound = newest.header.is_some() && self.chain.segment == u64::from(newest.id);
+        if sound && newest.file.len()? > end && only_zeros_from(&*newest.file, end)? {
+            newest.file.allocate(end)?;
+        }
+        Ok(())
+    }
+}

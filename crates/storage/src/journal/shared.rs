@@ -1,0 +1,143 @@
+//! What the handles, the writer and the groups share.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use atoll_env::Env;
+use atoll_types::GroupKey;
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit, oneshot, watch};
+
+use super::group::Group;
+use super::intake::{Intake, Location};
+use super::recovery::Quarantined;
+use super::segment::SegmentTable;
+use super::stats::Stats;
+
+/// Bytes given to the journal and not yet durable, at most; beyond it `append` waits.
+pub(crate) const UNDURABLE_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// What an operation without payload counts for.
+pub(crate) const RECORD_ROOM: usize = 256;
+
+pub(crate) struct Shared {
+    pub(crate) env: Env,
+    pub(crate) tail_bytes_max: usize,
+    /// Taken after a group's table, never before it.
+    pub(crate) intake: Mutex<Intake>,
+    /// There is something to write.
+    pub(crate) work: Notify,
+    pub(crate) room: Semaphore,
+    pub(crate) segments: Arc<SegmentTable>,
+    /// Segment and offset up to which everything is durable.
+    durable: AtomicU64,
+    /// Bytes in all tails.
+    pub(crate) tail_bytes: AtomicUsize,
+    pub(crate) groups: RwLock<BTreeMap<GroupKey, Arc<Group>>>,
+    pub(crate) quarantined: BTreeMap<GroupKey, Quarantined>,
+    pub(crate) stats: Stats,
+    pub(crate) ended: watch::Sender<bool>,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        env: Env,
+        tail_bytes_max: usize,
+        segments: Arc<SegmentTable>,
+        intake: Intake,
+        groups: BTreeMap<GroupKey, Arc<Group>>,
+        quarantined: BTreeMap<GroupKey, Quarantined>,
+    ) -> Self {
+        Self {
+            env,
+            tail_bytes_max,
+            intake: Mutex::new(intake),
+            work: Notify::new(),
+            room: Semaphore::new(UNDURABLE_BYTES_MAX),
+            segments,
+            durable: AtomicU64::new(0),
+            tail_bytes: AtomicUsize::new(0),
+            groups: RwLock::new(groups),
+            quarantined,
+            stats: Stats::default(),
+            ended: watch::Sender::new(false),
+        }
+    }
+
+    /// Everything before `offset` of `segment`, and every segment before it, is synced.
+    pub(crate) fn set_durable(&self, segment: u32, offset: u32) {
+        let position = position(segment, offset);
+        debug_assert!(self.durable.load(Ordering::Relaxed) <= position, "durability only grows");
+        self.durable.store(position, Ordering::Release);
+    }
+
+    /// True if these bytes survive a power cut.
+    pub(crate) fn is_durable(&self, place: Location) -> bool {
+        position(place.segment, place.offset.saturating_add(place.len)) <= self.durable.load(Ordering::Acquire)
+    }
+
+    /// Waits until `bytes` may be given to the journal. In order of asking.
+    pub(crate) async fn reserve(&self, bytes: usize) -> io::Result<SemaphorePermit<'_>> {
+        let bytes = bytes.clamp(RECORD_ROOM, UNDURABLE_BYTES_MAX);
+        self.room.acquire_many(bytes as u32).await.map_err(|_| closed())
+    }
+
+    /// Waits until everything given so far is durable.
+    pub(crate) async fn barrier(&self) -> io::Result<()> {
+        let room = self.reserve(0).await?;
+        let (done, durable) = oneshot::channel();
+        {
+            let mut intake = self.intake.lock();
+            if intake.closing {
+                return Err(closed());
+            }
+            let bytes = room.num_permits();
+            room.forget();
+            // Whoever waited may be gone by then.
+            intake.finish(bytes, Some(Box::new(move |result| drop(done.send(result)))));
+        }
+        self.work.notify_one();
+        durable.await.map_err(|_| closed())?
+    }
+
+    pub(crate) fn begin_close(&self) {
+        self.intake.lock().closing = true;
+        self.room.close();
+        self.work.notify_one();
+    }
+}
+
+const fn position(segment: u32, offset: u32) -> u64 {
+    (segment as u64) << 32 | offset as u64
+}
+
+/// The journal takes nothing more.
+pub(crate) fn closed() -> io::Error {
+    io::Error::new(io::ErrorKind::NotConnected, "the journal is closed")
+}
+
+/// Ends the writer when the last handle goes.
+pub(crate) struct Handle(Arc<Shared>);
+
+impl Handle {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self(shared)
+    }
+}
+
+impl Deref for Handle {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.begin_close();
+    }
+}

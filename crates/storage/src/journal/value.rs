@@ -1,0 +1,106 @@
+//! Values in the journal: pointers to them and their sums.
+
+use std::io;
+
+use bytes::Bytes;
+
+use super::segment::{Place, SegmentTable};
+
+/// Names the bytes of one value inside the journal. 16 bytes: the index holds millions.
+///
+/// The sum is over key and value, so that a read proves these are *this key's* bytes; "there are
+/// bytes at this place" proves nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JournalPointer {
+    pub(crate) segment: u32,
+    pub(crate) offset: u32,
+    pub(crate) len: u32,
+    pub(crate) vcrc: u32,
+}
+
+impl JournalPointer {
+    /// Bytes of the value.
+    #[expect(clippy::len_without_is_empty, reason = "the length of the value, not of a collection")]
+    pub fn len(&self) -> u32 {
+        self.len
+    }
+}
+
+/// What a read without waiting gives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReadValue {
+    /// The value, checked.
+    Ready(Bytes),
+    /// The bytes are not in memory: ask [`Journal::read_value_blocking`](super::Journal::read_value_blocking)
+    /// on a thread that may wait.
+    WouldBlock,
+}
+
+/// Why a value could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The bytes are not those that were written. Never shown to a user; another replica has them.
+    #[error("segment {segment} offset {offset}: {len} bytes do not match their checksum")]
+    Corrupt {
+        /// The segment.
+        segment: u32,
+        /// Offset in its file.
+        offset: u32,
+        /// Length.
+        len: u32,
+    },
+    /// The operating system could not read.
+    #[error("the journal could not be read")]
+    Io(#[from] io::Error),
+}
+
+/// The sum that proves that these bytes are this key's value.
+pub fn value_crc(key: &[u8], value: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&(key.len() as u16).to_le_bytes());
+    hasher.update(key);
+    hasher.update(value);
+    hasher.finalize()
+}
+
+impl SegmentTable {
+    /// Reads and checks a value; with `wait` false only if that needs no disk. A mismatch is read
+    /// again once: a reader may have raced with something, a disk may have slipped.
+    pub(crate) fn read_value(&self, pointer: &JournalPointer, key: &[u8], wait: bool) -> Result<ReadValue, ReadError> {
+        for _ in 0..2 {
+            let Some(bytes) = self.fetch(pointer, wait)? else { return Ok(ReadValue::WouldBlock) };
+            if value_crc(key, &bytes) == pointer.vcrc {
+                return Ok(ReadValue::Ready(bytes));
+            }
+        }
+        tracing::error!(?pointer, "a value in the journal does not match its checksum");
+        Err(pointer.corrupt())
+    }
+
+    fn fetch(&self, pointer: &JournalPointer, wait: bool) -> Result<Option<Bytes>, ReadError> {
+        // The pin: held to the end of the read.
+        let segment = self.get(pointer.segment).ok_or_else(|| pointer.corrupt())?;
+        match segment.find(pointer.offset, pointer.len).ok_or_else(|| pointer.corrupt())? {
+            Place::Memory(bytes) => Ok(Some(bytes)),
+            Place::File(file) => {
+                let mut buffer = vec![0; pointer.len as usize];
+                let read = if wait {
+                    Some(file.read_at(&mut buffer, u64::from(pointer.offset))?)
+                } else {
+                    file.try_read_at(&mut buffer, u64::from(pointer.offset))?
+                };
+                Ok(match read {
+                    Some(read) if read == buffer.len() => Some(Bytes::from(buffer)),
+                    Some(_) => return Err(pointer.corrupt()),
+                    None => None,
+                })
+            }
+        }
+    }
+}
+
+impl JournalPointer {
+    fn corrupt(&self) -> ReadError {
+        ReadError::Corrupt { segment: self.segment, offset: self.offset, len: self.len }
+    }
+}

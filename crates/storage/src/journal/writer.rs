@@ -1,0 +1,210 @@
+//! The one task that writes.
+//!
+//! A loop whose only awaits are: something to write, the next file, write, sync. One frame is in
+//! flight at a time (I2); its callbacks run after its sync (I1). If a write or a sync fails, nothing
+//! is known about what the disk holds, so the process stops and nobody is told anything.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use atoll_env::{Env, Instant};
+
+use super::format::{
+    Chain, FRAME_FLAG_MARKER, FRAME_HEADER_LEN, FramePlace, FrameHeader, SEGMENT_HEADER_LEN, SegmentHeader, body_crc,
+    padded,
+};
+use super::intake::{Batch, Intake};
+use super::prepare::{Fill, Preparer};
+use super::recovery::{OpenError, Recovered, recover};
+use super::segment::Segment;
+use super::shared::Shared;
+use super::{Identity, JournalOptions};
+
+/// After this long without work the journal says on disk how far it was durable, which lets a
+/// restart tell a torn last frame from a rotten one.
+const IDLE_BEFORE_MARKER: Duration = Duration::from_millis(20);
+/// But no more often than this.
+const MARKER_EVERY: Duration = Duration::from_secs(1);
+/// A buffer grown beyond this by one large entry is not kept.
+const BUFFER_KEPT: usize = 8 * 1024 * 1024;
+
+pub(crate) struct Writer {
+    shared: Arc<Shared>,
+    identity: Identity,
+    options: JournalOptions,
+    preparer: Preparer,
+    current: Arc<Segment>,
+    salt: u64,
+    /// Of the next frame.
+    seq: u64,
+    chain: Chain,
+    buffer: Vec<u8>,
+    last_marker: Instant,
+    /// Everything written is followed by a frame that says it was durable.
+    marked: bool,
+}
+
+impl Writer {
+    /// Recovers what is there and opens a new segment.
+    pub(crate) async fn start(
+        env: Env,
+        dir: PathBuf,
+        identity: Identity,
+        options: JournalOptions,
+    ) -> Result<(Arc<Shared>, Self), OpenError> {
+        let recovered = recover(&env, &dir, identity).await?;
+        let Recovered { segments, groups, quarantined, heads, chain, next_seq, next_segment } = recovered;
+        let preparer = Preparer::start(&env, dir);
+        let fill = if options.preallocate { Fill::Reserve } else { Fill::Nothing };
+        preparer.ask(next_segment, options.segment_bytes, fill).await?;
+        let first = Arc::new(Segment::fresh(next_segment, options.segment_bytes));
+        let intake = Intake::new(segments.clone(), first.clone(), options.segment_bytes, heads);
+        let last_marker = env.clock.now();
+        let shared = Shared::new(env, options.tail_bytes, segments, intake, groups, quarantined);
+        let mut writer = Self {
+            shared: Arc::new(shared),
+            identity,
+            options,
+            preparer,
+            current: first.clone(),
+            salt: 0,
+            seq: next_seq,
+            chain,
+            buffer: Vec::new(),
+            last_marker,
+            marked: true,
+        };
+        writer.enter(first).await?;
+        Ok((writer.shared.clone(), writer))
+    }
+
+    /// Writes until the journal is closed.
+    pub(crate) async fn run(mut self) {
+        loop {
+            let (batch, closing) = {
+                let mut intake = self.shared.intake.lock();
+                let closing = intake.closing;
+                let leave = closing && intake.has_work();
+                (intake.take(leave), closing)
+            };
+            match batch {
+                Some(batch) => self.write_or_stop(batch).await,
+                None if closing => break,
+                None => self.idle().await,
+            }
+        }
+        self.shared.ended.send_replace(true);
+    }
+
+    async fn idle(&mut self) {
+        if self.marked {
+            self.shared.work.notified().await;
+            return;
+        }
+        let clock = &self.shared.env.clock;
+        let now = clock.now();
+        let due = (now + IDLE_BEFORE_MARKER).max(self.last_marker + MARKER_EVERY);
+        if clock.timeout(due.since(now), self.shared.work.notified()).await.is_ok() {
+            return;
+        }
+        let batch = self.shared.intake.lock().take(true);
+        if let Some(batch) = batch {
+            self.write_or_stop(batch).await;
+        }
+        self.last_marker = self.shared.env.clock.now();
+        self.marked = true;
+    }
+
+    async fn write_or_stop(&mut self, batch: Batch) {
+        if let Err(error) = self.write(batch).await {
+            let reason = format!("the journal cannot be written: {error}");
+            match self.shared.env.halt.now(&reason).await {}
+        }
+    }
+
+    async fn write(&mut self, batch: Batch) -> std::io::Result<()> {
+        if batch.segment.id != self.current.id {
+            self.enter(batch.segment.clone()).await?;
+        }
+        let crc = self.encode(&batch);
+        let end = batch.offset + self.buffer.len() as u32;
+        debug_assert_eq!(batch.offset, self.chain.end, "frames follow each other");
+        let file = self.current.file().expect("entering a segment sets its file");
+        let started = self.shared.env.clock.now();
+        file.write_at(&self.buffer, u64::from(batch.offset)).await?;
+        file.sync().await?;
+        let took = self.shared.env.clock.now().since(started);
+        self.shared.stats.note_batch(self.buffer.len(), batch.records.len(), batch.entries, took);
+        self.seq += 1;
+        self.chain = Chain { segment: u64::from(self.current.id), end, crc };
+        self.marked = false;
+        self.current.set_durable(end);
+        self.shared.set_durable(self.current.id, end);
+        self.shared.room.add_permits(batch.room);
+        for done in batch.completions {
+            done(Ok(()));
+        }
+        if self.buffer.capacity() > BUFFER_KEPT {
+            self.buffer = Vec::new();
+        }
+        Ok(())
+    }
+
+    /// Builds the frame in the buffer; this is the one copy of an entry's bytes. Returns the header's sum.
+    fn encode(&mut self, batch: &Batch) -> u32 {
+        let buffer = &mut self.buffer;
+        buffer.clear();
+        buffer.resize(FRAME_HEADER_LEN as usize, 0);
+        for record in &batch.records {
+            buffer.extend_from_slice(&record.header);
+            buffer.extend_from_slice(&record.payload);
+        }
+        let body = buffer.get(FRAME_HEADER_LEN as usize..).unwrap_or_default();
+        debug_assert_eq!(body.len(), batch.body_len as usize);
+        let header = FrameHeader {
+            seq: self.seq,
+            durable_seq: self.seq - 1,
+            wall_ms: self.shared.env.clock.wall_ms(),
+            body_len: batch.body_len,
+            body_crc: body_crc(self.salt, self.seq, body),
+            previous_crc: self.chain.crc,
+            records: batch.records.len() as u32,
+            flags: if batch.records.is_empty() { FRAME_FLAG_MARKER } else { 0 },
+        };
+        buffer.resize(padded(buffer.len() as u32) as usize, 0);
+        let place = FramePlace { salt: self.salt, segment: u64::from(batch.segment.id), offset: batch.offset };
+        let (bytes, crc) = header.encode(place);
+        for (to, from) in buffer.iter_mut().zip(bytes) {
+            *to = from;
+        }
+        crc
+    }
+
+    /// Goes over to a new segment: its header is durable before any frame is written, so that a
+    /// header that cannot be read and bytes behind it together mean damage.
+    async fn enter(&mut self, segment: Arc<Segment>) -> std::io::Result<()> {
+        let file = self.preparer.file().await?;
+        self.salt = self.shared.env.rng.bits64();
+        let header = SegmentHeader {
+            identity: self.identity,
+            segment: u64::from(segment.id),
+            salt: self.salt,
+            first_seq: self.seq,
+            previous: self.chain,
+            created_ms: self.shared.env.clock.wall_ms(),
+            segment_bytes: segment.limit,
+        };
+        file.write_at(&header.encode(), 0).await?;
+        file.sync().await?;
+        segment.set_file(file);
+        self.chain = Chain {
+            segment: u64::from(segment.id),
+            end: SEGMENT_HEADER_LEN,
+            crc: self.chain.crc,
+        };
+        self.current = segment;
+        let fill = if self.options.preallocate { Fill::Zeros } else { Fill::Nothing };
+        self.preparer.ask(self.current.id + 1, self.options.segment_bytes, fill).await
+    }
+}

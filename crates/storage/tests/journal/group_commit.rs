@@ -1,0 +1,76 @@
+//! One sync for many.
+
+use std::time::Duration;
+
+use atoll_env::vfs::{MemLatency, MemVfs, MemVfsOptions};
+use atoll_env::Clock;
+use atoll_types::ReplicaId;
+
+use crate::support::*;
+
+fn slow_disk() -> MemVfs {
+    let latency = MemLatency {
+        clock: Clock::simulated(1.0, 0),
+        write: Duration::from_micros(20)..Duration::from_micros(30),
+        sync: Duration::from_micros(100)..Duration::from_micros(200),
+    };
+    MemVfs::new(MemVfsOptions { latency: Some(latency), ..MemVfsOptions::default() })
+}
+
+#[test]
+fn groups_that_append_at_once_share_syncs() {
+    simulate(async {
+        let process = Process::on(slow_disk());
+        let journal = process.open(SMALL).await.unwrap();
+        let mut tasks = Vec::new();
+        for number in 0..16 {
+            let log = journal.create_group(group(number), ReplicaId(number)).await.unwrap();
+            tasks.push(process.env.spawn.spawn(async move {
+                for index in 0..50 {
+                    append_durably(&log, vec![entry(id(1, index), payload(index, 100))]).await;
+                }
+            }));
+        }
+        for task in tasks {
+            task.await.unwrap();
+        }
+        let stats = journal.stats();
+        assert_eq!(stats.entries_synced, 800);
+        assert!(stats.entries_per_sync_p50 >= 8, "{stats:?}");
+        assert!(stats.syncs < 200, "{stats:?}");
+        assert!(stats.sync_us_p50 >= 100 && stats.sync_us_p99 < 400, "{stats:?}");
+    });
+}
+
+#[test]
+fn commit_marks_and_idleness_cost_next_to_nothing() {
+    simulate(async {
+        let process = Process::on(MemVfs::default());
+        let journal = process.open(SMALL).await.unwrap();
+        let log = journal.create_group(group(1), ReplicaId(1)).await.unwrap();
+        append_durably(&log, vec![entry(id(1, 0), payload(0, 10))]).await;
+        let before = journal.stats().syncs;
+        for _ in 0..100 {
+            log.save_committed(id(1, 0));
+        }
+        process.env.clock.sleep(Duration::from_millis(900)).await;
+        process.env.clock.sleep(Duration::from_secs(3600)).await;
+        assert_eq!(journal.stats().syncs, before + 1, "one marker, then silence");
+    });
+}
+
+#[test]
+fn markers_come_at_most_once_a_second_however_often_the_node_falls_idle() {
+    simulate(async {
+        let process = Process::on(MemVfs::default());
+        let journal = process.open(SMALL).await.unwrap();
+        let log = journal.create_group(group(1), ReplicaId(1)).await.unwrap();
+        let before = journal.stats().batches;
+        for index in 0..100 {
+            append_durably(&log, vec![entry(id(1, index), payload(index, 10))]).await;
+            process.env.clock.sleep(Duration::from_millis(100)).await;
+        }
+        let markers = journal.stats().batches - before - 100;
+        assert!((9..=11).contains(&markers), "{markers}");
+    });
+}

@@ -1,0 +1,9 @@
+//! The journal from outside, on disks in memory that crash and lie, and on a real one.
+
+mod crash;
+mod damage;
+mod group_commit;
+mod model;
+mod real_files;
+mod rules;
+mod support;

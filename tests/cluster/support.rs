@@ -1,0 +1,169 @@
+//! Starts, kills and asks real nodes. Every process started here is ended here, by its own handle.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use atoll_client::{Client, Options, admin};
+use atoll_env::Env;
+use atoll_proto::v1;
+
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_atoll");
+
+/// How long anything may take on a slow, loaded machine before a test calls it broken.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Addresses nobody listens on right now.
+pub(crate) fn free_addresses(count: usize) -> Vec<String> {
+    let held: Vec<TcpListener> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    held.iter().map(|listener| listener.local_addr().unwrap().to_string()).collect()
+}
+
+/// Runs the binary to its end.
+pub(crate) fn atoll(arguments: &[&str]) -> Output {
+    Command::new(BINARY).args(arguments).stdin(Stdio::null()).output().unwrap()
+}
+
+pub(crate) fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// One node's process, killed when dropped.
+pub(crate) struct Process {
+    pub(crate) child: Child,
+}
+
+impl Process {
+    pub(crate) fn start(data_dir: &Path, address: &str, join: &[String]) -> Self {
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(data_dir.with_extension("log"))
+            .unwrap();
+        let child = Command::new(BINARY)
+            .arg("start")
+            .arg("--data-dir")
+            .arg(data_dir)
+            .args(["--listen", address, "--join", &join.join(","), "--segment-mib", "8", "--threads", "1"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        Self { child }
+    }
+
+    /// SIGKILL, and gone when this returns.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A cluster in a folder that goes with it.
+pub(crate) struct Cluster {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) addresses: Vec<String>,
+    pub(crate) nodes: Vec<Option<Process>>,
+    pub(crate) env: Env,
+}
+
+impl Cluster {
+    /// Processes that wait for `init`.
+    pub(crate) fn fresh(count: usize) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let addresses = free_addresses(count);
+        let mut cluster = Self { dir, addresses, nodes: Vec::new(), env: Env::real() };
+        for node in 0..count {
+            cluster.nodes.push(None);
+            cluster.start(node);
+        }
+        cluster
+    }
+
+    /// A cluster that serves.
+    pub(crate) async fn serving(count: usize) -> Self {
+        let cluster = Self::fresh(count);
+        cluster.wait_answering().await;
+        let output = atoll(&["init", "--endpoints", &cluster.addresses[0], "--nodes", &cluster.addresses.join(",")]);
+        assert!(output.status.success(), "init: {}{}", text(&output.stdout), text(&output.stderr));
+        cluster.wait_serving().await;
+        cluster
+    }
+
+    pub(crate) fn data_dir(&self, node: usize) -> PathBuf {
+        self.dir.path().join(format!("node-{node}"))
+    }
+
+    pub(crate) fn start(&mut self, node: usize) {
+        let process = Process::start(&self.data_dir(node), &self.addresses[node], &self.addresses);
+        self.nodes[node] = Some(process);
+    }
+
+    pub(crate) fn kill(&mut self, node: usize) {
+        if let Some(process) = self.nodes[node].take() {
+            process.kill();
+        }
+    }
+
+    pub(crate) async fn client(&self, deadline: Duration) -> Client {
+        let options = Options { deadline, ..Options::default() };
+        Client::connect(&self.env, &self.addresses, options).await.unwrap()
+    }
+
+    pub(crate) async fn status(&self, node: usize) -> Option<v1::StatusReply> {
+        admin::status(&self.env, &self.addresses[node]).await.ok()
+    }
+
+    pub(crate) async fn wait_answering(&self) {
+        for node in 0..self.nodes.len() {
+            eventually("the node answers", async || self.status(node).await.is_some()).await;
+        }
+    }
+
+    /// Every data group has a leader that the nodes which run agree on.
+    pub(crate) async fn wait_serving(&self) {
+        for node in (0..self.nodes.len()).filter(|node| self.nodes[*node].is_some()) {
+            eventually("the node serves", async || {
+                let Some(status) = self.status(node).await else { return false };
+                let led = status.groups.iter().all(|group| group.leader_node != 0);
+                status.state == "serving" && status.groups.len() > 1 && led
+            })
+            .await;
+        }
+    }
+
+    /// The node (position) that leads most data groups.
+    pub(crate) async fn busiest(&self) -> usize {
+        let status = self.status(self.any_running()).await.unwrap();
+        let leads = |node: &v1::NodeStatus| {
+            let id = node.info.as_ref().unwrap().node;
+            status.groups.iter().filter(|group| group.group != 0 && group.leader_node == id).count()
+        };
+        let busiest = status.nodes.iter().max_by_key(|node| leads(node)).unwrap();
+        let address = &busiest.info.as_ref().unwrap().address;
+        self.addresses.iter().position(|known| known == address).unwrap()
+    }
+
+    pub(crate) fn any_running(&self) -> usize {
+        self.nodes.iter().position(Option::is_some).unwrap()
+    }
+}
+
+/// Asks until the answer is yes. The pause only spares the machine; nothing depends on its length.
+pub(crate) async fn eventually(what: &str, condition: impl AsyncFn() -> bool) {
+    let started = Instant::now();
+    while !condition().await {
+        assert!(started.elapsed() < PATIENCE, "not in {PATIENCE:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
