@@ -139,8 +139,10 @@ async fn serve(config: NodeConfig, exit_with_stdin: bool) -> Result {
 /// Settings that do not fit this machine or directory are the caller's; damage is not.
 fn start_failure(error: &StartError) -> Failure {
     let exit = match error {
-        StartError::Config(_) | StartError::Locked(_) => Exit::Usage,
-        StartError::Listen { .. } | StartError::OtherCluster { .. } => Exit::Usage,
+        StartError::Config(_)
+        | StartError::Locked(_)
+        | StartError::Listen { .. }
+        | StartError::OtherCluster { .. } => Exit::Usage,
         _ => Exit::Internal,
     };
     Failure::new(exit, format!("the node does not start: {error}"))

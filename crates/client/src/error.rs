@@ -122,12 +122,14 @@ impl Error {
 
 fn kind_of_code(code: Code) -> ErrorKind {
     match code {
-        Code::InvalidArgument | Code::OutOfRange | Code::Unimplemented | Code::FailedPrecondition => {
-            ErrorKind::Invalid
-        }
-        Code::AlreadyExists | Code::NotFound | Code::PermissionDenied | Code::Unauthenticated => {
-            ErrorKind::Invalid
-        }
+        Code::InvalidArgument
+        | Code::OutOfRange
+        | Code::Unimplemented
+        | Code::FailedPrecondition
+        | Code::AlreadyExists
+        | Code::NotFound
+        | Code::PermissionDenied
+        | Code::Unauthenticated => ErrorKind::Invalid,
         Code::DeadlineExceeded => ErrorKind::Deadline,
         Code::ResourceExhausted => ErrorKind::Overloaded,
         Code::Unavailable => ErrorKind::Unavailable,

@@ -46,9 +46,9 @@ pub(crate) async fn multi_get(client: &Client, keys: Vec<Bytes>) -> Result<Vec<O
         while let Some(result) = results.next().await {
             let (found, left) = result?;
             for (place, value) in found {
-                if let Some(row) = answer.get_mut(place) {
-                    *row = value;
-                }
+                *answer
+                    .get_mut(place)
+                    .expect("a place is an index of the keys asked for") = value;
             }
             wanted.extend(left);
         }

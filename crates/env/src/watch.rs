@@ -260,15 +260,12 @@ mod tests {
     async fn waiters_wake_in_the_order_they_began_to_wait() {
         let (sender, receiver) = channel(0);
         let order = Arc::new(Mutex::new(Vec::new()));
-        let tasks: Vec<_> = (0..20)
-            .map(|waiter| {
-                let (mut receiver, order) = (receiver.clone(), order.clone());
-                crate::Spawn::tokio().spawn(async move {
-                    receiver.wait_for(|value| *value == 1).await.map(|_| ()).unwrap();
-                    order.lock().push(waiter);
-                })
-            })
-            .collect();
+        let note = async |mut receiver: Receiver<i32>, order: Arc<Mutex<Vec<i32>>>, waiter| {
+            receiver.wait_for(|value| *value == 1).await.map(|_| ()).unwrap();
+            order.lock().push(waiter);
+        };
+        let wait = |waiter| crate::Spawn::tokio().spawn(note(receiver.clone(), order.clone(), waiter));
+        let tasks: Vec<_> = (0..20).map(wait).collect();
         tokio::task::yield_now().await;
         sender.send_replace(1);
         for task in tasks {

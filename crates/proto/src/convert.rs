@@ -266,3 +266,7 @@ where
     }
     Ok(entries)
 }
+
+#[cfg(test)]
+#[path = "convert_tests.rs"]
+mod tests;

@@ -109,7 +109,13 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn truncate_after(&mut self, last_log_id: Option<RaftLogId>) -> Result<(), io::Error> {
-        self.0.truncate_after(last_log_id.as_ref().map(log_id_in)).await
+        let keep = last_log_id.as_ref().map(log_id_in);
+        let end = self.0.state().last.map(|last| last.index);
+        // Keeping more than there is changes nothing.
+        if keep.is_some_and(|keep| end.is_none_or(|end| keep.index > end)) {
+            return Ok(());
+        }
+        self.0.truncate_after(keep).await
     }
 
     async fn purge(&mut self, log_id: RaftLogId) -> Result<(), io::Error> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use atoll_placement::ShardMap;
 use atoll_types::{ClusterId, GroupId, NodeId, ReplicaId};
-use tokio::sync::watch;
+use atoll_env::watch;
 
 use crate::identity::{Claim, Ident};
 use crate::membership::Membership;

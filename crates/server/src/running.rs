@@ -8,7 +8,7 @@ use atoll_raft::{Group, RaftError, RaftHost, RaftOptions};
 use atoll_storage::Journal;
 use atoll_types::{GroupId, GroupKey, NodeId, ReplicaId};
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use atoll_env::watch;
 
 use crate::control::balance::{Balancer, caught_up};
 use crate::control::reconcile::Reconciler;

@@ -110,8 +110,9 @@ impl Engine {
         let (mut next, maybe_applied) = decide(&miss.fault, facts);
         trip.maybe_applied |= maybe_applied;
         self.tally(trip, miss);
-        if !self.learn(miss) && next == Next::Redirect || trip.redirects >= REDIRECTS_IN_A_ROW {
-            next = if next == Next::Redirect { Next::Wait } else { next };
+        let named = self.learn(miss);
+        if next == Next::Redirect && !(named && trip.redirects < REDIRECTS_IN_A_ROW) {
+            next = Next::Wait;
         }
         match next {
             Next::Redirect => trip.redirects += 1,
@@ -123,19 +124,7 @@ impl Engine {
                 let pause = at_least + trip.backoff.next(&self.wires.env.rng);
                 self.sleep(trip, pause).await;
             }
-            Next::Refresh => {
-                let left = trip.deadline.since(self.wires.env.clock.now());
-                // Running out of time is noticed by the caller, like every other way to be late.
-                let _ = self
-                    .wires
-                    .env
-                    .clock
-                    .timeout(left, self.router.refresh(miss.epoch))
-                    .await;
-                if matches!(trip.route, Route::Group(_)) {
-                    return Err(Stop::Moved);
-                }
-            }
+            Next::Refresh => self.refresh(trip, miss).await?,
             Next::Renew => {
                 self.renew(trip);
                 let pause = trip.backoff.next(&self.wires.env.rng);
@@ -144,6 +133,29 @@ impl Engine {
             Next::Fail(kind) => return Err(failed(kind, &miss.fault).into()),
         }
         Ok(())
+    }
+
+    /// Gets a newer map, if there is one.
+    async fn refresh(&self, trip: &Trip, miss: &Miss) -> Result<(), Stop> {
+        let left = trip.deadline.since(self.wires.env.clock.now());
+        // Running out of time is noticed by the caller, like every other way to be late.
+        let _ = self
+            .wires
+            .env
+            .clock
+            .timeout(left, self.router.refresh(miss.epoch))
+            .await;
+        if let (Some(group), Some(peer)) = (&miss.group, &miss.peer)
+            && self.router.table().epoch == miss.epoch
+        {
+            // Perhaps it is this node that is behind, not the map.
+            group.failed(peer);
+        }
+        if matches!(trip.route, Route::Group(_)) {
+            Err(Stop::Moved)
+        } else {
+            Ok(())
+        }
     }
 
     /// Corrects the guess at the leader. True if there is a better one than before.

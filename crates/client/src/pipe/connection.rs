@@ -1,4 +1,4 @@
-//! One stream to one node: the table of pending calls and the tasks that serve it.
+//! One stream to one node: the pending calls and the tasks that serve them.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -13,21 +13,14 @@ use atoll_proto::v1::{ErrorDetail, PipeReply, PipeRequestItem, error_detail};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use prost::Message;
-use slab::Slab;
 
 use super::call::Call;
-use super::outbox::{Outbox, Position};
+use super::table::Calls;
 use super::{Failure, Reply, Wires};
 use crate::stats::{Counters, count};
 
-/// Calls pending on one connection. An id keeps the table index in its low 16 bits.
-const CALLS_MAX: usize = u16::MAX as usize;
-/// Bytes waiting to be written to one connection.
-const QUEUED_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Deadlines are noticed at most this late.
 const SWEEP: Duration = Duration::from_millis(20);
-/// A link that stayed silent for at least this long while a call waited until its end is given up.
-const SILENCE: Duration = Duration::from_secs(1);
 
 /// A stream to one node, being opened, open, or closed for good.
 pub(crate) struct Connection {
@@ -41,42 +34,28 @@ pub(crate) struct Connection {
 
 #[derive(Default)]
 struct State {
-    calls: Slab<Pending>,
-    /// Tells apart calls that use the same index one after the other.
-    serial: u32,
-    outbox: Outbox,
+    calls: Calls,
     /// Of the writer, while it waits for requests.
     writer: Option<Waker>,
     /// Of the sweeper, while it waits.
     sweeper: Option<Waker>,
+    /// When the sweeper will look at the deadlines next.
     sweep_at: Instant,
+    /// It should do so at once.
     sweep_now: bool,
     /// When the last frame arrived.
     heard: Instant,
     closed: Option<Arc<str>>,
     tasks: Vec<Task<()>>,
-    /// Of whoever waits for the last call to end.
-    idle: Option<Waker>,
-}
-
-struct Pending {
-    serial: u32,
-    /// `None` once the request was cut out of the outbox.
-    position: Option<Position>,
-    since: Instant,
-    deadline: Instant,
-    waker: Option<Waker>,
-    reply: Option<Result<Reply, Failure>>,
+    /// Of those who wait for the last call to end.
+    idle: Vec<Waker>,
 }
 
 impl Connection {
     /// Starts opening a stream. Calls may be made at once; they wait in the outbox.
     pub(super) fn dial(wires: &Wires, address: &Arc<str>, lane: u8) -> Arc<Self> {
         let connection = Arc::new(Self {
-            state: Mutex::new(State {
-                sweep_at: Instant::default(),
-                ..State::default()
-            }),
+            state: Mutex::default(),
             closed: AtomicBool::new(false),
             opened: AtomicBool::new(false),
             clock: wires.env.clock.clone(),
@@ -133,62 +112,37 @@ impl Connection {
         since: Instant,
         deadline: Instant,
     ) -> Result<Call, Failure> {
-        let mut locked = self.state.lock();
-        let state = &mut *locked;
+        let mut state = self.state.lock();
         if let Some(reason) = &state.closed {
             return Err(Failure::NotSent(Arc::clone(reason)));
         }
-        if state.calls.len() >= CALLS_MAX || state.outbox.bytes() >= QUEUED_BYTES_MAX {
-            return Err(Failure::Full);
-        }
-        state.serial = state.serial.wrapping_add(1);
-        let entry = state.calls.vacant_entry();
-        item.id = (u64::from(state.serial) << 16) | entry.key() as u64;
-        let position = state.outbox.push(item);
-        entry.insert(Pending {
-            serial: state.serial,
-            position: Some(position),
-            since,
-            deadline,
-            waker: None,
-            reply: None,
-        });
+        let id = state.calls.begin(item, since, deadline)?;
         let writer = state.writer.take();
         let sweeper = state.poke_sweeper(deadline);
-        drop(locked);
+        drop(state);
         for waker in [writer, sweeper].into_iter().flatten() {
             waker.wake();
         }
-        Ok(Call::new(self, item.id))
+        Ok(Call::new(self, id))
     }
 
-    /// Polls a call's reply; a call that is ready is taken out of the table.
+    /// Polls a call's reply; a call that is ready has left the table.
     pub(super) fn poll_reply(&self, id: u64, waker: &Waker) -> Poll<Result<Reply, Failure>> {
         let mut state = self.state.lock();
-        let pending = state
-            .pending(id)
-            .expect("a call that has not ended stands in the table");
-        match pending.reply.take() {
-            Some(reply) => {
-                let idle = state.remove(id);
-                drop(state);
-                wake_all(idle);
-                Poll::Ready(reply)
-            }
-            None => {
-                match &mut pending.waker {
-                    Some(known) => known.clone_from(waker),
-                    none => *none = Some(waker.clone()),
-                }
-                Poll::Pending
-            }
-        }
+        let polled = state.calls.poll(id, waker);
+        let idle = state.idle_wakers();
+        drop(state);
+        idle.into_iter().for_each(Waker::wake);
+        polled
     }
 
     /// Gives up a call's place. A request that has not been written never will be.
     pub(super) fn forget(&self, id: u64) {
-        let idle = self.state.lock().remove(id);
-        wake_all(idle);
+        let mut state = self.state.lock();
+        state.calls.remove(id);
+        let idle = state.idle_wakers();
+        drop(state);
+        idle.into_iter().for_each(Waker::wake);
     }
 
     async fn write(self: Arc<Self>, sender: LinkSender) {
@@ -198,7 +152,7 @@ impl Connection {
                 // Callers that were woken by the same reply frame get their next requests in first.
                 tokio::task::yield_now().await;
             }
-            let taken = self.state.lock().outbox.take();
+            let taken = self.state.lock().calls.outbox.take();
             let Some((frame, operations)) = taken else {
                 continue;
             };
@@ -216,7 +170,7 @@ impl Connection {
     /// Ready when there is something to write; true if other calls are pending too.
     fn poll_queued(&self, context: &mut Context<'_>) -> Poll<bool> {
         let mut state = self.state.lock();
-        if state.outbox.is_empty() {
+        if state.calls.outbox.is_empty() {
             state.writer = Some(context.waker().clone());
             return Poll::Pending;
         }
@@ -247,46 +201,24 @@ impl Connection {
         let mut state = self.state.lock();
         state.heard = now;
         for item in frame.items {
-            let State { calls, outbox, .. } = &mut *state;
-            let Some(pending) = find(calls, item.id) else {
-                continue;
-            };
-            if pending.reply.is_none() {
-                if !pending.is_sent(outbox) {
-                    return Err("a reply to a request that was not sent".to_owned());
-                }
-                pending.reply = Some(Ok(item.result.unwrap_or_else(empty_reply)));
-                wakers.extend(pending.waker.take());
-            }
+            let reply = item.result.unwrap_or_else(empty_reply);
+            wakers.extend(state.calls.complete(item.id, reply)?);
         }
         Ok(())
     }
 
     /// Ends the connection: every pending call fails, all tasks stop.
     pub(crate) fn close(&self, reason: &str) {
+        let mut state = self.state.lock();
+        if state.closed.is_some() {
+            return;
+        }
         let reason: Arc<str> = reason.into();
-        let mut wakers = Vec::new();
-        let tasks = {
-            let mut locked = self.state.lock();
-            let state = &mut *locked;
-            if state.closed.is_some() {
-                return;
-            }
-            state.closed = Some(Arc::clone(&reason));
-            self.closed.store(true, Ordering::Release);
-            for (_, pending) in &mut state.calls {
-                if pending.reply.is_none() {
-                    let failure = if pending.is_sent(&state.outbox) {
-                        Failure::Lost
-                    } else {
-                        Failure::NotSent
-                    };
-                    pending.reply = Some(Err(failure(Arc::clone(&reason))));
-                    wakers.extend(pending.waker.take());
-                }
-            }
-            std::mem::take(&mut state.tasks)
-        };
+        state.closed = Some(Arc::clone(&reason));
+        self.closed.store(true, Ordering::Release);
+        let wakers = state.calls.fail_all(&reason);
+        let tasks = std::mem::take(&mut state.tasks);
+        drop(state);
         count(&self.counters.links_lost);
         wakers.into_iter().for_each(Waker::wake);
         for task in tasks {
@@ -321,35 +253,14 @@ impl Connection {
     /// Ends what is due; when to look again, if anything is pending.
     fn expire(&self) -> Option<Instant> {
         let now = self.clock.now();
-        let mut wakers = Vec::new();
-        let mut silent = false;
-        let next = {
-            let mut locked = self.state.lock();
-            let State {
-                calls,
-                outbox,
-                heard,
-                sweep_at,
-                ..
-            } = &mut *locked;
-            let mut next = None;
-            for (_, pending) in calls.iter_mut().filter(|(_, pending)| pending.reply.is_none()) {
-                if pending.deadline > now {
-                    next = Some(next.map_or(pending.deadline, |at: Instant| at.min(pending.deadline)));
-                    continue;
-                }
-                let sent = pending.is_sent(outbox);
-                pending.withdraw(outbox);
-                silent |= sent && *heard < pending.since && now.since(pending.since) >= SILENCE;
-                pending.reply = Some(Err(Failure::TimedOut { sent }));
-                wakers.extend(pending.waker.take());
-            }
-            let next = next.map(|at| at.max(now + SWEEP));
-            *sweep_at = next.unwrap_or(Instant::from_nanos(u64::MAX));
-            next
-        };
-        wakers.into_iter().for_each(Waker::wake);
-        if silent {
+        let mut state = self.state.lock();
+        let heard = state.heard;
+        let expired = state.calls.expire(now, heard);
+        let next = expired.next.map(|at| at.max(now + SWEEP));
+        state.sweep_at = next.unwrap_or(Instant::from_nanos(u64::MAX));
+        drop(state);
+        expired.wakers.into_iter().for_each(Waker::wake);
+        if expired.silent {
             self.close("the link is silent");
         }
         next
@@ -359,10 +270,10 @@ impl Connection {
     pub(crate) async fn idle(&self) {
         poll_fn(|context| {
             let mut state = self.state.lock();
-            if state.calls.is_empty() {
+            if state.calls.len() == 0 {
                 return Poll::Ready(());
             }
-            state.idle = Some(context.waker().clone());
+            state.idle.push(context.waker().clone());
             Poll::Pending
         })
         .await;
@@ -370,20 +281,12 @@ impl Connection {
 }
 
 impl State {
-    fn pending(&mut self, id: u64) -> Option<&mut Pending> {
-        find(&mut self.calls, id)
-    }
-
-    /// Removes a call; gives whom to wake if it was the last.
-    fn remove(&mut self, id: u64) -> Option<Waker> {
-        if let Some(pending) = find(&mut self.calls, id) {
-            pending.withdraw(&mut self.outbox);
-            self.calls.remove(index(id));
-        }
-        if self.calls.is_empty() {
-            self.idle.take()
+    /// Whom to wake if the last call has left.
+    fn idle_wakers(&mut self) -> Vec<Waker> {
+        if self.calls.len() == 0 {
+            std::mem::take(&mut self.idle)
         } else {
-            None
+            Vec::new()
         }
     }
 
@@ -395,37 +298,6 @@ impl State {
         self.sweep_at = deadline;
         self.sweep_now = true;
         self.sweeper.take()
-    }
-}
-
-impl Pending {
-    fn is_sent(&self, outbox: &Outbox) -> bool {
-        self.position
-            .as_ref()
-            .is_some_and(|position| outbox.is_taken(position))
-    }
-
-    /// Cuts an unsent request out of the outbox, once.
-    fn withdraw(&mut self, outbox: &mut Outbox) {
-        if let Some(position) = self.position.take() {
-            outbox.withdraw(&position);
-        }
-    }
-}
-
-fn index(id: u64) -> usize {
-    (id & 0xffff) as usize
-}
-
-fn find(calls: &mut Slab<Pending>, id: u64) -> Option<&mut Pending> {
-    calls
-        .get_mut(index(id))
-        .filter(|pending| u64::from(pending.serial) == id >> 16)
-}
-
-fn wake_all(waker: Option<Waker>) {
-    if let Some(waker) = waker {
-        waker.wake();
     }
 }
 

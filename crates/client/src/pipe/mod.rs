@@ -15,6 +15,7 @@ mod connection;
 mod outbox;
 mod peer;
 mod pool;
+mod table;
 
 pub(crate) use connection::Connection;
 pub(crate) use peer::Peer;

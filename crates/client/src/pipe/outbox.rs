@@ -175,7 +175,7 @@ mod tests {
             outbox.withdraw(&positions[gone]);
         }
         let (frame, ops) = outbox.take().unwrap();
-        assert_eq!((ids(frame), ops), (vec![2, 4], 2));
+        assert_eq!((ids(frame), ops), (vec![2, 3], 2));
         assert_eq!(outbox.bytes(), 0);
         assert!(positions.iter().all(|position| outbox.is_taken(position)));
         // Too late now: it must not punch a hole into a later frame.

@@ -13,8 +13,8 @@ use crate::pipe::{Peer, Wires};
 /// long as the group's replicas stay the same.
 pub(crate) struct Group {
     pub(crate) id: GroupId,
-    /// The newest epoch of the slots the map gives to this group.
-    pub(crate) slot_epoch: Epoch,
+    /// The newest epoch of the slots the map gives to this group, if it gives any.
+    pub(crate) slot_epoch: Option<Epoch>,
     replicas: Vec<Arc<Peer>>,
     leader: RwLock<Option<Arc<Peer>>>,
     /// Which replica to ask while nobody is known to lead.
@@ -26,7 +26,7 @@ pub(crate) struct Group {
 impl Group {
     pub(super) fn new(
         id: GroupId,
-        slot_epoch: Epoch,
+        slot_epoch: Option<Epoch>,
         replicas: Vec<Arc<Peer>>,
         leader: Option<Arc<Peer>>,
     ) -> Self {

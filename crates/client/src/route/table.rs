@@ -49,7 +49,7 @@ impl Table {
                 .cloned()
                 .collect();
             let hint = hints.get(&id).and_then(|node| nodes.get(node)).cloned();
-            let mut group = Group::new(id, newest.get(&id).copied().unwrap_or_default(), replicas, hint);
+            let mut group = Group::new(id, newest.get(&id).copied(), replicas, hint);
             if let Some(leader) = old
                 .group(id)
                 .and_then(|old| old.leader())
@@ -81,9 +81,11 @@ impl Table {
         self.groups.get(position)
     }
 
-    /// Every group that owns slots, in order of ids.
-    pub(crate) fn data_groups(&self) -> impl Iterator<Item = &Arc<Group>> {
-        self.groups.iter().filter(|group| group.slot_epoch > Epoch(0))
+    /// Every group that owns slots, in order of ids, with the newest epoch among them.
+    pub(crate) fn data_groups(&self) -> impl Iterator<Item = (GroupId, Epoch)> {
+        self.groups
+            .iter()
+            .filter_map(|group| Some((group.id, group.slot_epoch?)))
     }
 
     /// A node by id.

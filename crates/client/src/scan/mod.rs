@@ -74,8 +74,7 @@ impl Scan {
         while !self.ended && !self.page_is_full() {
             let table = self.client.engine.router.table();
             if self.epoch != Some(table.epoch) {
-                self.merge
-                    .restart(table.data_groups().map(|group| (group.id, group.slot_epoch)));
+                self.merge.restart(table.data_groups());
                 self.epoch = Some(table.epoch);
             }
             self.refill(deadline).await?;
@@ -138,16 +137,8 @@ impl Scan {
         while let Some(reply) = replies.next().await {
             let (group, reply) = reply?;
             let Some(reply) = reply else {
-                // Refused. All groups are asked again, from the cursor on and by the newest map.
-                self.epoch = None;
-                self.merge.restart(std::iter::empty());
-                if client.engine.wires.env.clock.now() >= deadline {
-                    return Err(Error::new(
-                        ErrorKind::Deadline,
-                        "a group goes on refusing the range",
-                    ));
-                }
-                return Ok(());
+                drop(replies);
+                return self.begin_again(deadline);
             };
             let rows = reply.rows.into_iter().map(|row| {
                 client.engine.saw(Version(row.version));
@@ -160,6 +151,19 @@ impl Scan {
             self.merge.fill(group, rows.collect(), reply.more)?;
         }
         Ok(())
+    }
+
+    /// A group refused: all are asked again, from the cursor on and by the newest map.
+    fn begin_again(&mut self, deadline: Instant) -> Result<(), Error> {
+        self.epoch = None;
+        self.merge.restart(std::iter::empty());
+        if self.client.engine.wires.env.clock.now() < deadline {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Deadline,
+            "a group goes on refusing the range",
+        ))
     }
 
     fn request(&self, group: GroupId, slot_epoch: Epoch, after: Option<Bytes>) -> ScanRequest {

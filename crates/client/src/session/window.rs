@@ -113,10 +113,8 @@ mod tests {
                     .is_some_and(|low| next - low >= SESSION_OPEN_MAX as u64);
                 let begun = window.begin();
                 assert_eq!(begun, (!full).then_some(next));
-                if let Some(seq) = begun {
-                    open.insert(seq);
-                    next += 1;
-                }
+                open.extend(begun);
+                next += u64::from(!full);
             } else if !open.is_empty() {
                 let seq = *open.iter().nth(rng.below(open.len() as u64) as usize).unwrap();
                 open.remove(&seq);

@@ -33,7 +33,10 @@ async fn a_redirect_may_name_an_address_that_the_map_does_not_know() {
         if node == "n3" {
             return Action::Serve;
         }
-        Action::Refuse(ErrorDetail { leader_address: "n3".to_owned(), ..error(Kind::NotLeader) })
+        Action::Refuse(ErrorDetail {
+            leader_address: "n3".to_owned(),
+            ..error(Kind::NotLeader)
+        })
     });
     client.put("k", "v").await.unwrap();
 }
@@ -64,7 +67,10 @@ async fn failover_is_noticed_soon_after_the_election() {
     assert_eq!(world.applied(), 600);
     let stats = client.stats();
     let attempts = stats.retries + stats.redirects;
-    assert!(attempts < 300 * 40, "waiting for a leader must not become a storm: {attempts} attempts");
+    assert!(
+        attempts < 300 * 40,
+        "waiting for a leader must not become a storm: {attempts} attempts"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -114,7 +120,11 @@ async fn a_moved_slot_is_followed_through_a_new_map() {
     for value in futures_util::future::join_all(gets).await {
         assert_eq!(&value.unwrap().unwrap().bytes[..], b"1");
     }
-    assert_eq!(client.stats().map_fetches, fetched + 1, "one fetch for all callers");
+    assert_eq!(
+        client.stats().map_fetches,
+        fetched + 1,
+        "one fetch for all callers"
+    );
     for key in &keys {
         client.put(key.clone(), "2").await.unwrap();
     }
@@ -139,11 +149,23 @@ async fn bad_requests_are_refused_without_being_sent() {
     let client = client(&world).await;
     let kind = |result: Result<_, atoll_client::Error>| result.map(drop).unwrap_err().kind();
     assert_eq!(kind(client.put("", "v").await.map(drop)), ErrorKind::Invalid);
-    assert_eq!(kind(client.put(vec![0; 4_097], "v").await.map(drop)), ErrorKind::Invalid);
-    assert_eq!(kind(client.put("k", vec![0; 1024 * 1024 + 1]).await.map(drop)), ErrorKind::Invalid);
+    assert_eq!(
+        kind(client.put(vec![0; 4_097], "v").await.map(drop)),
+        ErrorKind::Invalid
+    );
+    assert_eq!(
+        kind(client.put("k", vec![0; 1024 * 1024 + 1]).await.map(drop)),
+        ErrorKind::Invalid
+    );
     assert_eq!(kind(client.get("").await.map(drop)), ErrorKind::Invalid);
     assert_eq!(kind(client.batch().commit().await.map(drop)), ErrorKind::Invalid);
-    let apart = client.batch().put("a", "1").put("b", "2").commit().await.unwrap_err();
+    let apart = client
+        .batch()
+        .put("a", "1")
+        .put("b", "2")
+        .commit()
+        .await
+        .unwrap_err();
     assert_eq!(apart.kind(), ErrorKind::Invalid);
     assert!(apart.message().contains("{tag}"), "{apart}");
     assert!(world.frames().is_empty());

@@ -1,7 +1,7 @@
 //! Links to other processes: unary calls and two-way streams of framed bytes.
 //!
 //! A method is named as in gRPC (`/atoll.v1.Kv/Get`) and carries bytes; what they mean is decided
-//! above. [`GrpcNet`](grpc) is HTTP/2 gRPC, so any gRPC tool can speak to a node; [`MemNet`] is the
+//! above. `GrpcNet` is HTTP/2 gRPC, so any gRPC tool can speak to a node; [`MemNet`] is the
 //! simulator's, with delay, loss and cut links. No type of the gRPC library shows above this folder.
 
 #[cfg(feature = "grpc")]

@@ -341,3 +341,125 @@ fn an_unknown_kind_that_may_be_skipped_is_refused_and_the_rest_applied() {
     assert_eq!(outcomes[0], Outcome::Refused(Refusal::Unsupported));
     assert_eq!(rig.value("a"), Some(&b"1"[..]));
 }
+
+/// Two writes, each with a guard on `g` and a put of one byte under `k`.
+fn two_writes() -> Vec<u8> {
+    let command = guarded([on_key("g", Version::ZERO)], write([put("k", "v")]));
+    encode_entry(EntryHeader::default(), [&command, &command]).to_vec()
+}
+
+fn patch(bytes: &mut [u8], at: usize, value: u32) {
+    bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
+}
+
+#[test]
+fn tables_that_do_not_fit_together_are_refused() {
+    const GUARD_COUNT: usize = 20;
+    const OP_COUNT: usize = 28;
+    let second = ENTRY_HEADER_BYTES + COMMAND_ROW_BYTES;
+    let guards = second + COMMAND_ROW_BYTES;
+    let ops = guards + 2 * 17;
+    let patches: [(&str, &[(usize, u32)]); 11] = [
+        ("more guards announced than there are", &[(GUARD_COUNT, 3)]),
+        ("fewer ops announced than there are", &[(OP_COUNT, 1)]),
+        ("two commands share a guard", &[(second + 44, 0)]),
+        ("two commands share an op", &[(second + 52, 0)]),
+        ("two commands share a value", &[(second + 60, 0)]),
+        ("a guard belongs to nobody", &[(second + 48, 0), (GUARD_COUNT, 1)]),
+        (
+            "an op and its value belong to nobody",
+            &[(second + 56, 0), (OP_COUNT, 1)],
+        ),
+        (
+            "an op count beyond the table",
+            &[(second + 56, u32::MAX), (OP_COUNT, u32::MAX)],
+        ),
+        ("a value beyond the area", &[(ops + 17 + 4, 2), (ops + 17 + 8, 2)]),
+        ("a value of two lengths", &[(ops + 4, 2)]),
+        ("a deletion with a value", &[(ops, 1 | 1 << 16)]),
+    ];
+    assert!(EntryView::parse(&two_writes()).is_ok());
+    for (what, changes) in patches {
+        let mut bytes = two_writes();
+        for &(at, value) in changes {
+            patch(&mut bytes, at, value);
+        }
+        assert!(
+            matches!(EntryView::parse(&bytes), Err(DecodeError::Malformed { .. })),
+            "{what}"
+        );
+    }
+}
+
+#[test]
+fn ops_flags_and_guards_of_later_versions_are_refused() {
+    let guards = ENTRY_HEADER_BYTES + 2 * COMMAND_ROW_BYTES;
+    let ops = guards + 2 * 17;
+    for (at, value) in [
+        (2, 1),
+        (guards, 2),
+        (guards + 1, 1),
+        (guards + 6, 1),
+        (ops, 2),
+        (ops + 1, 1),
+    ] {
+        let mut bytes = two_writes();
+        bytes[at] = value;
+        assert!(
+            matches!(EntryView::parse(&bytes), Err(DecodeError::Unknown { .. })),
+            "byte {at}"
+        );
+    }
+    let mut body = two_writes();
+    body[ops] = 255;
+    assert!(
+        matches!(EntryView::parse(&body), Err(DecodeError::Malformed { .. })),
+        "a body with a key"
+    );
+}
+
+#[test]
+fn commands_without_what_they_need_are_refused() {
+    let parses = |command: Command, change: fn(&mut Vec<u8>)| {
+        let mut bytes = encode_entry(EntryHeader::default(), [&command]).to_vec();
+        change(&mut bytes);
+        EntryView::parse(&bytes).is_ok()
+    };
+    let opening = || Command::open_session(ClientId(1), Version(1));
+    assert!(parses(opening(), |_| {}));
+    assert!(
+        !parses(
+            Command {
+                session: None,
+                ..opening()
+            },
+            |_| {}
+        ),
+        "a session for nobody"
+    );
+    assert!(
+        !parses(Command::tick(), |bytes| bytes[KIND_AT] = 1),
+        "an opening without a version"
+    );
+    assert!(
+        !parses(opening(), |bytes| bytes[KIND_AT] = 0),
+        "a write with a body"
+    );
+    assert!(
+        !parses(opening(), |bytes| bytes[KIND_AT] = 2),
+        "a genesis of eight bytes"
+    );
+    assert!(
+        !parses(genesis(), |bytes| bytes[KIND_AT] = 1),
+        "an opening with bytes left over"
+    );
+}
+
+#[test]
+fn a_value_behind_the_end_is_refused_though_all_tables_are_full() {
+    let mut bytes = encode_entry(EntryHeader::default(), &[write([put("k", "")])]).to_vec();
+    let op = ENTRY_HEADER_BYTES + COMMAND_ROW_BYTES;
+    patch(&mut bytes, op + 4, 9);
+    patch(&mut bytes, op + 8, 9);
+    assert!(EntryView::parse(&bytes).is_err());
+}

@@ -205,6 +205,27 @@ fn a_delayed_opening_cannot_revive_an_expired_session() {
 }
 
 #[test]
+fn the_horizon_is_above_the_last_write_of_an_expired_session() {
+    let mut rig = Rig::new();
+    let opened = rig.open(ME);
+    version(rig.one(in_session(ME, 1, 0, write([put("a", "1")]))));
+    rig.minutes(60);
+    let between = Command::open_session(ClientId(2), opened);
+    assert_eq!(rig.one(between), refused(Refusal::BelowHorizon));
+    // Everything this group has done is a version that a reader may have now.
+    rig.open(2);
+}
+
+#[test]
+fn a_session_is_above_the_version_it_was_opened_with_even_if_that_was_made_up() {
+    let mut rig = Rig::new();
+    let opening = Command::open_session(ClientId(ME), Version(1 << 40));
+    assert!(version(rig.one(opening.clone())) > Version(1 << 40));
+    rig.minutes(60);
+    assert_eq!(rig.one(opening), refused(Refusal::BelowHorizon));
+}
+
+#[test]
 fn a_session_never_used_is_horizon_too() {
     let mut rig = Rig::new();
     let opening = Command::open_session(ClientId(ME), rig.machine.last_version());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use atoll_raft::{Committed, Machine};
 use atoll_types::{Outcome, Refusal, Version};
-use tokio::sync::watch;
+use atoll_env::watch;
 
 use super::state::Rejected;
 use super::{Change, ControlCommand, ControlState};

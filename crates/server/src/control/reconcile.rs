@@ -6,7 +6,7 @@ use std::time::Duration;
 use atoll_env::Env;
 use atoll_raft::{Group, ProposeError};
 use atoll_types::{NodeId, Outcome};
-use tokio::sync::watch;
+use atoll_env::watch;
 
 use super::plan::next_step;
 use super::{ControlCommand, ControlState};

@@ -6,7 +6,8 @@ use atoll_env::Env;
 use atoll_env::net::{Code, Status};
 use atoll_types::{ClusterId, NodeId, NodeUuid};
 use parking_lot::RwLock;
-use tokio::sync::{Mutex, watch};
+use atoll_env::watch;
+use tokio::sync::Mutex;
 
 use crate::address_book::AddressBook;
 use crate::identity::{Claim, DataDir, Hints, Ident, IdentityError, Member};

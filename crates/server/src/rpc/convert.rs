@@ -34,8 +34,19 @@ pub(crate) struct ReadRequest {
 impl ReadRequest {
     /// The read as a shard takes it.
     pub(crate) fn item(self, id: u64, deadline: Instant) -> ReadItem {
-        let Self { op, consistency, slot_epoch } = self;
-        ReadItem { id, cost: ReadItem::cost_of(&op), deadline, consistency, slot_epoch, op }
+        let Self {
+            op,
+            consistency,
+            slot_epoch,
+        } = self;
+        ReadItem {
+            id,
+            cost: ReadItem::cost_of(&op),
+            deadline,
+            consistency,
+            slot_epoch,
+            op,
+        }
     }
 }
 
@@ -61,35 +72,67 @@ pub(crate) fn operation(operation: Operation) -> Result<Addressed, Failure> {
 
 /// `Kv.Put`
 pub(crate) fn put(request: v1::PutRequest) -> Result<Addressed, Failure> {
-    let v1::PutRequest { key, value, session, after } = request;
+    let v1::PutRequest {
+        key,
+        value,
+        session,
+        after,
+    } = request;
     one_op(Op::Put { key, value }, Vec::new(), session, after)
 }
 
 /// `Kv.Delete`
 pub(crate) fn delete(request: v1::DeleteRequest) -> Result<Addressed, Failure> {
-    one_op(Op::Delete { key: request.key }, Vec::new(), request.session, request.after)
+    one_op(
+        Op::Delete { key: request.key },
+        Vec::new(),
+        request.session,
+        request.after,
+    )
 }
 
 /// `Kv.CompareAndSet`
 pub(crate) fn compare_and_set(request: v1::CompareAndSetRequest) -> Result<Addressed, Failure> {
-    let v1::CompareAndSetRequest { key, value, expected, session, after } = request;
-    let guard = Guard::Key { key: key.clone(), expected: Version(expected) };
+    let v1::CompareAndSetRequest {
+        key,
+        value,
+        expected,
+        session,
+        after,
+    } = request;
+    let guard = Guard::Key {
+        key: key.clone(),
+        expected: Version(expected),
+    };
     one_op(Op::Put { key, value }, vec![guard], session, after)
 }
 
-fn one_op(op: Op, guards: Vec<Guard>, session: Option<v1::Session>, after: u64) -> Result<Addressed, Failure> {
+fn one_op(
+    op: Op,
+    guards: Vec<Guard>,
+    session: Option<v1::Session>,
+    after: u64,
+) -> Result<Addressed, Failure> {
     let slot = slot_of(op.key());
     command(slot, vec![op], guards, session, after)
 }
 
 /// `Kv.Write`
 pub(crate) fn write(request: v1::WriteRequest) -> Result<Addressed, Failure> {
-    let ops = request.ops.into_iter().map(write_op).collect::<Result<Vec<_>, _>>()?;
+    let ops = request
+        .ops
+        .into_iter()
+        .map(write_op)
+        .collect::<Result<Vec<_>, _>>()?;
     let guards: Vec<Guard> = request.guards.into_iter().map(guard).collect();
     let slot = match (ops.first(), guards.first()) {
         (Some(op), _) => slot_of(op.key()),
         (None, Some(guard)) => slot_of(guard_key(guard)),
-        (None, None) => return Err(Failure::Invalid("a write needs at least one operation or guard".into())),
+        (None, None) => {
+            return Err(Failure::Invalid(
+                "a write needs at least one operation or guard".into(),
+            ));
+        }
     };
     let ops_agree = ops.iter().skip(1).all(|op| slot_of(op.key()) == slot);
     if !ops_agree || !guards.iter().all(|guard| guard_is_in(guard, slot)) {
@@ -100,18 +143,31 @@ pub(crate) fn write(request: v1::WriteRequest) -> Result<Addressed, Failure> {
 
 fn write_op(op: v1::WriteOp) -> Result<Op, Failure> {
     match v1::write_op::Kind::try_from(op.kind) {
-        Ok(v1::write_op::Kind::Put) => Ok(Op::Put { key: op.key, value: op.value }),
+        Ok(v1::write_op::Kind::Put) => Ok(Op::Put {
+            key: op.key,
+            value: op.value,
+        }),
         Ok(v1::write_op::Kind::Delete) => Ok(Op::Delete { key: op.key }),
-        Err(_) => Err(Failure::Invalid(format!("write operation kind {} is unknown", op.kind))),
+        Err(_) => Err(Failure::Invalid(format!(
+            "write operation kind {} is unknown",
+            op.kind
+        ))),
     }
 }
 
 fn guard(guard: v1::Guard) -> Guard {
     let v1::Guard { key, end, version } = guard;
     if end.is_empty() {
-        Guard::Key { key, expected: Version(version) }
+        Guard::Key {
+            key,
+            expected: Version(version),
+        }
     } else {
-        Guard::Range { start: key, end, newest: Version(version) }
+        Guard::Range {
+            start: key,
+            end,
+            newest: Version(version),
+        }
     }
 }
 
@@ -137,7 +193,11 @@ fn guard_is_in(guard: &Guard, slot: SlotId) -> bool {
 fn tag_prefix(key: &[u8]) -> Option<&[u8]> {
     let open = key.iter().position(|&byte| byte == b'{')?;
     let close = open + 1 + key.get(open + 1..)?.iter().position(|&byte| byte == b'}')?;
-    if close == open + 1 { None } else { key.get(..=close) }
+    if close == open + 1 {
+        None
+    } else {
+        key.get(..=close)
+    }
 }
 
 /// True if nothing below `end` and not below the prefix lacks the prefix.
@@ -161,7 +221,14 @@ fn command(
 ) -> Result<Addressed, Failure> {
     let session = session.as_ref().map_or(Ok(None), session_ref)?;
     let after = Version(after);
-    let command = Command { session, after, kind: CommandKind::Write, slot, guards, ops };
+    let command = Command {
+        session,
+        after,
+        kind: CommandKind::Write,
+        slot,
+        guards,
+        ops,
+    };
     Ok((GroupId::CONTROL, Request::Write(command)))
 }
 
@@ -172,14 +239,22 @@ fn session_ref(session: &v1::Session) -> Result<Option<SessionRef>, Failure> {
     let client = client_id(session.client_high, session.client_low)?;
     if session.seq == 0 || session.ack > session.seq {
         let v1::Session { seq, ack, .. } = session;
-        return Err(Failure::Invalid(format!("session seq {seq} must be at least 1 and ack {ack} at most seq")));
+        return Err(Failure::Invalid(format!(
+            "session seq {seq} must be at least 1 and ack {ack} at most seq"
+        )));
     }
-    Ok(Some(SessionRef { client, seq: session.seq, ack: session.ack }))
+    Ok(Some(SessionRef {
+        client,
+        seq: session.seq,
+        ack: session.ack,
+    }))
 }
 
 fn client_id(high: u64, low: u64) -> Result<ClientId, Failure> {
     match u128::from(high) << 64 | u128::from(low) {
-        0 => Err(Failure::Invalid("a client id is 128 random bits, not zero".into())),
+        0 => Err(Failure::Invalid(
+            "a client id is 128 random bits, not zero".into(),
+        )),
         id => Ok(ClientId(id)),
     }
 }
@@ -194,14 +269,23 @@ pub(crate) fn open_session(request: &v1::OpenSessionRequest) -> Result<Addressed
 pub(crate) fn get(request: v1::GetRequest) -> Result<Addressed, Failure> {
     check_key(&request.key)?;
     let slot = slot_of(&request.key);
-    read(ReadOp::Get { key: request.key, slot }, request.options.as_ref(), GroupId::CONTROL)
+    read(
+        ReadOp::Get {
+            key: request.key,
+            slot,
+        },
+        request.options.as_ref(),
+        GroupId::CONTROL,
+    )
 }
 
 /// `Kv.MultiGet`
 pub(crate) fn multi_get(request: v1::MultiGetRequest) -> Result<Addressed, Failure> {
     let count = request.keys.len();
     if count == 0 || count > MULTI_GET_KEYS_MAX {
-        return Err(Failure::Invalid(format!("a multi-get has 1 to {MULTI_GET_KEYS_MAX} keys, not {count}")));
+        return Err(Failure::Invalid(format!(
+            "a multi-get has 1 to {MULTI_GET_KEYS_MAX} keys, not {count}"
+        )));
     }
     let keys = request.keys.into_iter().map(|key| {
         check_key(&key)?;
@@ -209,12 +293,24 @@ pub(crate) fn multi_get(request: v1::MultiGetRequest) -> Result<Addressed, Failu
         Ok((key, slot))
     });
     let keys = keys.collect::<Result<Vec<_>, Failure>>()?;
-    read(ReadOp::MultiGet { keys }, request.options.as_ref(), GroupId::CONTROL)
+    read(
+        ReadOp::MultiGet { keys },
+        request.options.as_ref(),
+        GroupId::CONTROL,
+    )
 }
 
 /// `Kv.Scan`
 pub(crate) fn scan(request: v1::ScanRequest) -> Result<Addressed, Failure> {
-    let v1::ScanRequest { group, start, end, limit, reverse, keys_only, options } = request;
+    let v1::ScanRequest {
+        group,
+        start,
+        end,
+        limit,
+        reverse,
+        keys_only,
+        options,
+    } = request;
     for bound in [&start, &end] {
         if !bound.is_empty() {
             check_bound(bound)?;
@@ -224,25 +320,42 @@ pub(crate) fn scan(request: v1::ScanRequest) -> Result<Addressed, Failure> {
         0 => SCAN_PAGE_ROWS_MAX,
         limit => limit.min(SCAN_PAGE_ROWS_MAX),
     };
-    read(ReadOp::Scan { start, end, limit, reverse, keys_only }, options.as_ref(), GroupId(group))
+    read(
+        ReadOp::Scan {
+            start,
+            end,
+            limit,
+            reverse,
+            keys_only,
+        },
+        options.as_ref(),
+        GroupId(group),
+    )
 }
 
 fn read(op: ReadOp, options: Option<&v1::ReadOptions>, group: GroupId) -> Result<Addressed, Failure> {
     let consistency = consistency(options.map_or(0, |options| options.consistency))?;
     let slot_epoch = Epoch(options.map_or(0, |options| options.slot_epoch));
-    Ok((group, Request::Read(ReadRequest { op, consistency, slot_epoch })))
+    Ok((
+        group,
+        Request::Read(ReadRequest {
+            op,
+            consistency,
+            slot_epoch,
+        }),
+    ))
 }
 
 fn consistency(number: i32) -> Result<Consistency, Failure> {
     match v1::Consistency::try_from(number) {
         Ok(v1::Consistency::Linearizable) => Ok(Consistency::Linearizable),
         Ok(v1::Consistency::Eventual) => Ok(Consistency::Eventual),
-        Ok(v1::Consistency::Session) => {
-            Err(Failure::Unsupported("session reads are not there yet: use LINEARIZABLE, which promises more"))
-        }
-        Ok(v1::Consistency::Bounded) => {
-            Err(Failure::Unsupported("bounded reads are not there yet: use LINEARIZABLE, which promises more"))
-        }
+        Ok(v1::Consistency::Session) => Err(Failure::Unsupported(
+            "session reads are not there yet: use LINEARIZABLE, which promises more",
+        )),
+        Ok(v1::Consistency::Bounded) => Err(Failure::Unsupported(
+            "bounded reads are not there yet: use LINEARIZABLE, which promises more",
+        )),
         Err(_) => Err(Failure::Invalid(format!("consistency {number} is unknown"))),
     }
 }
@@ -253,7 +366,12 @@ fn check_key(key: &[u8]) -> Result<(), Failure> {
 
 /// A bound may be one byte longer than a key: the lowest key above the longest one.
 fn check_bound(bound: &Bytes) -> Result<(), Failure> {
-    check_key(bound.get(..bound.len() - 1).filter(|head| !head.is_empty()).unwrap_or(bound))
+    check_key(
+        bound
+            .get(..bound.len() - 1)
+            .filter(|head| !head.is_empty())
+            .unwrap_or(bound),
+    )
 }
 
 /// A reply as the message that carries it.
@@ -278,8 +396,16 @@ pub(crate) fn result(reply: Reply, places: &dyn Locate) -> ReplyResult {
         Reply::Value { found, proof } => {
             let proof = Some(wire_proof(&proof));
             ReplyResult::Get(match found {
-                Some((version, value)) => v1::GetReply { found: true, value, version: version.0, proof },
-                None => v1::GetReply { proof, ..v1::GetReply::default() },
+                Some((version, value)) => v1::GetReply {
+                    found: true,
+                    value,
+                    version: version.0,
+                    proof,
+                },
+                None => v1::GetReply {
+                    proof,
+                    ..v1::GetReply::default()
+                },
             })
         }
         Reply::Values { rows, unread, proof } => ReplyResult::MultiGet(v1::MultiGetReply {
@@ -298,8 +424,16 @@ pub(crate) fn result(reply: Reply, places: &dyn Locate) -> ReplyResult {
 
 fn wire_row(row: Row) -> v1::Row {
     match row.found {
-        Some((version, value)) => v1::Row { key: row.key, value, version: version.0, found: true },
-        None => v1::Row { key: row.key, ..v1::Row::default() },
+        Some((version, value)) => v1::Row {
+            key: row.key,
+            value,
+            version: version.0,
+            found: true,
+        },
+        None => v1::Row {
+            key: row.key,
+            ..v1::Row::default()
+        },
     }
 }
 
@@ -320,15 +454,26 @@ mod tests {
     use atoll_types::limits::KEY_BYTES_MAX;
 
     fn put_op(key: &'static [u8]) -> v1::WriteOp {
-        v1::WriteOp { kind: 0, key: Bytes::from_static(key), value: Bytes::new() }
+        v1::WriteOp {
+            kind: 0,
+            key: Bytes::from_static(key),
+            value: Bytes::new(),
+        }
     }
 
     fn batch(keys: &[&'static [u8]]) -> Result<Addressed, Failure> {
-        write(v1::WriteRequest { ops: keys.iter().map(|key| put_op(key)).collect(), ..Default::default() })
+        write(v1::WriteRequest {
+            ops: keys.iter().map(|key| put_op(key)).collect(),
+            ..Default::default()
+        })
     }
 
     fn guarded(start: &'static [u8], end: &'static [u8]) -> Result<Addressed, Failure> {
-        let guard = v1::Guard { key: Bytes::from_static(start), end: Bytes::from_static(end), version: 0 };
+        let guard = v1::Guard {
+            key: Bytes::from_static(start),
+            end: Bytes::from_static(end),
+            version: 0,
+        };
         write(v1::WriteRequest {
             ops: vec![put_op(b"a{t}1")],
             guards: vec![guard],
@@ -354,7 +499,10 @@ mod tests {
     fn range_guards_stay_inside_one_tag() {
         assert!(guarded(b"a{t}", b"a{t}zzz").is_ok());
         assert!(guarded(b"a{t}1", b"a{t~").is_ok(), "the end of the prefix a{{t}}");
-        assert!(guarded(b"a{t}1", b"").is_err() || guarded(b"a{t}1", b"").is_ok(), "an empty end is a key guard");
+        assert!(
+            guarded(b"a{t}1", b"").is_err() || guarded(b"a{t}1", b"").is_ok(),
+            "an empty end is a key guard"
+        );
         invalid(guarded(b"a{t}1", b"a{t~x"));
         invalid(guarded(b"a{t}1", b"b"));
         invalid(guarded(b"a{u}1", b"a{u}2"));
@@ -367,13 +515,29 @@ mod tests {
         let with = |client_low, seq, ack| {
             put(v1::PutRequest {
                 key: Bytes::from_static(b"k"),
-                session: Some(v1::Session { client_high: 0, client_low, seq, ack }),
+                session: Some(v1::Session {
+                    client_high: 0,
+                    client_low,
+                    seq,
+                    ack,
+                }),
                 ..v1::PutRequest::default()
             })
         };
-        let Ok((_, Request::Write(command))) = with(5, 7, 6) else { panic!() };
-        assert_eq!(command.session, Some(SessionRef { client: ClientId(5), seq: 7, ack: 6 }));
-        let Ok((_, Request::Write(command))) = with(0, 0, 0) else { panic!() };
+        let Ok((_, Request::Write(command))) = with(5, 7, 6) else {
+            panic!()
+        };
+        assert_eq!(
+            command.session,
+            Some(SessionRef {
+                client: ClientId(5),
+                seq: 7,
+                ack: 6
+            })
+        );
+        let Ok((_, Request::Write(command))) = with(0, 0, 0) else {
+            panic!()
+        };
         assert_eq!(command.session, None);
         invalid(with(0, 7, 6));
         invalid(with(5, 0, 0));
@@ -382,30 +546,68 @@ mod tests {
 
     #[test]
     fn compare_and_set_is_one_guard() {
-        let request = v1::CompareAndSetRequest { key: Bytes::from_static(b"k"), expected: 9, ..Default::default() };
-        let Ok((_, Request::Write(command))) = compare_and_set(request) else { panic!() };
-        assert_eq!(command.guards, [Guard::Key { key: Bytes::from_static(b"k"), expected: Version(9) }]);
+        let request = v1::CompareAndSetRequest {
+            key: Bytes::from_static(b"k"),
+            expected: 9,
+            ..Default::default()
+        };
+        let Ok((_, Request::Write(command))) = compare_and_set(request) else {
+            panic!()
+        };
+        assert_eq!(
+            command.guards,
+            [Guard::Key {
+                key: Bytes::from_static(b"k"),
+                expected: Version(9)
+            }]
+        );
         assert_eq!(command.slot, slot_of(b"k"));
     }
 
     #[test]
     fn reads_are_checked_and_bounded() {
         invalid(get(v1::GetRequest::default()));
-        invalid(get(v1::GetRequest { key: vec![1; KEY_BYTES_MAX + 1].into(), options: None }));
+        invalid(get(v1::GetRequest {
+            key: vec![1; KEY_BYTES_MAX + 1].into(),
+            options: None,
+        }));
         invalid(multi_get(v1::MultiGetRequest::default()));
         let too_many = vec![Bytes::from_static(b"k"); MULTI_GET_KEYS_MAX + 1];
-        invalid(multi_get(v1::MultiGetRequest { keys: too_many, options: None }));
+        invalid(multi_get(v1::MultiGetRequest {
+            keys: too_many,
+            options: None,
+        }));
         let end = Bytes::from(vec![1; KEY_BYTES_MAX + 1]);
-        let Ok((_, Request::Read(read))) = scan(v1::ScanRequest { end, ..Default::default() }) else { panic!() };
-        assert!(matches!(read.op, ReadOp::Scan { limit: SCAN_PAGE_ROWS_MAX, .. }));
-        invalid(scan(v1::ScanRequest { start: vec![1; KEY_BYTES_MAX + 2].into(), ..Default::default() }));
+        let Ok((_, Request::Read(read))) = scan(v1::ScanRequest {
+            end,
+            ..Default::default()
+        }) else {
+            panic!()
+        };
+        assert!(matches!(
+            read.op,
+            ReadOp::Scan {
+                limit: SCAN_PAGE_ROWS_MAX,
+                ..
+            }
+        ));
+        invalid(scan(v1::ScanRequest {
+            start: vec![1; KEY_BYTES_MAX + 2].into(),
+            ..Default::default()
+        }));
     }
 
     #[test]
     fn consistency_levels_to_come_say_so() {
         let with = |consistency| {
-            let options = Some(v1::ReadOptions { consistency, ..Default::default() });
-            get(v1::GetRequest { key: Bytes::from_static(b"k"), options })
+            let options = Some(v1::ReadOptions {
+                consistency,
+                ..Default::default()
+            });
+            get(v1::GetRequest {
+                key: Bytes::from_static(b"k"),
+                options,
+            })
         };
         assert!(matches!(with(1), Err(Failure::Unsupported(_))));
         assert!(matches!(with(2), Err(Failure::Unsupported(_))));

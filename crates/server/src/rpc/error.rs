@@ -84,7 +84,9 @@ pub(crate) fn status(detail: &v1::ErrorDetail) -> Status {
 
 /// The detail inside a status, if it has one.
 pub(crate) fn detail_of(status: &Status) -> Option<v1::ErrorDetail> {
-    v1::ErrorDetail::decode(status.details.clone()).ok().filter(|detail| detail.kind() != Kind::Unspecified)
+    v1::ErrorDetail::decode(status.details.clone())
+        .ok()
+        .filter(|detail| detail.kind() != Kind::Unspecified)
 }
 
 #[cfg(test)]
@@ -111,10 +113,21 @@ pub(crate) mod tests {
 
     #[test]
     fn a_redirect_names_the_leader_and_the_map() {
-        let detail = detail(&Failure::NotLeader { group: group(), leader: Some(ReplicaId(9)) }, &Numbered);
+        let detail = detail(
+            &Failure::NotLeader {
+                group: group(),
+                leader: Some(ReplicaId(9)),
+            },
+            &Numbered,
+        );
         assert_eq!(detail.kind(), Kind::NotLeader);
         assert_eq!(
-            (detail.group, detail.leader_node, detail.leader_address.as_str(), detail.map_epoch),
+            (
+                detail.group,
+                detail.leader_node,
+                detail.leader_address.as_str(),
+                detail.map_epoch
+            ),
             (3, 9, "node-9", 7)
         );
     }
@@ -125,9 +138,28 @@ pub(crate) mod tests {
             (Failure::Invalid("no".into()), Code::InvalidArgument),
             (Failure::Deadline, Code::DeadlineExceeded),
             (Failure::Unknown("lost".into()), Code::Unknown),
-            (Failure::Overloaded { what: "full", retry_after_ms: 9 }, Code::ResourceExhausted),
-            (Failure::NotLeader { group: group(), leader: None }, Code::Unavailable),
-            (Failure::NotOwner { group: group(), slot: SlotId(1), epoch: Epoch(2) }, Code::FailedPrecondition),
+            (
+                Failure::Overloaded {
+                    what: "full",
+                    retry_after_ms: 9,
+                },
+                Code::ResourceExhausted,
+            ),
+            (
+                Failure::NotLeader {
+                    group: group(),
+                    leader: None,
+                },
+                Code::Unavailable,
+            ),
+            (
+                Failure::NotOwner {
+                    group: group(),
+                    slot: SlotId(1),
+                    epoch: Epoch(2),
+                },
+                Code::FailedPrecondition,
+            ),
             (Failure::Corrupt("bits".into()), Code::DataLoss),
             (Failure::Unsupported("later"), Code::Unimplemented),
         ];

@@ -59,11 +59,26 @@ impl Fetch<'_> {
         match &item.op {
             ReadOp::Get { key, slot } => self.get(key, *slot, item.slot_epoch),
             ReadOp::MultiGet { keys } => self.multi_get(keys, item.slot_epoch),
-            ReadOp::Scan { start, end, limit, reverse, keys_only } => {
+            ReadOp::Scan {
+                start,
+                end,
+                limit,
+                reverse,
+                keys_only,
+            } => {
                 let known = self.owns_anything(item.slot_epoch)?;
-                let mut page = Page { rows: Vec::new(), bytes: 0, limit: *limit, keys_only: *keys_only };
+                let mut page = Page {
+                    rows: Vec::new(),
+                    bytes: 0,
+                    limit: *limit,
+                    keys_only: *keys_only,
+                };
                 let more = self.scan(start, end, *reverse, &mut page)?;
-                Ok(Reply::Page { rows: page.rows, more, proof: self.proof(known) })
+                Ok(Reply::Page {
+                    rows: page.rows,
+                    more,
+                    proof: self.proof(known),
+                })
             }
         }
     }
@@ -74,7 +89,10 @@ impl Fetch<'_> {
             Some((version, value)) => Some((version, self.value(key, &value)?)),
             None => None,
         };
-        Ok(Reply::Value { found, proof: self.proof(epoch) })
+        Ok(Reply::Value {
+            found,
+            proof: self.proof(epoch),
+        })
     }
 
     fn multi_get(&self, keys: &[(Bytes, SlotId)], wanted: Epoch) -> Result<Reply, Miss> {
@@ -94,10 +112,17 @@ impl Fetch<'_> {
                 None => None,
             };
             bytes += key.len() + found.as_ref().map_or(0, |(_, value)| value.len());
-            rows.push(Row { key: key.clone(), found });
+            rows.push(Row {
+                key: key.clone(),
+                found,
+            });
         }
         let unread = (keys.len() - rows.len()) as u32;
-        Ok(Reply::Values { rows, unread, proof: self.proof(newest) })
+        Ok(Reply::Values {
+            rows,
+            unread,
+            proof: self.proof(newest),
+        })
     }
 
     /// Fills the page; true if more rows follow.
@@ -111,47 +136,62 @@ impl Fetch<'_> {
             let wanted = (page.room() + 1).min(CHUNK_ROWS);
             let chunk = self.view().scan(&from, &to, reverse, wanted);
             let complete = chunk.len() < wanted;
-            let mut last = None;
-            for (key, version, value) in chunk {
-                if page.is_full() {
-                    return Ok(true);
-                }
-                self.take_row(&key, version, &value, page)?;
-                last = Some(key);
+            if !self.take_rows(chunk, page)? {
+                return Ok(true);
             }
-            let Some(last) = last else { return Ok(false) };
-            if complete {
+            let Some(last) = page.rows.last().filter(|_| !complete) else {
                 return Ok(false);
-            }
+            };
             if reverse {
-                to = Bytes::copy_from_slice(last.as_bytes());
+                to = last.key.clone();
             } else {
-                from = just_after(last.as_bytes());
+                from = just_after(&last.key);
             }
         }
     }
 
-    fn take_row(&self, key: &Key, version: Version, value: &ValueRef, page: &mut Page) -> Result<(), Miss> {
-        let key = key.as_bytes();
-        let value = if page.keys_only { Bytes::new() } else { self.value(key, value)? };
-        page.bytes += key.len() + value.len();
-        page.rows.push(Row { key: Bytes::copy_from_slice(key), found: Some((version, value)) });
-        Ok(())
+    /// False if the page had no room for all of them.
+    fn take_rows(&self, rows: Vec<(Key, Version, ValueRef)>, page: &mut Page) -> Result<bool, Miss> {
+        for (key, version, value) in rows {
+            if page.is_full() {
+                return Ok(false);
+            }
+            let key = key.as_bytes();
+            let value = if page.keys_only {
+                Bytes::new()
+            } else {
+                self.value(key, &value)?
+            };
+            page.bytes += key.len() + value.len();
+            page.rows.push(Row {
+                key: Bytes::copy_from_slice(key),
+                found: Some((version, value)),
+            });
+        }
+        Ok(true)
     }
 
     fn value(&self, key: &[u8], value: &ValueRef) -> Result<Bytes, Miss> {
         let corrupt = |error: &dyn std::fmt::Display| {
-            Miss::Corrupt(format!("the value of key \"{}\" cannot be read: {error}", key.escape_ascii()))
+            Miss::Corrupt(format!(
+                "the value of key \"{}\" cannot be read: {error}",
+                key.escape_ascii()
+            ))
         };
         let pointer = match value {
             ValueRef::Journal(pointer) => pointer,
             ValueRef::Inline(_) => {
-                let checked = value.inline_checked(key).expect("the value was just seen to stand inline");
+                let checked = value
+                    .inline_checked(key)
+                    .expect("the value was just seen to stand inline");
                 return checked.map_err(|error| corrupt(&error));
             }
         };
         if self.may_block {
-            return self.journal.read_value_blocking(pointer, key).map_err(|error| corrupt(&error));
+            return self
+                .journal
+                .read_value_blocking(pointer, key)
+                .map_err(|error| corrupt(&error));
         }
         match self.journal.read_value(pointer, key) {
             Ok(ReadValue::Ready(value)) => Ok(value),
@@ -170,7 +210,15 @@ impl Fetch<'_> {
         let ownership = &self.snapshot.ownership;
         self.state.check_genesis(ownership)?;
         let (group, epoch) = (self.state.key, ownership.newest());
-        if epoch < wanted { Err(Failure::NotOwner { group, slot: SlotId(0), epoch }) } else { Ok(epoch) }
+        if epoch < wanted {
+            Err(Failure::NotOwner {
+                group,
+                slot: SlotId(0),
+                epoch,
+            })
+        } else {
+            Ok(epoch)
+        }
     }
 
     fn view(&self) -> &View {
@@ -178,7 +226,10 @@ impl Fetch<'_> {
     }
 
     fn proof(&self, epoch: Epoch) -> Proof {
-        Proof { age_ms: self.age_ms, ..self.state.proof(self.view().applied_index(), epoch) }
+        Proof {
+            age_ms: self.age_ms,
+            ..self.state.proof(self.view().applied_index(), epoch)
+        }
     }
 }
 

@@ -26,7 +26,12 @@ pub(crate) struct ShardMachine {
 impl ShardMachine {
     /// A machine before its first entry, publishing into `state`.
     pub(crate) fn new(cluster: ClusterId, state: Arc<ShardState>) -> Self {
-        Self { kv: atoll_kv::Machine::new(cluster, state.key), rows: state.index.writer(), state, had_genesis: false }
+        Self {
+            kv: atoll_kv::Machine::new(cluster, state.key),
+            rows: state.index.writer(),
+            state,
+            had_genesis: false,
+        }
     }
 
     fn apply_normal(
@@ -34,18 +39,28 @@ impl ShardMachine {
         entry: &Committed<'_>,
         outcomes: Option<&mut Vec<Outcome>>,
     ) -> Result<(), String> {
-        let mut view = IndexView { rows: &mut self.rows, log: entry.log, id: entry.id, lost: false };
+        let mut view = IndexView {
+            rows: &mut self.rows,
+            log: entry.log,
+            id: entry.id,
+            lost: false,
+        };
         self.kv
             .apply(entry.payload, &mut view, outcomes)
             .map_err(|error| format!("entry {} cannot be applied: {error}", entry.id))?;
         if view.lost {
-            return Err(format!("entry {} is committed but not in this replica's journal", entry.id));
+            return Err(format!(
+                "entry {} is committed but not in this replica's journal",
+                entry.id
+            ));
         }
         // Genesis is the only thing that changes ownership so far.
         if self.kv.has_genesis() != self.had_genesis {
             self.had_genesis = true;
             let kv = &self.kv;
-            self.state.ownerships.file(Ownership::collect(entry.id.index, |slot| kv.owns(slot)));
+            self.state
+                .ownerships
+                .file(Ownership::collect(entry.id.index, |slot| kv.owns(slot)));
         }
         Ok(())
     }
@@ -87,7 +102,9 @@ impl StateView for IndexView<'_> {
             InlineValue::new(value.bytes, value.vcrc).map(ValueRef::Inline)
         } else {
             let len = value.bytes.len() as u32;
-            self.log.pointer(self.id, value.offset_in_payload, len, value.vcrc).map(ValueRef::Journal)
+            self.log
+                .pointer(self.id, value.offset_in_payload, len, value.vcrc)
+                .map(ValueRef::Journal)
         };
         match place {
             Some(place) => self.rows.put(key, version, place),

@@ -29,21 +29,22 @@ mod tick;
 mod write;
 
 pub(crate) use counters::HistogramCounts;
-pub(crate) use info::ShardInfo;
 pub(crate) use pool::ReadPool;
 pub(crate) use read::{Consistency, ReadBatch, ReadItem, ReadOp};
-pub(crate) use reply::{Delivery, Failure, Proof, Replies, Reply, ReplySlot, Row, answer_all};
+#[cfg(test)]
+pub(crate) use reply::answer_all;
+pub(crate) use reply::{Delivery, Failure, Proof, RETRY_AFTER_MS, Replies, Reply, ReplySlot, Row};
 pub(crate) use write::{DEADLINE_DEFAULT, WriteItem};
 
 use std::sync::Arc;
 
+use atoll_env::watch;
 use atoll_env::{Env, Task};
 use atoll_kv::{Command, EntryHeader, encode_entry};
 use atoll_raft::{Group, ProposeError, Proposer, RaftError, RaftHost, ReadGate};
 use atoll_storage::Journal;
 use atoll_types::{ClientId, ClusterId, Epoch, GroupKey, Outcome, ReplicaId, Version};
 use parking_lot::Mutex;
-use atoll_env::watch;
 
 use counters::Counters;
 use machine::ShardMachine;
@@ -69,7 +70,10 @@ pub(crate) struct Shard {
 impl Shard {
     /// Starts the replica, creating it in the journal if it is new. Returns when everything committed
     /// before the restart is applied again, so a shard that exists can serve.
-    #[expect(clippy::too_many_arguments, reason = "the parts of a node that a shard joins, each once")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of a node that a shard joins, each once"
+    )]
     pub(crate) async fn start(
         env: Env,
         host: &RaftHost,
@@ -91,7 +95,11 @@ impl Shard {
             last_entry: last_entry.clone(),
         });
         Ok(Arc::new_cyclic(|shard| Self {
-            ticker: Mutex::new(Some(env.spawn.spawn(tick::run(env.clone(), shard.clone(), last_entry)))),
+            ticker: Mutex::new(Some(env.spawn.spawn(tick::run(
+                env.clone(),
+                shard.clone(),
+                last_entry,
+            )))),
             cluster,
             proposer,
             reads: group.reads(),

@@ -24,7 +24,12 @@ pub(crate) struct Ownership {
 impl Ownership {
     /// Owns nothing, from the beginning.
     pub(crate) fn nothing() -> Self {
-        Self { since: 0, epochs: Box::default(), owned: 0, newest: Epoch(0) }
+        Self {
+            since: 0,
+            epochs: Box::default(),
+            owned: 0,
+            newest: Epoch(0),
+        }
     }
 
     /// Asks `owns` for every slot.
@@ -32,7 +37,12 @@ impl Ownership {
         let epochs: Box<[Option<Epoch>]> = (0..SLOTS).map(|slot| owns(SlotId(slot))).collect();
         let owned = epochs.iter().flatten().count();
         let newest = epochs.iter().flatten().max().copied().unwrap_or_default();
-        Self { since, epochs, owned, newest }
+        Self {
+            since,
+            epochs,
+            owned,
+            newest,
+        }
     }
 
     /// The epoch in which the group owns a slot.
@@ -74,13 +84,21 @@ impl Ownerships {
 
     /// The table that held at a log index; `None` if it is forgotten.
     pub(crate) fn at(&self, applied_index: u64) -> Option<Arc<Ownership>> {
-        self.0.read().iter().rev().find(|table| table.since <= applied_index).cloned()
+        self.0
+            .read()
+            .iter()
+            .rev()
+            .find(|table| table.since <= applied_index)
+            .cloned()
     }
 
     /// The newest table.
     pub(crate) fn newest(&self) -> Arc<Ownership> {
         let tables = self.0.read();
-        tables.last().cloned().expect("there is always a table: new() files one and file() never empties")
+        tables
+            .last()
+            .cloned()
+            .expect("there is always a table: new() files one and file() never empties")
     }
 }
 
@@ -120,6 +138,12 @@ mod tests {
     fn counts_and_the_newest_epoch() {
         let table = Ownership::collect(1, |slot| (slot.0 < 10).then_some(Epoch(u64::from(slot.0))));
         assert_eq!((table.owned(), table.newest()), (10, Epoch(9)));
-        assert_eq!((Ownership::nothing().owned(), Ownership::nothing().epoch(SlotId(0))), (0, None));
+        assert_eq!(
+            (
+                Ownership::nothing().owned(),
+                Ownership::nothing().epoch(SlotId(0))
+            ),
+            (0, None)
+        );
     }
 }

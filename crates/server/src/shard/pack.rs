@@ -39,7 +39,9 @@ impl Packer {
             let opens = matches!(item.command.kind, CommandKind::OpenSession { .. });
             let reply = match outcomes.next() {
                 Some(outcome) => Reply::of_outcome(outcome, opens, proof),
-                None => Reply::Failed(Failure::Unknown("the entry was applied without an outcome for it".into())),
+                None => Reply::Failed(Failure::Unknown(
+                    "the entry was applied without an outcome for it".into(),
+                )),
             };
             (item.reply, reply)
         }));
@@ -62,7 +64,13 @@ impl Pack for Packer {
         Counters::add(&self.counters.commands, items.len());
         self.counters.commands_per_entry.record(items.len());
         self.last_entry.touch(self.clock.now());
-        encode_entry(EntryHeader { stamp: self.stamp(), elapsed_ms }, items.iter().map(|item| &item.command))
+        encode_entry(
+            EntryHeader {
+                stamp: self.stamp(),
+                elapsed_ms,
+            },
+            items.iter().map(|item| &item.command),
+        )
     }
 
     fn done(&mut self, items: Vec<WriteItem>, result: Result<&[Outcome], ProposeError>) {
@@ -70,7 +78,11 @@ impl Pack for Packer {
             Ok(outcomes) => self.replies(items, outcomes),
             Err(error) => {
                 let failure = Failure::of_propose(self.state.key, &error);
-                answer_all(items.into_iter().map(|item| (item.reply, Reply::Failed(failure.clone()))));
+                answer_all(
+                    items
+                        .into_iter()
+                        .map(|item| (item.reply, Reply::Failed(failure.clone()))),
+                );
             }
         }
     }

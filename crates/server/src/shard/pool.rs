@@ -29,7 +29,10 @@ struct Queue {
 impl ReadPool {
     /// An idle pool; it costs nothing until a read is cold.
     pub(crate) fn new(spawn: Spawn) -> Self {
-        Self { spawn, queue: Arc::default() }
+        Self {
+            spawn,
+            queue: Arc::default(),
+        }
     }
 
     /// Queues a job, or gives it back when the queue is full.
@@ -80,18 +83,17 @@ mod tests {
         let (sender, mut receiver) = mpsc::channel(QUEUED_MAX + RUNNING_MAX);
         let gate = Arc::new(parking_lot::RwLock::new(()));
         let closed = gate.write();
-        let mut taken = 0;
-        loop {
+        let wait_and_tell = |sender: mpsc::Sender<()>, gate: Arc<parking_lot::RwLock<()>>| {
+            let _open = gate.read();
+            sender.try_send(()).unwrap();
+        };
+        let job = || -> Job {
             let (sender, gate) = (sender.clone(), gate.clone());
-            let job = Box::new(move || {
-                let _open = gate.read();
-                sender.try_send(()).unwrap();
-            });
-            if pool.submit(job).is_err() {
-                break;
-            }
-            taken += 1;
-        }
+            Box::new(move || wait_and_tell(sender, gate))
+        };
+        let taken = std::iter::repeat_with(job)
+            .map_while(|job| pool.submit(job).ok())
+            .count();
         assert!((QUEUED_MAX..=QUEUED_MAX + RUNNING_MAX).contains(&taken));
         drop(closed);
         for _ in 0..taken {

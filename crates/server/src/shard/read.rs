@@ -38,7 +38,13 @@ pub(crate) enum ReadOp {
     /// Several keys of this group.
     MultiGet { keys: Vec<(Bytes, SlotId)> },
     /// A page of `[start, end)` (an empty end has no bound) in key order.
-    Scan { start: Bytes, end: Bytes, limit: usize, reverse: bool, keys_only: bool },
+    Scan {
+        start: Bytes,
+        end: Bytes,
+        limit: usize,
+        reverse: bool,
+        keys_only: bool,
+    },
 }
 
 impl ReadOp {
@@ -106,7 +112,10 @@ impl ReadBatch {
         }
         let (eventual, rest) = self.take().into_iter().partition(is_eventual);
         self.items = rest;
-        Some(Self { items: eventual, to: self.to.clone() })
+        Some(Self {
+            items: eventual,
+            to: self.to.clone(),
+        })
     }
 }
 
@@ -161,9 +170,17 @@ impl Shard {
                 self.fetch(&snapshot, age_ms, false).run(&item, now)
             };
             match tried {
-                Ok(reply) => replies.push(Delivery { id: item.id, cost: item.cost, reply }),
+                Ok(reply) => replies.push(Delivery {
+                    id: item.id,
+                    cost: item.cost,
+                    reply,
+                }),
                 Err(Miss::Failed(failure)) => {
-                    replies.push(Delivery { id: item.id, cost: item.cost, reply: Reply::Failed(failure) });
+                    replies.push(Delivery {
+                        id: item.id,
+                        cost: item.cost,
+                        reply: Reply::Failed(failure),
+                    });
                 }
                 Err(Miss::Cold | Miss::Corrupt(_)) => self.serve_cold(item, &batch.to, &snapshot, age_ms),
             }
@@ -175,7 +192,13 @@ impl Shard {
 
     /// Does the whole read again where it may wait for a disk. The snapshot is the same, so what was
     /// found out about it stays true.
-    fn serve_cold(self: &Arc<Self>, item: ReadItem, to: &Arc<dyn Replies>, snapshot: &Arc<Snapshot>, age_ms: u64) {
+    fn serve_cold(
+        self: &Arc<Self>,
+        item: ReadItem,
+        to: &Arc<dyn Replies>,
+        snapshot: &Arc<Snapshot>,
+        age_ms: u64,
+    ) {
         Counters::add(&self.counters.cold_reads, 1);
         let (shard, snapshot) = (self.clone(), snapshot.clone());
         let single = ReadBatch::new(vec![item], to.clone());
@@ -191,7 +214,10 @@ impl Shard {
             && let Some(single) = handed.lock().take()
         {
             let what = "too many reads wait for the disk";
-            single.fail(&Failure::Overloaded { what, retry_after_ms: RETRY_AFTER_MS });
+            single.fail(&Failure::Overloaded {
+                what,
+                retry_after_ms: RETRY_AFTER_MS,
+            });
         }
     }
 
@@ -205,12 +231,22 @@ impl Shard {
                 tried = self.fetch(&self.state.snapshot(), age_ms, true).run(&item, now);
             }
             let reply = tried.unwrap_or_else(|miss| Reply::Failed(miss.into_failure()));
-            replies.push(Delivery { id: item.id, cost: item.cost, reply });
+            replies.push(Delivery {
+                id: item.id,
+                cost: item.cost,
+                reply,
+            });
         }
         single.to.deliver(&mut replies);
     }
 
     fn fetch<'a>(&'a self, snapshot: &'a Snapshot, age_ms: u64, may_block: bool) -> Fetch<'a> {
-        Fetch { state: &self.state, journal: &self.journal, snapshot, age_ms, may_block }
+        Fetch {
+            state: &self.state,
+            journal: &self.journal,
+            snapshot,
+            age_ms,
+            may_block,
+        }
     }
 }

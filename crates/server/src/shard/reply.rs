@@ -35,15 +35,30 @@ pub(crate) enum Reply {
     /// Applied, at this version.
     Written { version: Version, proof: Proof },
     /// A guard did not hold; nothing was changed.
-    GuardFailed { guard: u16, actual: Option<Version>, proof: Proof },
+    GuardFailed {
+        guard: u16,
+        actual: Option<Version>,
+        proof: Proof,
+    },
     /// The session is open.
     SessionOpened { version: Version, proof: Proof },
     /// The value of one key, or its absence.
-    Value { found: Option<(Version, Bytes)>, proof: Proof },
+    Value {
+        found: Option<(Version, Bytes)>,
+        proof: Proof,
+    },
     /// One row per key asked, without the last `unread` ones.
-    Values { rows: Vec<Row>, unread: u32, proof: Proof },
+    Values {
+        rows: Vec<Row>,
+        unread: u32,
+        proof: Proof,
+    },
     /// A page of rows.
-    Page { rows: Vec<Row>, more: bool, proof: Proof },
+    Page {
+        rows: Vec<Row>,
+        more: bool,
+        proof: Proof,
+    },
     /// It failed.
     Failed(Failure),
 }
@@ -53,10 +68,17 @@ pub(crate) enum Reply {
 pub(crate) enum Failure {
     /// This replica does not lead the group.
     #[error("this replica does not lead group {}", group.id)]
-    NotLeader { group: GroupKey, leader: Option<ReplicaId> },
+    NotLeader {
+        group: GroupKey,
+        leader: Option<ReplicaId>,
+    },
     /// The group does not own the slot, or not yet in the epoch asked for.
     #[error("group {} does not own slot {slot} (epoch known here: {epoch})", group.id)]
-    NotOwner { group: GroupKey, slot: SlotId, epoch: Epoch },
+    NotOwner {
+        group: GroupKey,
+        slot: SlotId,
+        epoch: Epoch,
+    },
     /// No replica of the group is on this node.
     #[error("group {group} has no replica on this node")]
     NotHere { group: GroupId },
@@ -99,7 +121,10 @@ impl Failure {
     /// A failure of proposing, with exactly the certainty the proposer has.
     pub(crate) fn of_propose(group: GroupKey, error: &ProposeError) -> Self {
         match error {
-            ProposeError::NotLeader { leader } => Self::NotLeader { group, leader: *leader },
+            ProposeError::NotLeader { leader } => Self::NotLeader {
+                group,
+                leader: *leader,
+            },
             ProposeError::Deadline => Self::Deadline,
             ProposeError::Unknown(reason) => Self::Unknown(reason.clone()),
             ProposeError::Stopped => Self::Unavailable(format!("group {} is stopping", group.id)),
@@ -109,7 +134,10 @@ impl Failure {
     /// A failure of the read index.
     pub(crate) fn of_read(group: GroupKey, error: &ReadError) -> Self {
         match error {
-            ReadError::NotLeader { leader } => Self::NotLeader { group, leader: *leader },
+            ReadError::NotLeader { leader } => Self::NotLeader {
+                group,
+                leader: *leader,
+            },
             ReadError::Unavailable(reason) => Self::Unavailable(reason.clone()),
             ReadError::Stopped => Self::Unavailable(format!("group {} is stopping", group.id)),
         }
@@ -127,7 +155,9 @@ impl Failure {
                 Self::Unavailable("the session was opened too late: sessions newer than it expired".into())
             }
             Refusal::NotOwner { slot, epoch } => Self::NotOwner { group, slot, epoch },
-            Refusal::NoGenesis => Self::Unavailable(format!("group {} has not been given its slots yet", group.id)),
+            Refusal::NoGenesis => {
+                Self::Unavailable(format!("group {} has not been given its slots yet", group.id))
+            }
             Refusal::Unsupported => Self::Unsupported("this kind of command has no meaning here yet"),
         }
     }
@@ -173,13 +203,29 @@ pub(crate) struct ReplySlot {
 
 impl ReplySlot {
     /// A slot for operation `id` of `to`.
-    pub(crate) fn new(to: Arc<dyn Replies>, id: u64, cost: u32) -> Self {
-        Self { to: Some(to), id, cost, proposed: false }
+    pub(crate) fn new(to: Arc<dyn Replies>, id: u64) -> Self {
+        Self {
+            to: Some(to),
+            id,
+            cost: 0,
+            proposed: false,
+        }
+    }
+
+    /// Counts the operation for so many bytes while it is pending.
+    pub(crate) fn costing(mut self, bytes: usize) -> Self {
+        self.cost = bytes as u32;
+        self
     }
 
     /// A slot nobody looks at.
     pub(crate) fn ignored() -> Self {
-        Self { to: None, id: 0, cost: 0, proposed: false }
+        Self {
+            to: None,
+            id: 0,
+            cost: 0,
+            proposed: false,
+        }
     }
 
     /// Says whether the write was handed to the proposer: from then on losing it means not knowing.
@@ -200,7 +246,11 @@ impl Drop for ReplySlot {
     fn drop(&mut self) {
         if let Some(to) = self.to.take() {
             let reply = Reply::Failed(self.on_drop());
-            to.deliver(&mut vec![Delivery { id: self.id, cost: self.cost, reply }]);
+            to.deliver(&mut vec![Delivery {
+                id: self.id,
+                cost: self.cost,
+                reply,
+            }]);
         }
     }
 }
@@ -211,7 +261,11 @@ pub(crate) fn answer_all(slots: impl Iterator<Item = (ReplySlot, Reply)>) {
     let mut current: Option<Arc<dyn Replies>> = None;
     for (mut slot, reply) in slots {
         let Some(to) = slot.to.take() else { continue };
-        let delivery = Delivery { id: slot.id, cost: slot.cost, reply };
+        let delivery = Delivery {
+            id: slot.id,
+            cost: slot.cost,
+            reply,
+        };
         match &current {
             Some(same) if Arc::ptr_eq(same, &to) => {}
             _ => {

@@ -56,7 +56,8 @@ impl ShardState {
     pub(crate) fn applied(&self, index: u64, machine: &atoll_kv::Machine) {
         self.version.store(machine.last_version().0, Ordering::Relaxed);
         self.sessions.store(machine.session_count(), Ordering::Relaxed);
-        self.has_deadlines.store(machine.has_deadlines(), Ordering::Relaxed);
+        self.has_deadlines
+            .store(machine.has_deadlines(), Ordering::Relaxed);
         self.applied_index.store(index, Ordering::Release);
     }
 
@@ -82,16 +83,31 @@ impl ShardState {
 
     /// The proof for a reply from this replica.
     pub(crate) fn proof(&self, applied_index: u64, slot_epoch: Epoch) -> Proof {
-        Proof { group: self.key, replica: self.replica, applied_index, slot_epoch, age_ms: 0 }
+        Proof {
+            group: self.key,
+            replica: self.replica,
+            applied_index,
+            slot_epoch,
+            age_ms: 0,
+        }
     }
 
     /// The epoch in which `ownership` owns the slot; it must be at least the one wanted.
-    pub(crate) fn check_owner(&self, ownership: &Ownership, slot: SlotId, wanted: Epoch) -> Result<Epoch, Failure> {
+    pub(crate) fn check_owner(
+        &self,
+        ownership: &Ownership,
+        slot: SlotId,
+        wanted: Epoch,
+    ) -> Result<Epoch, Failure> {
         match ownership.epoch(slot) {
             Some(epoch) if epoch >= wanted => Ok(epoch),
             known => {
                 self.check_genesis(ownership)?;
-                Err(Failure::NotOwner { group: self.key, slot, epoch: known.unwrap_or_default() })
+                Err(Failure::NotOwner {
+                    group: self.key,
+                    slot,
+                    epoch: known.unwrap_or_default(),
+                })
             }
         }
     }
@@ -101,6 +117,9 @@ impl ShardState {
         if ownership.owned() > 0 {
             return Ok(());
         }
-        Err(Failure::Unavailable(format!("group {} has not been given its slots yet", self.key.id)))
+        Err(Failure::Unavailable(format!(
+            "group {} has not been given its slots yet",
+            self.key.id
+        )))
     }
 }

@@ -53,7 +53,11 @@ pub(crate) async fn run(env: Env, shard: Weak<Shard>, last_entry: Arc<LastEntry>
         let Some(shard) = shard.upgrade() else { return };
         last_entry.touch(now);
         if shard.wants_tick() {
-            shard.submit_writes(vec![WriteItem::new(Command::tick(), now + TICK_DEADLINE, ReplySlot::ignored())]);
+            shard.submit_writes(vec![WriteItem::new(
+                Command::tick(),
+                now + TICK_DEADLINE,
+                ReplySlot::ignored(),
+            )]);
         }
     }
 }

@@ -23,10 +23,15 @@ pub(crate) struct WriteItem {
 }
 
 impl WriteItem {
-    /// A write with its patience and the place its reply goes to.
+    /// A write with its patience and the place its reply goes to, where it counts for its bytes.
     pub(crate) fn new(command: Command, deadline: Instant, reply: ReplySlot) -> Self {
         let bytes = command.encoded_len();
-        Self { command, deadline, reply, bytes }
+        Self {
+            command,
+            deadline,
+            reply: reply.costing(bytes),
+            bytes,
+        }
     }
 
     /// Bytes the write takes in an entry.
@@ -71,13 +76,22 @@ impl Shard {
         }
         if let Err(items) = self.proposer.submit(admitted) {
             let what = "the group's queue of writes is full";
-            refuse_all(items, &Failure::Overloaded { what, retry_after_ms: RETRY_AFTER_MS });
+            refuse_all(
+                items,
+                &Failure::Overloaded {
+                    what,
+                    retry_after_ms: RETRY_AFTER_MS,
+                },
+            );
         }
     }
 
     fn refuses_writes(&self) -> Option<Failure> {
         let leader = *self.leader.borrow();
-        (leader != Some(self.state.replica)).then_some(Failure::NotLeader { group: self.state.key, leader })
+        (leader != Some(self.state.replica)).then_some(Failure::NotLeader {
+            group: self.state.key,
+            leader,
+        })
     }
 
     fn admit(&self, item: &WriteItem, admission: &Admission<'_>) -> Result<(), Failure> {
@@ -96,7 +110,9 @@ impl Shard {
                 VERSION_AHEAD_MS_MAX / 1000,
             )));
         }
-        item.command.check().map_err(|error| Failure::Invalid(error.to_string()))
+        item.command
+            .check()
+            .map_err(|error| Failure::Invalid(error.to_string()))
     }
 }
 

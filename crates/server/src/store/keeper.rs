@@ -10,7 +10,7 @@ use atoll_raft::{ProposeError, RaftHost};
 use atoll_storage::Journal;
 use atoll_types::{GroupId, GroupKey, ReplicaId};
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use atoll_env::watch;
 
 use super::Registry;
 use crate::directory::Directory;

@@ -1,0 +1,253 @@
+use std::collections::BTreeMap;
+
+use atoll_types::{Key, Version};
+use proptest::prelude::*;
+
+use super::*;
+use crate::journal::{JournalPointer, value_crc};
+
+/// Key → version and value, as a reader sees it.
+type Rows = BTreeMap<Vec<u8>, (Version, ValueRef)>;
+
+#[derive(Clone, Debug)]
+enum Op {
+    Put { key: u8, len: usize },
+    Delete { key: u8 },
+    TakeView,
+    DropView { at: usize },
+}
+
+/// Entries of up to three slices, with views coming and going at any point of them.
+fn entries() -> impl Strategy<Value = Vec<Vec<Op>>> {
+    let op = prop_oneof![
+        12 => (any::<u8>(), 0..80_usize).prop_map(|(key, len)| Op::Put { key, len }),
+        4 => any::<u8>().prop_map(|key| Op::Delete { key }),
+        1 => Just(Op::TakeView),
+        1 => (0..8_usize).prop_map(|at| Op::DropView { at }),
+    ];
+    let entry = prop_oneof![proptest::collection::vec(op.clone(), 0..20), proptest::collection::vec(op, 0..200)];
+    proptest::collection::vec(entry, 0..20)
+}
+
+fn key_of(key: u8) -> Vec<u8> {
+    // Some inside the key, some on the heap, prefixes of each other.
+    vec![b'a' + key % 7; 1 + usize::from(key) / 7]
+}
+
+fn value_of(key: &[u8], version: Version, len: usize) -> ValueRef {
+    let bytes = vec![version.0 as u8; len];
+    let vcrc = value_crc(key, &bytes);
+    InlineValue::new(&bytes, vcrc).map_or(
+        ValueRef::Journal(JournalPointer { segment: 7, offset: version.0 as u32, len: len as u32, vcrc }),
+        ValueRef::Inline,
+    )
+}
+
+fn check_view(view: &View, rows: &Rows) {
+    let all: Vec<_> = view.scan(&[], &[], false, usize::MAX);
+    let expected: Vec<_> = rows.iter().map(|(key, (version, value))| (key.clone(), *version, *value)).collect();
+    let plain = |rows: Vec<(Key, Version, ValueRef)>| -> Vec<_> {
+        rows.into_iter().map(|(key, version, value)| (key.as_bytes().to_vec(), version, value)).collect()
+    };
+    assert_eq!(plain(all), expected);
+    let (start, end) = (key_of(40), key_of(180));
+    let (start, end) = if start < end { (start, end) } else { (end, start) };
+    let inside = expected.iter().filter(|(key, ..)| *key >= start && *key < end);
+    let mut reversed: Vec<_> = inside.cloned().collect();
+    reversed.reverse();
+    reversed.truncate(30);
+    assert_eq!(plain(view.scan(&start, &end, true, 30)), reversed);
+    for key in (0..=255).step_by(5).map(key_of) {
+        assert_eq!(view.get(&key), rows.get(&key).copied());
+    }
+}
+
+struct Run {
+    index: GroupIndex,
+    writer: IndexWriter,
+    rows: Rows,
+    published: Rows,
+    views: Vec<(View, Rows)>,
+    version: Version,
+}
+
+impl Run {
+    fn new() -> Self {
+        let index = GroupIndex::new();
+        let writer = index.writer();
+        let (rows, published) = (Rows::new(), Rows::new());
+        Self { index, writer, rows, published, views: Vec::new(), version: Version(0) }
+    }
+
+    fn op(&mut self, op: &Op) {
+        self.version = self.version.next();
+        let version = self.version;
+        match *op {
+            Op::Put { key, len } => {
+                let key = key_of(key);
+                let value = value_of(&key, version, len);
+                self.writer.put(&key, version, value);
+                self.rows.insert(key, (version, value));
+            }
+            Op::Delete { key } => {
+                let key = key_of(key);
+                self.writer.delete(&key, version);
+                self.rows.remove(&key);
+            }
+            Op::TakeView => self.views.push((self.index.view(), self.published.clone())),
+            Op::DropView { at } if at < self.views.len() => drop(self.views.swap_remove(at)),
+            Op::DropView { .. } => {}
+        }
+    }
+
+    fn entry(&mut self, ops: &[Op], index: u64) {
+        self.writer.begin(ops.len());
+        for (number, op) in ops.iter().enumerate() {
+            self.op(op);
+            if number % 16 == 0 {
+                self.check_writer(number as u8);
+            }
+            if number % 50 == 49 {
+                self.check_views();
+            }
+        }
+        self.check_views();
+        self.version = self.version.next();
+        self.writer.publish(self.version, index);
+        self.published = self.rows.clone();
+        self.check_views();
+        let view = self.index.view();
+        assert_eq!((view.applied_index(), view.version()), (index, self.version));
+        check_view(&view, &self.published);
+        assert_eq!(self.index.len(), self.rows.len());
+        assert_eq!(self.index.is_empty(), self.rows.is_empty());
+    }
+
+    fn check_writer(&mut self, key: u8) {
+        let key = key_of(key);
+        assert_eq!(self.writer.version_of(&key), self.rows.get(&key).map(|(version, _)| *version));
+        let newest = self.rows.range(key.clone()..).map(|(_, (version, _))| *version).max();
+        assert_eq!(self.writer.newest_in(&key, &[]), newest);
+    }
+
+    fn check_views(&self) {
+        for (view, rows) in &self.views {
+            check_view(view, rows);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_view_sees_its_point_and_nothing_is_kept_without_one(entries in entries()) {
+        let mut run = Run::new();
+        for (index, ops) in entries.iter().enumerate() {
+            run.entry(ops, index as u64);
+        }
+        run.views.clear();
+        // What the last views held goes a few rows at a time.
+        for index in 0..20 {
+            run.writer.publish(run.version, entries.len() as u64 + index);
+        }
+        let inline = run.rows.values().filter(|(_, value)| matches!(value, ValueRef::Inline(_))).count();
+        prop_assert_eq!(run.index.0.tree.read().held(), (run.rows.len(), 0, inline));
+    }
+}
+
+#[test]
+fn without_views_an_entry_of_one_slice_keeps_nothing_even_for_a_moment() {
+    let index = GroupIndex::new();
+    let mut writer = index.writer();
+    for round in 1..=3 {
+        writer.begin(50);
+        for key in 0..50 {
+            let version = Version(round * 100 + u64::from(key));
+            writer.put(&[key], version, value_of(&[key], version, 10));
+        }
+        writer.publish(Version(round * 100 + 60), round);
+        assert_eq!(index.0.tree.read().held(), (50, 0, 50));
+    }
+}
+
+#[test]
+fn readers_on_other_threads_never_see_half_an_entry() {
+    const KEYS: u64 = 300;
+    let index = GroupIndex::new();
+    let mut writer = index.writer();
+    let key = |number: u64| number.to_be_bytes();
+    let mut apply = |entry: u64| {
+        writer.begin(KEYS as usize);
+        for number in 0..KEYS {
+            let version = Version(entry * 1000 + number);
+            let bytes = entry.to_le_bytes();
+            let value = InlineValue::new(&bytes, value_crc(&key(number), &bytes)).unwrap();
+            writer.put(&key(number), version, ValueRef::Inline(value));
+        }
+        writer.publish(Version(entry * 1000 + KEYS), entry);
+    };
+    apply(1);
+    std::thread::scope(|threads| {
+        for reverse in [false, true] {
+            let index = index.clone();
+            threads.spawn(move || {
+                loop {
+                    let view = index.view();
+                    let entry = view.applied_index();
+                    let rows = view.scan(&[], &[], reverse, usize::MAX);
+                    assert_eq!(rows.len() as u64, KEYS);
+                    for (key, version, value) in rows {
+                        assert_eq!(version.0 / 1000, entry);
+                        let bytes = value.inline_checked(key.as_bytes()).unwrap().unwrap();
+                        assert_eq!(bytes[..], entry.to_le_bytes());
+                    }
+                    if entry == 200 {
+                        return;
+                    }
+                }
+            });
+        }
+        (2..=200).for_each(&mut apply);
+    });
+}
+
+#[test]
+fn an_inline_value_of_another_key_is_not_taken_for_this_ones() {
+    let value = ValueRef::Inline(InlineValue::new(b"v", value_crc(b"a", b"v")).unwrap());
+    assert_eq!(value.inline_checked(b"a"), Some(Ok(bytes::Bytes::from_static(b"v"))));
+    assert_eq!(value.inline_checked(b"b"), Some(Err(Mismatch)));
+    assert_eq!(value_of(b"k", Version(1), 65).inline_checked(b"k"), None);
+    assert_eq!(InlineValue::new(&[0; 65], 0), None);
+}
+
+#[test]
+fn a_range_turned_around_is_empty() {
+    let index = GroupIndex::new();
+    let mut writer = index.writer();
+    writer.put(b"m", Version(1), value_of(b"m", Version(1), 3));
+    writer.publish(Version(1), 1);
+    for (start, end) in [(&b"z"[..], &b"a"[..]), (b"m", b"m"), (b"n", b"m")] {
+        assert!(index.view().scan(start, end, false, 10).is_empty());
+        assert!(index.view().scan(start, end, true, 10).is_empty());
+        assert_eq!(writer.newest_in(start, end), None);
+    }
+    assert_eq!(index.view().scan(b"m", b"", false, 0), []);
+}
+
+#[test]
+fn a_million_rows_take_about_a_hundred_bytes_each() {
+    let index = GroupIndex::new();
+    let mut writer = index.writer();
+    let rows: u64 = 100_000;
+    let mut rng = fastrand::Rng::with_seed(1);
+    for version in 1..=rows {
+        let mut key = [0; 24];
+        rng.fill(&mut key);
+        let pointer = JournalPointer { segment: 1, offset: 2, len: 256, vcrc: 3 };
+        writer.put(&key, Version(version), ValueRef::Journal(pointer));
+    }
+    writer.publish(Version(rows), 1);
+    let each = index.memory_bytes() as u64 / rows;
+    assert!((60..=105).contains(&each), "{each}");
+}

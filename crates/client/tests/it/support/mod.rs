@@ -31,7 +31,9 @@ pub(crate) async fn client(world: &Arc<World>) -> Client {
 }
 
 pub(crate) async fn client_with(world: &Arc<World>, options: Options) -> Client {
-    Client::connect(&env(world), &["n1".to_owned()], options).await.unwrap()
+    Client::connect(&env(world), &["n1".to_owned()], options)
+        .await
+        .unwrap()
 }
 
 /// Milliseconds of the paused clock that `work` takes.
@@ -44,5 +46,7 @@ pub(crate) async fn timed<F: Future>(env: &Env, work: F) -> (F::Output, Duration
 /// The first `count` keys of the form `{prefix}{number}` that the world gives to `group`.
 pub(crate) fn keys_of(world: &World, group: u64, count: usize) -> Vec<String> {
     let keys = (0..).map(|number: u32| format!("key-{number}"));
-    keys.filter(|key| world.group_of(key.as_bytes()) == group).take(count).collect()
+    keys.filter(|key| world.group_of(key.as_bytes()) == group)
+        .take(count)
+        .collect()
 }

@@ -39,9 +39,16 @@ impl Net for FakeNet {
             Err(CallError::NotSent("nobody listens".to_owned()))
         } else if name == method::GET_MAP {
             let known = GetMapRequest::decode(request).unwrap().known_epoch;
-            Ok(GetMapReply { map: self.world.map_newer_than(known) }.encode_to_vec().into())
+            Ok(GetMapReply {
+                map: self.world.map_newer_than(known),
+            }
+            .encode_to_vec()
+            .into())
         } else {
-            Err(CallError::Status(Status::new(Code::Unimplemented, "no such method")))
+            Err(CallError::Status(Status::new(
+                Code::Unimplemented,
+                "no such method",
+            )))
         };
         Box::pin(async { reply })
     }
@@ -65,7 +72,10 @@ impl Net for FakeNet {
             let frame = frames.recv().await?;
             Some((Ok(frame), frames))
         });
-        let link = Link { sender: LinkSender::new(requests), receiver: LinkReceiver::new(frames) };
+        let link = Link {
+            sender: LinkSender::new(requests),
+            receiver: LinkReceiver::new(frames),
+        };
         Box::pin(async { Ok(link) })
     }
 
@@ -93,7 +103,11 @@ async fn serve(
         match world.answer(&node, lane, items) {
             Frame::Replies(items) if items.is_empty() => {}
             Frame::Replies(items) => {
-                if replies.send(PipeReply { items }.encode_to_vec().into()).await.is_err() {
+                if replies
+                    .send(PipeReply { items }.encode_to_vec().into())
+                    .await
+                    .is_err()
+                {
                     return;
                 }
             }

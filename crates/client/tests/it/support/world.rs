@@ -8,8 +8,9 @@ use atoll_proto::v1::error_detail::Kind;
 use atoll_proto::v1::pipe_reply_item::Result as Reply;
 use atoll_proto::v1::pipe_request_item::Operation;
 use atoll_proto::v1::{
-    ErrorDetail, GetReply, GroupInfo, MultiGetReply, NodeInfo, OpenSessionReply, PipeReplyItem, PipeRequestItem,
-    ReplicaStatus, Row, ScanReply, ScanRequest, Session, ShardMap, SlotRun, WriteReply, WriteRequest,
+    ErrorDetail, GetReply, GroupInfo, MultiGetReply, MultiGetRequest, NodeInfo, OpenSessionReply,
+    PipeReplyItem, PipeRequestItem, ReplicaStatus, Row, ScanReply, ScanRequest, Session, ShardMap, SlotRun,
+    WriteReply, WriteRequest,
 };
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -84,13 +85,37 @@ struct Memory {
 impl World {
     /// `nodes` nodes named n1, n2, ...; `groups` groups on all of them, group g led by node 1 + g mod n.
     pub(crate) fn new(nodes: u64, groups: u64) -> Arc<Self> {
-        let node = |id| (format!("n{id}"), Node { id, up: true, cut: watch::Sender::new(0) });
-        let group = |id| (id, Group { leader: 1 + id % nodes, hint: true, last: 1000, ..Group::default() });
+        let node = |id| {
+            (
+                format!("n{id}"),
+                Node {
+                    id,
+                    up: true,
+                    cut: watch::Sender::new(0),
+                },
+            )
+        };
+        let group = |id| {
+            (
+                id,
+                Group {
+                    leader: 1 + id % nodes,
+                    hint: true,
+                    last: 1000,
+                    ..Group::default()
+                },
+            )
+        };
         let share = 16_384 / groups as u32;
         let run = |id: u64| {
             let first = (id as u32 - 1) * share;
             let last = if id == groups { 16_383 } else { first + share - 1 };
-            SlotRun { first, last, group: id, slot_epoch: 1 }
+            SlotRun {
+                first,
+                last,
+                group: id,
+                slot_epoch: 1,
+            }
         };
         Arc::new(Self(Mutex::new(Inner {
             nodes: (1..=nodes).map(node).collect(),
@@ -169,7 +194,11 @@ impl World {
 
     pub(crate) fn value(&self, key: &str) -> Option<Bytes> {
         let inner = self.0.lock();
-        inner.groups.values().find_map(|group| group.rows.get(key.as_bytes())).map(|row| row.0.clone())
+        inner
+            .groups
+            .values()
+            .find_map(|group| group.rows.get(key.as_bytes()))
+            .map(|row| row.0.clone())
     }
 
     pub(crate) fn group_of(&self, key: &[u8]) -> u64 {
@@ -201,7 +230,10 @@ impl World {
             replicas: inner
                 .nodes
                 .values()
-                .map(|node| ReplicaStatus { replica: group * 100 + node.id, node: node.id })
+                .map(|node| ReplicaStatus {
+                    replica: group * 100 + node.id,
+                    node: node.id,
+                })
                 .collect(),
             leader_node: 0,
         });
@@ -232,7 +264,10 @@ impl World {
             match action {
                 Action::ServeAndCut => return Frame::Cut,
                 Action::ServeSilently => {}
-                _ => replies.push(PipeReplyItem { id: item.id, result: Some(result) }),
+                _ => replies.push(PipeReplyItem {
+                    id: item.id,
+                    result: Some(result),
+                }),
             }
         }
         Frame::Replies(replies)
@@ -242,28 +277,40 @@ impl World {
 impl Inner {
     fn owner(&self, key: &[u8]) -> u64 {
         let slot = u32::from(slot_of(key).0);
-        self.runs.iter().find(|run| run.first <= slot && slot <= run.last).unwrap().group
+        self.runs
+            .iter()
+            .find(|run| run.first <= slot && slot <= run.last)
+            .unwrap()
+            .group
     }
 
     fn serve(&mut self, node: &str, item: &PipeRequestItem) -> Reply {
         let node = self.nodes[node].id;
-        let Some(group) = self.groups.get(&item.group) else { return Reply::Error(error(Kind::NotOwner)) };
+        let Some(group) = self.groups.get(&item.group) else {
+            return Reply::Error(error(Kind::NotOwner));
+        };
         if group.leader != node {
             let leader_node = if group.hint { group.leader } else { 0 };
-            return Reply::Error(ErrorDetail { leader_node, ..error(Kind::NotLeader) });
+            return Reply::Error(ErrorDetail {
+                leader_node,
+                ..error(Kind::NotLeader)
+            });
         }
-        let keys: Vec<&Bytes> = match item.operation.as_ref().unwrap() {
-            Operation::Write(write) => write.ops.iter().map(|op| &op.key).collect(),
-            Operation::Get(get) => vec![&get.key],
-            Operation::MultiGet(get) => get.keys.iter().collect(),
-            Operation::Scan(_) | Operation::OpenSession(_) => Vec::new(),
-        };
-        if keys.iter().any(|key| self.owner(key) != item.group) {
+        if keys_of(item).iter().any(|key| self.owner(key) != item.group) {
             return Reply::Error(error(Kind::NotOwner));
         }
-        let newest = self.runs.iter().filter(|run| run.group == item.group).map(|run| run.slot_epoch).max();
+        let newest = self
+            .runs
+            .iter()
+            .filter(|run| run.group == item.group)
+            .map(|run| run.slot_epoch)
+            .max();
         let page_rows = self.page_rows;
-        if let Some(Operation::Write(WriteRequest { session: Some(session), .. })) = &item.operation {
+        if let Some(Operation::Write(WriteRequest {
+            session: Some(session),
+            ..
+        })) = &item.operation
+        {
             self.stamps.push(*session);
         }
         let group = self.groups.get_mut(&item.group).unwrap();
@@ -271,21 +318,30 @@ impl Inner {
             Operation::Write(write) => group.write(write),
             Operation::Get(get) => {
                 let row = group.row(&get.key);
-                Reply::Get(GetReply { found: row.found, value: row.value, version: row.version, proof: None })
+                Reply::Get(GetReply {
+                    found: row.found,
+                    value: row.value,
+                    version: row.version,
+                    proof: None,
+                })
             }
-            Operation::MultiGet(get) => {
-                let rows: Vec<_> = get.keys.iter().take(page_rows).map(|key| group.row(key)).collect();
-                let unread = (get.keys.len() - rows.len()) as u32;
-                Reply::MultiGet(MultiGetReply { rows, unread, proof: None })
-            }
-            Operation::Scan(scan) if newest.is_none_or(|epoch| epoch != scan.options.as_ref().unwrap().slot_epoch) => {
+            Operation::MultiGet(get) => group.multi_get(get, page_rows),
+            Operation::Scan(scan)
+                if newest.is_none_or(|epoch| epoch != scan.options.as_ref().unwrap().slot_epoch) =>
+            {
                 Reply::Error(error(Kind::NotOwner))
             }
             Operation::Scan(scan) => group.scan(scan, page_rows),
             Operation::OpenSession(open) => {
-                group.sessions.entry((open.client_high, open.client_low)).or_default();
+                group
+                    .sessions
+                    .entry((open.client_high, open.client_low))
+                    .or_default();
                 group.last += 1;
-                Reply::OpenSession(OpenSessionReply { version: group.last, proof: None })
+                Reply::OpenSession(OpenSessionReply {
+                    version: group.last,
+                    proof: None,
+                })
             }
         }
     }
@@ -294,28 +350,58 @@ impl Inner {
 impl Group {
     fn row(&self, key: &Bytes) -> Row {
         let (value, version) = self.rows.get(key).cloned().unwrap_or_default();
-        Row { key: key.clone(), value, version, found: version != 0 }
+        Row {
+            key: key.clone(),
+            value,
+            version,
+            found: version != 0,
+        }
+    }
+
+    fn multi_get(&self, get: &MultiGetRequest, page_rows: usize) -> Reply {
+        let rows: Vec<_> = get.keys.iter().take(page_rows).map(|key| self.row(key)).collect();
+        let unread = (get.keys.len() - rows.len()) as u32;
+        Reply::MultiGet(MultiGetReply {
+            rows,
+            unread,
+            proof: None,
+        })
     }
 
     fn scan(&self, scan: &ScanRequest, page_rows: usize) -> Reply {
         let limit = page_rows.min(scan.limit as usize);
         let inside = |key: &Bytes| *key >= scan.start && (scan.end.is_empty() || *key < scan.end);
-        let mut rows: Vec<Row> = self.rows.keys().filter(|key| inside(key)).map(|key| self.row(key)).collect();
+        let mut rows: Vec<Row> = self
+            .rows
+            .keys()
+            .filter(|key| inside(key))
+            .map(|key| self.row(key))
+            .collect();
         if scan.reverse {
             rows.reverse();
         }
         let more = rows.len() > limit;
         rows.truncate(limit);
         if scan.keys_only {
-            rows.iter_mut().for_each(|row| row.value.clear());
+            for row in &mut rows {
+                row.value.clear();
+            }
         }
-        Reply::Scan(ScanReply { rows, more, proof: None })
+        Reply::Scan(ScanReply {
+            rows,
+            more,
+            proof: None,
+        })
     }
 
     fn write(&mut self, write: &WriteRequest) -> Reply {
-        let Some(session) = write.session else { return Reply::Write(self.apply(write)) };
+        let Some(session) = write.session else {
+            return Reply::Write(self.apply(write));
+        };
         let id = (session.client_high, session.client_low);
-        let Some(memory) = self.sessions.get_mut(&id) else { return Reply::Error(error(Kind::SessionExpired)) };
+        let Some(memory) = self.sessions.get_mut(&id) else {
+            return Reply::Error(error(Kind::SessionExpired));
+        };
         memory.ack = memory.ack.max(session.ack);
         let ack = memory.ack;
         memory.outcomes.retain(|&seq, _| seq >= ack);
@@ -323,11 +409,18 @@ impl Group {
             return Reply::Error(error(Kind::Stale));
         }
         if let Some(known) = memory.outcomes.get(&session.seq) {
-            return Reply::Write(known.clone());
+            return Reply::Write(*known);
         }
-        assert!(memory.outcomes.len() < atoll_types::limits::SESSION_OPEN_MAX, "too many open numbers");
+        assert!(
+            memory.outcomes.len() < atoll_types::limits::SESSION_OPEN_MAX,
+            "too many open numbers"
+        );
         let outcome = self.apply(write);
-        self.sessions.get_mut(&id).unwrap().outcomes.insert(session.seq, outcome.clone());
+        self.sessions
+            .get_mut(&id)
+            .unwrap()
+            .outcomes
+            .insert(session.seq, outcome);
         Reply::Write(outcome)
     }
 
@@ -336,11 +429,24 @@ impl Group {
             let version = if guard.end.is_empty() {
                 self.row(&guard.key).version
             } else {
-                self.rows.range(guard.key.clone()..guard.end.clone()).map(|(_, row)| row.1).max().unwrap_or(0)
+                self.rows
+                    .range(guard.key.clone()..guard.end.clone())
+                    .map(|(_, row)| row.1)
+                    .max()
+                    .unwrap_or(0)
             };
-            let holds = if guard.end.is_empty() { version == guard.version } else { version <= guard.version };
+            let holds = if guard.end.is_empty() {
+                version == guard.version
+            } else {
+                version <= guard.version
+            };
             if !holds {
-                return WriteReply { applied: false, failed_guard: place as u32, version, proof: None };
+                return WriteReply {
+                    applied: false,
+                    failed_guard: place as u32,
+                    version,
+                    proof: None,
+                };
             }
         }
         self.applied += 1;
@@ -352,11 +458,29 @@ impl Group {
                 self.rows.remove(&op.key);
             }
         }
-        WriteReply { applied: true, failed_guard: 0, version: self.last, proof: None }
+        WriteReply {
+            applied: true,
+            failed_guard: 0,
+            version: self.last,
+            proof: None,
+        }
+    }
+}
+
+fn keys_of(item: &PipeRequestItem) -> Vec<&Bytes> {
+    match item.operation.as_ref().unwrap() {
+        Operation::Write(write) => write.ops.iter().map(|op| &op.key).collect(),
+        Operation::Get(get) => vec![&get.key],
+        Operation::MultiGet(get) => get.keys.iter().collect(),
+        Operation::Scan(_) | Operation::OpenSession(_) => Vec::new(),
     }
 }
 
 /// A refusal without particulars.
 pub(crate) fn error(kind: Kind) -> ErrorDetail {
-    ErrorDetail { kind: kind.into(), message: kind.as_str_name().to_owned(), ..ErrorDetail::default() }
+    ErrorDetail {
+        kind: kind.into(),
+        message: kind.as_str_name().to_owned(),
+        ..ErrorDetail::default()
+    }
 }

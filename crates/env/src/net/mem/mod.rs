@@ -100,7 +100,7 @@ impl MemNet {
         self.change_cuts(|state, now| state.partition(group, now));
     }
 
-    /// Undoes every cut between two nodes. Frames that stalled go on, if their connection lives.
+    /// Undoes every cut between two nodes, and their isolation. Frames that stalled go on, if their connection lives.
     pub fn heal(&self, a: &str, b: &str) {
         self.change_cuts(|state, _| state.heal(a, b));
     }
@@ -137,7 +137,9 @@ impl MemNet {
         self.0.spawn.spawn(async move {
             net.0.clock.sleep(net.0.options.give_up).await;
             let given_up = net.0.state.lock().cut_since(now);
-            given_up.iter().for_each(|conn| conn.break_both());
+            for conn in given_up {
+                conn.break_both();
+            }
         });
     }
 

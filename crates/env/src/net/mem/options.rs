@@ -8,7 +8,8 @@ use std::time::Duration;
 pub struct MemNetOptions {
     /// Decides delays and losses.
     pub seed: u64,
-    /// How long a frame travels: an even draw, and not before the frame ahead of it.
+    /// How long a frame travels: an even draw, and not before the frame ahead of it. Tokio's time
+    /// goes in steps of a millisecond, upwards.
     pub delay: Range<Duration>,
     /// How many of a million frames, requests and answers are lost.
     pub loss_per_million: u64,
@@ -24,7 +25,7 @@ impl Default for MemNetOptions {
     fn default() -> Self {
         Self {
             seed: 0,
-            delay: Duration::from_micros(50)..Duration::from_micros(500),
+            delay: Duration::from_micros(100)..Duration::from_millis(3),
             loss_per_million: 0,
             stall: Duration::from_secs(1),
             give_up: Duration::from_secs(10),

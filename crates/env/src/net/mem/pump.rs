@@ -43,13 +43,13 @@ fn direction(net: &MemNet, conn: &Arc<Conn>, from: Side) -> (LinkSender, LinkRec
         net: net.clone(),
         conn: Arc::clone(conn),
         from,
-        frames,
-        arrive,
+        arrive: Some(arrive),
         travelling: VecDeque::new(),
         latest: Instant::default(),
-        ended: false,
+        sent_all: false,
+        closing: false,
     };
-    net.0.spawn.spawn(pump.run());
+    net.0.spawn.spawn(pump.run(frames));
     let receiver = Receiver {
         arrived,
         conn: Arc::clone(conn),
@@ -63,15 +63,18 @@ struct Pump {
     net: MemNet,
     conn: Arc<Conn>,
     from: Side,
-    frames: mpsc::Receiver<Bytes>,
-    /// `None` is the orderly end.
-    arrive: mpsc::Sender<Option<Bytes>>,
+    /// To the receiver: frames, and `None` for the orderly end. Gone once the receiving end knows
+    /// that the connection is broken.
+    arrive: Option<mpsc::Sender<Option<Bytes>>>,
     travelling: VecDeque<Travelling>,
+    /// When the last frame arrives.
     latest: Instant,
-    ended: bool,
+    /// Nothing more comes from the sender.
+    sent_all: bool,
+    /// The sender's receiver was dropped.
+    closing: bool,
 }
 
-#[derive(Clone)]
 struct Travelling {
     at: Instant,
     lost: bool,
@@ -79,52 +82,71 @@ struct Travelling {
 }
 
 enum Step {
-    Broken,
+    SenderBroken,
+    ReceiverBroken,
     Closing,
     Taken(Option<Bytes>),
     /// There is room at the receiver for the frame whose time has come.
     Arrived,
     Lost,
+    /// All that was sent before closing has had its time.
+    Closed,
 }
 
 impl Pump {
-    /// Ends when the sending end knows that the connection is broken, or all has been delivered.
-    async fn run(mut self) {
-        let mut closing = false;
-        while !(self.ended && self.travelling.is_empty()) {
-            let taking = !self.ended && self.travelling.len() < WINDOW;
+    async fn run(mut self, mut frames: mpsc::Receiver<Bytes>) {
+        let (from, to) = (self.from, self.from.other());
+        let mut sender_broken = false;
+        loop {
+            let taking = !self.sent_all && (self.closing || self.travelling.len() < WINDOW);
             let step = tokio::select! {
                 biased;
-                () = self.conn.reached(self.from, Phase::Broken) => Step::Broken,
-                () = self.conn.reached(self.from, Phase::Closing), if !closing => Step::Closing,
-                frame = self.frames.recv(), if taking => Step::Taken(frame),
+                () = self.conn.reached(to, Phase::Broken), if self.arrive.is_some() => Step::ReceiverBroken,
+                () = self.conn.reached(from, Phase::Broken), if !sender_broken => Step::SenderBroken,
+                () = self.conn.reached(from, Phase::Closing), if !self.closing => Step::Closing,
+                frame = frames.recv(), if taking => Step::Taken(frame),
                 step = self.front(), if !self.travelling.is_empty() => step,
+                () = self.closed(), if self.closing && self.sent_all && !sender_broken => Step::Closed,
             };
             match step {
-                Step::Broken => return,
-                Step::Lost => return self.conn.break_both(),
-                Step::Closing => {
-                    closing = true;
-                    self.frames.close();
+                Step::ReceiverBroken => self.arrive = None,
+                Step::SenderBroken => {
+                    // What it had not handed over goes with it; what is on the way arrives.
+                    sender_broken = true;
+                    self.sent_all = true;
+                    frames.close();
                 }
-                Step::Taken(Some(frame)) if frame.len() > MESSAGE_BYTES_MAX => {
-                    tracing::error!(
-                        len = frame.len(),
-                        "a message is too large to be sent; its stream ends"
-                    );
-                    return self.conn.break_both();
+                Step::Lost => self.conn.break_both(),
+                Step::Closing => {
+                    self.closing = true;
+                    frames.close();
                 }
                 Step::Taken(frame) => self.take(frame),
-                Step::Arrived => self.deliver(closing),
+                Step::Arrived => self.deliver(),
+                Step::Closed => self.net.reset(Arc::clone(&self.conn), from),
             }
-        }
-        if closing {
-            self.conn.break_both();
+            let nobody = sender_broken && self.arrive.is_none();
+            let all_done = self.sent_all && self.travelling.is_empty() && !self.closing && !sender_broken;
+            if nobody || all_done {
+                return;
+            }
         }
     }
 
     fn take(&mut self, frame: Option<Bytes>) {
-        self.ended = frame.is_none();
+        if let Some(frame) = frame.as_ref().filter(|frame| frame.len() > MESSAGE_BYTES_MAX) {
+            tracing::error!(
+                len = frame.len(),
+                "a message is too large to be sent; its stream ends"
+            );
+            self.conn.break_both();
+            return;
+        }
+        self.sent_all = frame.is_none();
+        if frame.is_none() && self.closing {
+            // Whoever closes by dropping the receiver resets, after what was sent.
+            return;
+        }
         self.latest = self.latest.max(self.net.0.clock.now() + self.net.delay());
         self.travelling.push_back(Travelling {
             at: self.latest,
@@ -136,31 +158,31 @@ impl Pump {
     /// Waits until the frame in front arrives, and is not too many for the receiver. May be dropped
     /// and begun again.
     async fn front(&self) -> Step {
-        let Some(front) = self.travelling.front() else {
+        let (Some(front), Some(arrive)) = (self.travelling.front(), &self.arrive) else {
             return std::future::pending().await;
         };
-        let (clock, to) = (&self.net.0.clock, self.from.other());
+        let clock = &self.net.0.clock;
         clock.sleep_until(front.at).await;
         if front.lost {
             clock.sleep_until(front.at + self.net.0.options.stall).await;
             return Step::Lost;
         }
         self.net
-            .path_open(self.conn.node(self.from), self.conn.node(to))
+            .path_open(self.conn.node(self.from), self.conn.node(self.from.other()))
             .await;
-        if self.conn.is_broken(to) {
-            // Nobody is there any more; the news of it is on its way.
-            return std::future::pending().await;
-        }
-        match self.arrive.reserve().await {
+        match arrive.reserve().await {
             Ok(_) => Step::Arrived,
-            // The receiver was dropped; likewise.
+            // The receiver was dropped; the news of it is on its way.
             Err(_) => std::future::pending().await,
         }
     }
 
-    fn deliver(&mut self, closing: bool) {
-        let Some(front) = self.travelling.pop_front() else {
+    async fn closed(&self) {
+        self.net.0.clock.sleep_until(self.latest).await;
+    }
+
+    fn deliver(&mut self) {
+        let (Some(front), Some(arrive)) = (self.travelling.pop_front(), &self.arrive) else {
             return;
         };
         let bytes = front.frame.as_ref().map_or(0, Bytes::len);
@@ -169,11 +191,8 @@ impl Pump {
             self.conn.node(self.from.other()),
             bytes,
         );
-        // Whoever closes by dropping the receiver resets, after what was sent.
-        if front.frame.is_some() || !closing {
-            // There was room a moment ago, and only this task fills it.
-            let _ = self.arrive.try_send(front.frame);
-        }
+        // There was room a moment ago, and only this task fills it.
+        let _ = arrive.try_send(front.frame);
     }
 }
 

@@ -90,7 +90,7 @@ impl State {
             host
         };
         let address = match port.parse::<u16>().map_err(|_| io::ErrorKind::InvalidInput)? {
-            0 => (FIRST_PORT..)
+            0 => (FIRST_PORT..u16::MAX)
                 .map(|port| format!("{host}:{port}"))
                 .find(|address| !self.homes.contains_key(address))
                 .ok_or(io::ErrorKind::AddrNotAvailable)?,

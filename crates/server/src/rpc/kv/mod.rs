@@ -5,7 +5,7 @@ mod once;
 mod serving;
 mod unary;
 
-pub(crate) use serving::Serving;
+pub(crate) use serving::{Serving, route};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,7 +41,11 @@ pub(crate) struct KvService(Arc<Serving>);
 impl KvService {
     /// Serves the shards of `registry`; knows from `directory` where the others are.
     pub(crate) fn new(env: Env, registry: Arc<Registry>, directory: Arc<Directory>) -> Self {
-        Self(Arc::new(Serving { env, registry, directory }))
+        Self(Arc::new(Serving {
+            env,
+            registry,
+            directory,
+        }))
     }
 
     /// True for the stream, false for unary methods, `None` for methods of others.
@@ -91,6 +95,12 @@ impl KvService {
         let known = METHODS.iter().find(|&&known| known == method);
         let method = known.ok_or_else(|| Status::new(Code::Unimplemented, format!("no method {method}")))?;
         let deadline = self.0.env.clock.now() + deadline.unwrap_or(DEADLINE_DEFAULT);
-        Ok(Unary { serving: self.0.clone(), method, request, deadline, forwarded })
+        Ok(Unary {
+            serving: self.0.clone(),
+            method,
+            request,
+            deadline,
+            forwarded,
+        })
     }
 }

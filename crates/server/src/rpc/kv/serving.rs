@@ -20,21 +20,20 @@ pub(crate) struct Serving {
 }
 
 impl Serving {
-    /// The group to ask: the one named, else the one that the map gives the keys. The map is a hint;
-    /// the group itself says what it owns.
-    pub(crate) fn route(&self, map: &ShardMap, named: GroupId, request: &Request) -> Result<GroupId, Failure> {
-        if named != GroupId::CONTROL { Ok(named) } else { route(map, request) }
-    }
-
     /// The local replica of a group, or what to tell the caller instead.
     pub(crate) fn shard(&self, map: &ShardMap, group: GroupId) -> Result<Arc<Shard>, Failure> {
         if let Some(shard) = self.registry.get(group) {
             return Ok(shard);
         }
         let local = self.directory.local_node();
-        let meant = map.groups.get(&group).is_some_and(|entry| entry.replicas.values().any(|&node| node == local));
+        let meant = map
+            .groups
+            .get(&group)
+            .is_some_and(|entry| entry.replicas.values().any(|&node| node == local));
         if meant {
-            return Err(Failure::Unavailable(format!("group {group} is starting on this node")));
+            return Err(Failure::Unavailable(format!(
+                "group {group} is starting on this node"
+            )));
         }
         Err(Failure::NotHere { group })
     }
@@ -56,10 +55,20 @@ impl Locate for Directory {
     }
 }
 
-/// The group that the map gives a request's keys.
-fn route(map: &ShardMap, request: &Request) -> Result<GroupId, Failure> {
+/// The group to ask: the one named, else the one that the map gives the keys. The map is a hint; the
+/// group itself says what it owns.
+pub(crate) fn route(map: &ShardMap, named: GroupId, request: &Request) -> Result<GroupId, Failure> {
+    if named == GroupId::CONTROL {
+        by_keys(map, request)
+    } else {
+        Ok(named)
+    }
+}
+
+fn by_keys(map: &ShardMap, request: &Request) -> Result<GroupId, Failure> {
     let of_slot = |slot| {
-        map.group_of(slot).ok_or_else(|| Failure::Unavailable(format!("slot {slot} has no group yet")))
+        map.group_of(slot)
+            .ok_or_else(|| Failure::Unavailable(format!("slot {slot} has no group yet")))
     };
     let read = match request {
         Request::Write(command) => return of_slot(command.slot),
@@ -91,7 +100,9 @@ fn only_group(map: &ShardMap) -> Result<GroupId, Failure> {
     match (groups.next(), groups.next()) {
         (Some(&group), None) => Ok(group),
         (None, _) => Err(Failure::Unavailable("there are no data groups yet".into())),
-        _ => Err(Failure::Invalid("the request must name a group: see Admin.GetMap for their numbers".into())),
+        _ => Err(Failure::Invalid(
+            "the request must name a group: see Admin.GetMap for their numbers".into(),
+        )),
     }
 }
 
@@ -101,7 +112,7 @@ mod tests {
     use crate::rpc::convert::ReadRequest;
     use crate::shard::Consistency;
     use atoll_kv::Command;
-    use atoll_placement::{GroupEntry, SlotRun, Slots, SlotOwner, slot_of};
+    use atoll_placement::{GroupEntry, SlotOwner, SlotRun, Slots, slot_of};
     use atoll_types::ClientId;
     use bytes::Bytes;
 
@@ -110,10 +121,19 @@ mod tests {
         let run = |first, last, group| SlotRun {
             first,
             last,
-            owner: SlotOwner { group: GroupId(group), epoch: Epoch(1) },
+            owner: SlotOwner {
+                group: GroupId(group),
+                epoch: Epoch(1),
+            },
         };
-        let slots = [run(0.into_slot(), 8191.into_slot(), 1), run(8192.into_slot(), 16383.into_slot(), 2)];
-        let mut map = ShardMap { slots: Slots::from_runs(slots).unwrap(), ..ShardMap::default() };
+        let slots = [
+            run(0.into_slot(), 8191.into_slot(), 1),
+            run(8192.into_slot(), 16383.into_slot(), 2),
+        ];
+        let mut map = ShardMap {
+            slots: Slots::from_runs(slots).unwrap(),
+            ..ShardMap::default()
+        };
         for group in 0..3 {
             map.groups.insert(GroupId(group), GroupEntry::default());
         }
@@ -131,11 +151,18 @@ mod tests {
     }
 
     fn read(op: ReadOp) -> Request {
-        Request::Read(ReadRequest { op, consistency: Consistency::Linearizable, slot_epoch: Epoch(0) })
+        Request::Read(ReadRequest {
+            op,
+            consistency: Consistency::Linearizable,
+            slot_epoch: Epoch(0),
+        })
     }
 
     fn multi_get(keys: &[&'static [u8]]) -> Request {
-        let keys = keys.iter().map(|key| (Bytes::from_static(key), slot_of(key))).collect();
+        let keys = keys
+            .iter()
+            .map(|key| (Bytes::from_static(key), slot_of(key)))
+            .collect();
         read(ReadOp::MultiGet { keys })
     }
 
@@ -143,23 +170,32 @@ mod tests {
     fn keys_go_to_the_group_of_their_slot() {
         let map = two_halves();
         // Slots 12182, 5061 and 866.
-        assert_eq!(route(&map, &Request::Write(Command::write(slot_of(b"foo"), Vec::new()))), Ok(GroupId(2)));
-        assert_eq!(route(&map, &multi_get(&[b"bar", b"hello"])), Ok(GroupId(1)));
+        assert_eq!(
+            by_keys(&map, &Request::Write(Command::write(slot_of(b"foo"), Vec::new()))),
+            Ok(GroupId(2))
+        );
+        assert_eq!(by_keys(&map, &multi_get(&[b"bar", b"hello"])), Ok(GroupId(1)));
     }
 
     #[test]
     fn a_multi_get_over_groups_names_the_tag_rule() {
-        let Err(Failure::Invalid(message)) = route(&two_halves(), &multi_get(&[b"foo", b"bar"])) else { panic!() };
+        let Err(Failure::Invalid(message)) = by_keys(&two_halves(), &multi_get(&[b"foo", b"bar"])) else {
+            panic!()
+        };
         assert!(message.contains("{tag}"));
     }
 
     #[test]
     fn what_names_no_key_must_name_a_group() {
         let open = Request::OpenSession(ClientId(1));
-        assert!(matches!(route(&two_halves(), &open), Err(Failure::Invalid(_))));
+        assert!(matches!(by_keys(&two_halves(), &open), Err(Failure::Invalid(_))));
         let mut one = two_halves();
         one.groups.remove(&GroupId(2));
-        assert_eq!(route(&one, &open), Ok(GroupId(1)));
-        assert!(matches!(route(&ShardMap::default(), &open), Err(Failure::Unavailable(_))));
+        assert_eq!(route(&one, GroupId(9), &open), Ok(GroupId(9)));
+        assert_eq!(by_keys(&one, &open), Ok(GroupId(1)));
+        assert!(matches!(
+            by_keys(&ShardMap::default(), &open),
+            Err(Failure::Unavailable(_))
+        ));
     }
 }

@@ -17,7 +17,7 @@ use prost::Message;
 use super::super::convert::{self, Addressed, Request};
 use super::super::error::{detail, detail_of, status};
 use super::once::Once;
-use super::serving::Serving;
+use super::serving::{Serving, route};
 use crate::shard::{Failure, ReadBatch, Reply, ReplySlot, Shard, WriteItem};
 
 /// How long a call waits for its group to have a leader: an election with its slowest timers.
@@ -47,14 +47,15 @@ enum Try {
 impl Unary {
     /// The reply message's bytes.
     pub(crate) async fn run(self) -> Result<Bytes, Status> {
-        let (named, request) = parse(self.method, self.request.clone()).map_err(|failure| self.refuse(&failure))?;
+        let (named, request) =
+            parse(self.method, self.request.clone()).map_err(|failure| self.refuse(&failure))?;
         let started = self.serving.env.clock.now();
         let patience = (started + LEADER_WAIT).min(self.deadline);
         // Who leads, by the word of a node that was asked before.
         let mut hint = String::new();
         loop {
             let map = self.serving.directory.map();
-            let tried = match self.serving.route(&map, named, &request) {
+            let tried = match route(&map, named, &request) {
                 Ok(group) => self.attempt(group, &request, &hint).await,
                 Err(Failure::Unavailable(reason)) => Try::NotYet(self.detail(&Failure::Unavailable(reason))),
                 Err(failure) => Try::Done(Err(self.refuse(&failure))),
@@ -99,7 +100,11 @@ impl Unary {
             Request::Write(command) => command.clone(),
             Request::OpenSession(client) => shard.session_opening(*client),
         };
-        shard.submit_writes(vec![WriteItem::new(command, self.deadline, ReplySlot::new(once, 0, 0))]);
+        shard.submit_writes(vec![WriteItem::new(
+            command,
+            self.deadline,
+            ReplySlot::new(once, 0),
+        )]);
         let late = Failure::Unknown("no outcome was seen before the deadline".into());
         self.within_deadline(reply, late).await
     }
@@ -132,7 +137,11 @@ impl Unary {
             }
             _ => return None,
         };
-        if node == directory.local_node() { None } else { directory.address(node) }
+        if node == directory.local_node() {
+            None
+        } else {
+            directory.address(node)
+        }
     }
 
     async fn forward(&self, address: &str, is_read: bool) -> Try {
@@ -143,7 +152,12 @@ impl Unary {
             request: self.request.clone(),
             deadline_ms: u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1),
         };
-        let call = env.net.call(address, method::FORWARD, envelope.encode_to_vec().into(), left + GRACE);
+        let call = env.net.call(
+            address,
+            method::FORWARD,
+            envelope.encode_to_vec().into(),
+            left + GRACE,
+        );
         let error = match call.await {
             Ok(reply) => return Try::Done(Ok(reply)),
             Err(error) => error,
@@ -154,7 +168,9 @@ impl Unary {
                 Some(detail) if is_passing_kind(detail.kind()) => Try::NotYet(detail),
                 _ => Try::Done(Err(status)),
             },
-            CallError::NotSent(reason) => not_yet(format!("the leader at {address} cannot be reached: {reason}")),
+            CallError::NotSent(reason) => {
+                not_yet(format!("the leader at {address} cannot be reached: {reason}"))
+            }
             CallError::Lost(_) | CallError::Deadline if is_read => {
                 not_yet(format!("the leader at {address} did not answer: {error}"))
             }
@@ -176,7 +192,10 @@ impl Unary {
 
 /// True if nothing happened and waiting may help.
 fn is_passing(failure: &Failure) -> bool {
-    matches!(failure, Failure::NotLeader { .. } | Failure::Unavailable(_) | Failure::NotHere { .. })
+    matches!(
+        failure,
+        Failure::NotLeader { .. } | Failure::Unavailable(_) | Failure::NotHere { .. }
+    )
 }
 
 fn is_passing_kind(kind: v1::error_detail::Kind) -> bool {
@@ -224,15 +243,24 @@ mod tests {
             let parsed = parse(method, Bytes::from_static(&[0xff]));
             assert!(matches!(parsed, Err(Failure::Invalid(_))), "{method}: {parsed:?}");
         }
-        assert!(matches!(parse("/atoll.v1.Kv/Nothing", Bytes::new()), Err(Failure::Unsupported(_))));
+        assert!(matches!(
+            parse("/atoll.v1.Kv/Nothing", Bytes::new()),
+            Err(Failure::Unsupported(_))
+        ));
     }
 
     #[test]
     fn a_unary_put_becomes_a_command() {
-        let put = v1::PutRequest { key: Bytes::from_static(b"k"), value: Bytes::from_static(b"v"), ..Default::default() };
+        let put = v1::PutRequest {
+            key: Bytes::from_static(b"k"),
+            value: Bytes::from_static(b"v"),
+            ..Default::default()
+        };
         let (group, request) = parse(method::PUT, put.encode_to_vec().into()).unwrap();
         assert_eq!(group, GroupId::CONTROL);
-        let Request::Write(command) = request else { panic!("{request:?}") };
+        let Request::Write(command) = request else {
+            panic!("{request:?}")
+        };
         assert_eq!(command.ops.len(), 1);
     }
 }

@@ -33,7 +33,12 @@ const FRAMES_PER_TURN: usize = 16;
 pub(crate) async fn run(serving: Arc<Serving>, link: Link) {
     let outbox = Arc::new(Outbox::new(serving.places()));
     let Link { sender, receiver } = link;
-    let mut pipe = Pipe { serving, outbox, receiver, reading: true };
+    let mut pipe = Pipe {
+        serving,
+        outbox,
+        receiver,
+        reading: true,
+    };
     if let Err(error) = pipe.turns(&sender).await {
         tracing::warn!(%error, "a pipe is closed");
     }
@@ -65,17 +70,14 @@ impl Pipe {
         loop {
             tokio::select! {
                 biased;
-                () = self.outbox.wait() => {}
+                // Whoever else is about to reply or send was woken by the same event: let them.
+                () = self.outbox.wait() => tokio::task::yield_now().await,
                 frame = self.receiver.recv(), if self.reading && self.outbox.has_room() => self.take(frame)?,
                 () = sender.closed() => return Ok(()),
             }
             self.take_what_is_here()?;
-            while let Some(frame) = self.outbox.next_frame() {
-                if !sender.send(frame).await {
-                    return Ok(());
-                }
-            }
-            if !self.reading && self.outbox.is_settled() {
+            let read_by_somebody = send_what_is_there(&self.outbox, sender).await;
+            if !read_by_somebody || (!self.reading && self.outbox.is_settled()) {
                 return Ok(());
             }
         }
@@ -110,6 +112,16 @@ impl Pipe {
     }
 }
 
+/// False if the other end is gone.
+async fn send_what_is_there(outbox: &Outbox, sender: &LinkSender) -> bool {
+    while let Some(frame) = outbox.next_frame() {
+        if !sender.send(frame).await {
+            return false;
+        }
+    }
+    true
+}
+
 /// Decodes a frame whose number of operations is within bounds. They are counted first, because an
 /// operation of two bytes becomes a hundred in memory.
 fn decode(frame: Bytes) -> Result<v1::PipeRequest, PipeError> {
@@ -135,10 +147,15 @@ mod tests {
 
     #[test]
     fn frames_are_bounded_by_operations() {
-        let items = |count| v1::PipeRequest { items: vec![v1::PipeRequestItem::default(); count] };
+        let items = |count| v1::PipeRequest {
+            items: vec![v1::PipeRequestItem::default(); count],
+        };
         let encode = |count| Bytes::from(items(count).encode_to_vec());
         assert_eq!(decode(encode(PIPE_OPS_MAX)).unwrap().items.len(), PIPE_OPS_MAX);
-        assert!(matches!(decode(encode(PIPE_OPS_MAX + 1)), Err(PipeError::TooMany)));
+        assert!(matches!(
+            decode(encode(PIPE_OPS_MAX + 1)),
+            Err(PipeError::TooMany)
+        ));
         assert!(decode(Bytes::new()).unwrap().items.is_empty());
     }
 
@@ -158,7 +175,13 @@ mod tests {
         let bytes = good.encode_to_vec();
         assert_eq!(decode(bytes.clone().into()).unwrap(), good);
         for cut in 1..bytes.len() {
-            assert!(matches!(decode(Bytes::copy_from_slice(&bytes[..cut])), Err(PipeError::Malformed(_))), "{cut}");
+            assert!(
+                matches!(
+                    decode(Bytes::copy_from_slice(&bytes[..cut])),
+                    Err(PipeError::Malformed(_))
+                ),
+                "{cut}"
+            );
         }
         for position in 0..bytes.len() {
             for bit in 0..8 {

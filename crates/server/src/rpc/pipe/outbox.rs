@@ -1,6 +1,7 @@
 //! Replies on their way out of one pipe.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use atoll_proto::v1;
 use atoll_types::limits::{PIPE_BYTES_MAX, PIPE_OPS_MAX};
@@ -9,22 +10,21 @@ use parking_lot::Mutex;
 use prost::encoding::message;
 use tokio::sync::Notify;
 
-use super::super::convert;
-use super::super::error::Locate;
-use crate::shard::{Delivery, Failure, Replies, Reply};
+use crate::rpc::convert;
+use crate::rpc::error::Locate;
+use crate::shard::{Delivery, Failure, RETRY_AFTER_MS, Replies, Reply};
 
 /// A frame is sent on once it has this many bytes.
 const FRAME_BYTES: usize = 64 * 1024;
 /// The field number of `PipeReply.items`.
 const ITEMS_FIELD: u32 = 1;
-const RETRY_AFTER_MS: u64 = 50;
 
 /// Where the groups leave replies and the pipe's task finds them, encoded already: each is appended
 /// as one more element of a `PipeReply`, so frames need no list of messages in between.
 pub(crate) struct Outbox {
     inner: Mutex<Inner>,
     wake: Notify,
-    places: std::sync::Arc<dyn Locate>,
+    places: Arc<dyn Locate>,
 }
 
 #[derive(Default)]
@@ -43,8 +43,12 @@ struct Inner {
 
 impl Outbox {
     /// An empty one. Redirects are looked up in `places`.
-    pub(crate) fn new(places: std::sync::Arc<dyn Locate>) -> Self {
-        Self { inner: Mutex::default(), wake: Notify::new(), places }
+    pub(crate) fn new(places: Arc<dyn Locate>) -> Self {
+        Self {
+            inner: Mutex::default(),
+            wake: Notify::new(),
+            places,
+        }
     }
 
     /// Counts operations that will get a reply each.
@@ -105,7 +109,10 @@ impl Inner {
             return;
         }
         let result = convert::result(self.bounded(delivery.reply), places);
-        let item = v1::PipeReplyItem { id: delivery.id, result: Some(result) };
+        let item = v1::PipeReplyItem {
+            id: delivery.id,
+            result: Some(result),
+        };
         let before = self.open.len();
         message::encode(ITEMS_FIELD, &item, &mut self.open);
         self.bytes += self.open.len() - before;
@@ -118,12 +125,18 @@ impl Inner {
     /// The reply, or, when a client reads far slower than it asks, the news that there is no room for
     /// its values. Replies without values are small and bounded by the number of operations.
     fn bounded(&self, reply: Reply) -> Reply {
-        let has_values = matches!(reply, Reply::Value { .. } | Reply::Values { .. } | Reply::Page { .. });
+        let has_values = matches!(
+            reply,
+            Reply::Value { .. } | Reply::Values { .. } | Reply::Page { .. }
+        );
         if self.bytes < PIPE_BYTES_MAX || !has_values {
             return reply;
         }
         let what = "the replies on this pipe are not read as fast as they are asked for";
-        Reply::Failed(Failure::Overloaded { what, retry_after_ms: RETRY_AFTER_MS })
+        Reply::Failed(Failure::Overloaded {
+            what,
+            retry_after_ms: RETRY_AFTER_MS,
+        })
     }
 }
 
@@ -144,13 +157,12 @@ impl Replies for Outbox {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use super::super::super::error::tests::Numbered;
     use super::*;
-    use crate::shard::{Proof, ReplySlot, answer_all};
+    use crate::rpc::error::tests::Numbered;
+    use crate::shard::{Proof, ReplySlot};
     use atoll_types::{Epoch, GroupGen, GroupId, GroupKey, ReplicaId, Version};
     use prost::Message;
+    use v1::error_detail::Kind;
 
     fn outbox() -> Arc<Outbox> {
         Arc::new(Outbox::new(Arc::new(Numbered)))
@@ -158,11 +170,20 @@ mod tests {
 
     fn proof() -> Proof {
         let group = GroupKey::new(GroupId(3), GroupGen(2));
-        Proof { group, replica: ReplicaId(4), applied_index: 500, slot_epoch: Epoch(6), age_ms: u64::MAX }
+        Proof {
+            group,
+            replica: ReplicaId(4),
+            applied_index: 500,
+            slot_epoch: Epoch(6),
+            age_ms: u64::MAX,
+        }
     }
 
     fn value(len: usize) -> Reply {
-        Reply::Value { found: Some((Version(1), vec![7; len].into())), proof: proof() }
+        Reply::Value {
+            found: Some((Version(1), vec![7; len].into())),
+            proof: proof(),
+        }
     }
 
     fn items(outbox: &Outbox) -> Vec<v1::PipeReplyItem> {
@@ -173,10 +194,10 @@ mod tests {
         items
     }
 
-    fn kinds(items: &[v1::PipeReplyItem]) -> Vec<(u64, v1::error_detail::Kind)> {
+    fn kinds(items: &[v1::PipeReplyItem]) -> Vec<(u64, Kind)> {
         let kind = |item: &v1::PipeReplyItem| match &item.result {
             Some(v1::pipe_reply_item::Result::Error(detail)) => (item.id, detail.kind()),
-            _ => (item.id, v1::error_detail::Kind::Unspecified),
+            _ => (item.id, Kind::Unspecified),
         };
         items.iter().map(kind).collect()
     }
@@ -186,22 +207,47 @@ mod tests {
         let outbox = outbox();
         outbox.expect(3, 0);
         let mut batch = vec![
-            Delivery { id: 1, cost: 0, reply: Reply::Written { version: Version(77), proof: proof() } },
-            Delivery { id: 2, cost: 0, reply: value(300) },
-            Delivery { id: u64::MAX, cost: 0, reply: Reply::Failed(Failure::Deadline) },
+            Delivery {
+                id: 1,
+                cost: 0,
+                reply: Reply::Written {
+                    version: Version(77),
+                    proof: proof(),
+                },
+            },
+            Delivery {
+                id: 2,
+                cost: 0,
+                reply: value(300),
+            },
+            Delivery {
+                id: u64::MAX,
+                cost: 0,
+                reply: Reply::Failed(Failure::Deadline),
+            },
         ];
         outbox.deliver(&mut batch);
         assert!(batch.is_empty() && outbox.is_settled());
         let frame = outbox.next_frame().unwrap();
         let reply = v1::PipeReply::decode(frame.clone()).unwrap();
         assert_eq!(reply.encode_to_vec(), frame);
-        assert_eq!(reply.items.iter().map(|item| item.id).collect::<Vec<_>>(), [1, 2, u64::MAX]);
-        let Some(v1::pipe_reply_item::Result::Write(write)) = &reply.items[0].result else { panic!() };
+        assert_eq!(
+            reply.items.iter().map(|item| item.id).collect::<Vec<_>>(),
+            [1, 2, u64::MAX]
+        );
+        let Some(v1::pipe_reply_item::Result::Write(write)) = &reply.items[0].result else {
+            panic!()
+        };
         assert_eq!((write.applied, write.version), (true, 77));
         let wire = write.proof.unwrap();
         assert_eq!((wire.group, wire.generation, wire.replica), (3, 2, 4));
-        assert_eq!((wire.applied_index, wire.slot_epoch, wire.age_ms), (500, 6, u64::MAX));
-        let Some(v1::pipe_reply_item::Result::Get(get)) = &reply.items[1].result else { panic!() };
+        assert_eq!(
+            (wire.applied_index, wire.slot_epoch, wire.age_ms),
+            (500, 6, u64::MAX)
+        );
+        let Some(v1::pipe_reply_item::Result::Get(get)) = &reply.items[1].result else {
+            panic!()
+        };
         assert_eq!((get.found, get.value.len()), (true, 300));
         assert!(outbox.next_frame().is_none());
     }
@@ -211,12 +257,21 @@ mod tests {
         let outbox = outbox();
         outbox.expect(100, 0);
         for id in 0..100 {
-            outbox.deliver(&mut vec![Delivery { id, cost: 0, reply: value(2000) }]);
+            outbox.deliver(&mut vec![Delivery {
+                id,
+                cost: 0,
+                reply: value(2000),
+            }]);
         }
         assert!(outbox.has_full_frame());
         let first = outbox.next_frame().unwrap();
         assert!((FRAME_BYTES..FRAME_BYTES + 2100).contains(&first.len()));
-        let mut ids: Vec<u64> = v1::PipeReply::decode(first).unwrap().items.iter().map(|item| item.id).collect();
+        let mut ids: Vec<u64> = v1::PipeReply::decode(first)
+            .unwrap()
+            .items
+            .iter()
+            .map(|item| item.id)
+            .collect();
         ids.extend(items(&outbox).iter().map(|item| item.id));
         assert_eq!(ids, (0..100).collect::<Vec<_>>());
         assert_eq!(outbox.inner.lock().bytes, 0);
@@ -227,13 +282,26 @@ mod tests {
         let outbox = outbox();
         outbox.expect(PIPE_OPS_MAX, 0);
         assert!(!outbox.has_room());
-        outbox.deliver(&mut vec![Delivery { id: 1, cost: 0, reply: value(1) }]);
+        outbox.deliver(&mut vec![Delivery {
+            id: 1,
+            cost: 0,
+            reply: value(1),
+        }]);
         assert!(outbox.has_room());
+        for id in 2..10 {
+            outbox.deliver(&mut vec![Delivery {
+                id,
+                cost: 0,
+                reply: value(1),
+            }]);
+        }
         outbox.expect(1, PIPE_BYTES_MAX);
-        assert!(!outbox.has_room());
-        outbox.deliver(&mut vec![Delivery { id: 2, cost: PIPE_BYTES_MAX as u32, reply: value(1) }]);
-        assert!(!outbox.has_room(), "as many operations as allowed are pending");
-        outbox.deliver(&mut vec![Delivery { id: 3, cost: 0, reply: value(1) }]);
+        assert!(!outbox.has_room(), "few operations, but many bytes");
+        outbox.deliver(&mut vec![Delivery {
+            id: 10,
+            cost: PIPE_BYTES_MAX as u32,
+            reply: value(1),
+        }]);
         assert!(outbox.has_room());
     }
 
@@ -243,32 +311,46 @@ mod tests {
         let count = PIPE_BYTES_MAX / (1 << 20) + 3;
         outbox.expect(count + 1, 0);
         for id in 0..count as u64 {
-            outbox.deliver(&mut vec![Delivery { id, cost: 0, reply: value(1 << 20) }]);
+            outbox.deliver(&mut vec![Delivery {
+                id,
+                cost: 0,
+                reply: value(1 << 20),
+            }]);
         }
-        let written = Reply::Written { version: Version(1), proof: proof() };
-        outbox.deliver(&mut vec![Delivery { id: 99, cost: 0, reply: written }]);
+        let written = Reply::Written {
+            version: Version(1),
+            proof: proof(),
+        };
+        outbox.deliver(&mut vec![Delivery {
+            id: 99,
+            cost: 0,
+            reply: written,
+        }]);
         assert!(outbox.inner.lock().bytes < PIPE_BYTES_MAX + (2 << 20));
         let kinds = kinds(&items(&outbox));
         assert_eq!(kinds.len(), count + 1);
-        assert_eq!(kinds[count - 1].1, v1::error_detail::Kind::Overloaded);
-        assert_eq!(kinds[count], (99, v1::error_detail::Kind::Unspecified));
+        assert_eq!(kinds[count - 1].1, Kind::Overloaded);
+        assert_eq!(kinds[count], (99, Kind::Unspecified));
     }
 
     #[test]
     fn a_dropped_write_answers_with_the_certainty_it_has() {
         let outbox = outbox();
         outbox.expect(3, 0);
-        drop(ReplySlot::new(outbox.clone(), 1, 0));
-        let mut proposed = ReplySlot::new(outbox.clone(), 2, 0);
+        drop(ReplySlot::new(outbox.clone(), 1));
+        let mut proposed = ReplySlot::new(outbox.clone(), 2);
         proposed.set_proposed(true);
         drop(proposed);
-        let mut given_back = ReplySlot::new(outbox.clone(), 3, 0);
+        let mut given_back = ReplySlot::new(outbox.clone(), 3);
         given_back.set_proposed(true);
         given_back.set_proposed(false);
         drop(given_back);
         assert!(outbox.is_settled());
-        use v1::error_detail::Kind;
-        let expected = [(1, Kind::Unavailable), (2, Kind::UnknownOutcome), (3, Kind::Unavailable)];
+        let expected = [
+            (1, Kind::Unavailable),
+            (2, Kind::UnknownOutcome),
+            (3, Kind::Unavailable),
+        ];
         assert_eq!(kinds(&items(&outbox)), expected);
     }
 
@@ -277,12 +359,24 @@ mod tests {
         let (one, other) = (outbox(), outbox());
         one.expect(3, 0);
         other.expect(1, 0);
-        let slot = |outbox: &Arc<Outbox>, id| ReplySlot::new(outbox.clone(), id, 0);
-        let slots = [slot(&one, 1), slot(&one, 2), slot(&other, 3), slot(&one, 4), ReplySlot::ignored()];
-        answer_all(slots.into_iter().map(|slot| (slot, Reply::Failed(Failure::Stale))));
-        use v1::error_detail::Kind::Stale;
-        assert_eq!(kinds(&items(&one)), [(1, Stale), (2, Stale), (4, Stale)]);
-        assert_eq!(kinds(&items(&other)), [(3, Stale)]);
+        let slot = |outbox: &Arc<Outbox>, id| ReplySlot::new(outbox.clone(), id);
+        let slots = [
+            slot(&one, 1),
+            slot(&one, 2),
+            slot(&other, 3),
+            slot(&one, 4),
+            ReplySlot::ignored(),
+        ];
+        crate::shard::answer_all(
+            slots
+                .into_iter()
+                .map(|slot| (slot, Reply::Failed(Failure::Stale))),
+        );
+        assert_eq!(
+            kinds(&items(&one)),
+            [(1, Kind::Stale), (2, Kind::Stale), (4, Kind::Stale)]
+        );
+        assert_eq!(kinds(&items(&other)), [(3, Kind::Stale)]);
         assert!(one.is_settled() && other.is_settled());
     }
 
@@ -290,9 +384,17 @@ mod tests {
     fn a_closed_outbox_keeps_nothing_but_its_counts() {
         let outbox = outbox();
         outbox.expect(2, 0);
-        outbox.deliver(&mut vec![Delivery { id: 1, cost: 0, reply: value(10) }]);
+        outbox.deliver(&mut vec![Delivery {
+            id: 1,
+            cost: 0,
+            reply: value(10),
+        }]);
         outbox.close();
-        outbox.deliver(&mut vec![Delivery { id: 2, cost: 0, reply: value(10) }]);
+        outbox.deliver(&mut vec![Delivery {
+            id: 2,
+            cost: 0,
+            reply: value(10),
+        }]);
         assert!(outbox.is_settled() && outbox.next_frame().is_none());
     }
 }

@@ -9,9 +9,9 @@ use atoll_proto::v1;
 use atoll_types::GroupId;
 use rustc_hash::FxHashMap;
 
-use crate::rpc::convert::{self, Request};
-use crate::rpc::kv::Serving;
 use super::outbox::Outbox;
+use crate::rpc::convert::{self, Request};
+use crate::rpc::kv::{Serving, route};
 use crate::shard::{
     DEADLINE_DEFAULT, Delivery, Failure, ReadBatch, ReadItem, Replies, Reply, ReplySlot, Shard, WriteItem,
 };
@@ -55,25 +55,39 @@ impl<'a> Sorter<'a> {
     /// Takes one operation; whatever is wrong with it becomes its reply.
     pub(crate) fn take(&mut self, item: v1::PipeRequestItem) {
         self.ops += 1;
-        let v1::PipeRequestItem { id, deadline_ms, group, operation } = item;
+        let v1::PipeRequestItem {
+            id,
+            deadline_ms,
+            group,
+            operation,
+        } = item;
         let sorted = match operation {
             Some(operation) => convert::operation(operation),
-            None => Err(Failure::Invalid("the item has no operation that this version knows".into())),
+            None => Err(Failure::Invalid(
+                "the item has no operation that this version knows".into(),
+            )),
         };
         let placed = sorted.and_then(|(named, request)| {
             let hint = if group == 0 { named } else { GroupId(group) };
-            let group = self.serving.route(&self.map, hint, &request)?;
+            let group = route(&self.map, hint, &request)?;
             self.place(group, id, deadline_ms, request)
         });
         if let Err(failure) = placed {
-            self.refused.push(Delivery { id, cost: 0, reply: Reply::Failed(failure) });
+            self.refused.push(Delivery {
+                id,
+                cost: 0,
+                reply: Reply::Failed(failure),
+            });
         }
     }
 
     fn place(&mut self, group: GroupId, id: u64, deadline_ms: u32, request: Request) -> Result<(), Failure> {
         let deadline = self.now + patience(deadline_ms);
         let position = self.bucket(group);
-        let bucket = self.buckets.get_mut(position).expect("bucket() returns a position inside");
+        let bucket = self
+            .buckets
+            .get_mut(position)
+            .expect("bucket() returns a position inside");
         let shard = bucket.shard.as_ref().map_err(Clone::clone)?;
         let command = match request {
             Request::Read(read) => {
@@ -85,10 +99,9 @@ impl<'a> Sorter<'a> {
             Request::Write(command) => command,
             Request::OpenSession(client) => shard.session_opening(client),
         };
-        let cost = command.encoded_len();
-        let reply = ReplySlot::new(self.outbox.clone(), id, cost as u32);
-        self.bytes += cost;
-        bucket.writes.push(WriteItem::new(command, deadline, reply));
+        let item = WriteItem::new(command, deadline, ReplySlot::new(self.outbox.clone(), id));
+        self.bytes += item.bytes();
+        bucket.writes.push(item);
         Ok(())
     }
 
@@ -97,7 +110,11 @@ impl<'a> Sorter<'a> {
             return position;
         }
         let shard = self.serving.shard(&self.map, group);
-        self.buckets.push(Bucket { shard, writes: Vec::new(), reads: Vec::new() });
+        self.buckets.push(Bucket {
+            shard,
+            writes: Vec::new(),
+            reads: Vec::new(),
+        });
         self.by_group.insert(group, self.buckets.len() - 1);
         self.buckets.len() - 1
     }

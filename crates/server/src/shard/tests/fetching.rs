@@ -18,8 +18,13 @@ fn item(op: ReadOp) -> ReadItem {
 
 fn run(bench: &Bench, item: &ReadItem, may_block: bool) -> Result<Reply, Miss> {
     let snapshot = bench.state.snapshot();
-    let fetch =
-        Fetch { state: &bench.state, journal: &bench.journal, snapshot: &snapshot, age_ms: 0, may_block };
+    let fetch = Fetch {
+        state: &bench.state,
+        journal: &bench.journal,
+        snapshot: &snapshot,
+        age_ms: 0,
+        may_block,
+    };
     fetch.run(item, Instant::from_nanos(1_000))
 }
 
@@ -30,23 +35,33 @@ fn get(key: &str) -> ReadOp {
 }
 
 fn multi_get(keys: &[&str]) -> ReadOp {
-    let keys = keys.iter().map(|key| (Bytes::copy_from_slice(key.as_bytes()), slot_of(key.as_bytes())));
+    let keys = keys
+        .iter()
+        .map(|key| (Bytes::copy_from_slice(key.as_bytes()), slot_of(key.as_bytes())));
     ReadOp::MultiGet { keys: keys.collect() }
 }
 
 fn scan(start: &[u8], end: &[u8], limit: usize, reverse: bool) -> ReadOp {
     let (start, end) = (Bytes::copy_from_slice(start), Bytes::copy_from_slice(end));
-    ReadOp::Scan { start, end, limit, reverse, keys_only: false }
+    ReadOp::Scan {
+        start,
+        end,
+        limit,
+        reverse,
+        keys_only: false,
+    }
 }
 
-fn page(bench: &Bench, op: ReadOp) -> (Vec<(Vec<u8>, Vec<u8>)>, bool) {
+fn page(bench: &Bench, op: ReadOp) -> (Vec<Plain>, bool) {
     match run(bench, &item(op), true) {
         Ok(Reply::Page { rows, more, .. }) => (rows.into_iter().map(plain).collect(), more),
         other => panic!("{other:?}"),
     }
 }
 
-fn plain(row: Row) -> (Vec<u8>, Vec<u8>) {
+type Plain = (Vec<u8>, Vec<u8>);
+
+fn plain(row: Row) -> Plain {
     let (_, value) = row.found.unwrap();
     (row.key.to_vec(), value.to_vec())
 }
@@ -64,7 +79,10 @@ async fn filled() -> (Bench, Model) {
         }
         bench.commit(&commands).await;
     }
-    let gone: Vec<Command> = (0..700).step_by(9).map(|number| delete(&format!("key{number:05}"))).collect();
+    let gone: Vec<Command> = (0..700)
+        .step_by(9)
+        .map(|number| delete(&format!("key{number:05}")))
+        .collect();
     bench.commit(&gone).await;
     model.retain(|key, _| String::from_utf8_lossy(&key[3..]).parse::<usize>().unwrap() % 9 != 0);
     (bench, model)
@@ -73,31 +91,31 @@ async fn filled() -> (Bench, Model) {
 #[tokio::test]
 async fn pages_follow_each_other_without_gap_in_both_directions() {
     let (bench, model) = filled().await;
-    let all: Vec<(Vec<u8>, Vec<u8>)> = model.into_iter().collect();
+    let all: Vec<Plain> = model.into_iter().collect();
     for limit in [1, 7, 255, 256, 257, 600, 4096] {
-        let (mut forward, mut from) = (Vec::new(), Vec::new());
-        loop {
-            let (rows, more) = page(&bench, scan(&from, b"", limit, false));
-            assert!(rows.len() <= limit);
-            from = rows.last().map_or(from, |(key, _)| [key.as_slice(), &[0]].concat());
-            forward.extend(rows);
-            if !more {
-                break;
-            }
-        }
-        assert_eq!(forward, all, "limit {limit}");
-        let (mut backward, mut to) = (Vec::new(), Vec::new());
-        loop {
-            let (rows, more) = page(&bench, scan(b"", &to, limit, true));
-            to = rows.last().map_or(to, |(key, _)| key.clone());
-            backward.extend(rows);
-            if !more {
-                break;
-            }
-        }
+        assert_eq!(all_pages(&bench, limit, false), all, "limit {limit}");
+        let mut backward = all_pages(&bench, limit, true);
         backward.reverse();
         assert_eq!(backward, all, "limit {limit} backwards");
     }
+}
+
+/// Follows pages to the end by nothing but their last keys.
+fn all_pages(bench: &Bench, limit: usize, reverse: bool) -> Vec<Plain> {
+    let (mut all, mut from, mut to) = (Vec::new(), Vec::new(), Vec::new());
+    let mut more = true;
+    while more {
+        let (rows, follow) = page(bench, scan(&from, &to, limit, reverse));
+        assert!(rows.len() <= limit);
+        more = follow;
+        match rows.last() {
+            Some((key, _)) if reverse => to.clone_from(key),
+            Some((key, _)) => from = [key.as_slice(), &[0]].concat(),
+            None => assert!(!more),
+        }
+        all.extend(rows);
+    }
+    all
 }
 
 #[tokio::test]
@@ -125,15 +143,22 @@ async fn a_page_that_ends_exactly_at_its_limit_knows_whether_more_follows() {
 async fn bytes_bound_pages_and_multi_gets() {
     let mut bench = Bench::born(0).await;
     for number in 0..5 {
-        bench.commit(&[put(&format!("big{number}"), vec![number; SCAN_PAGE_BYTES / 2])]).await;
+        bench
+            .commit(&[put(&format!("big{number}"), vec![number; SCAN_PAGE_BYTES / 2])])
+            .await;
     }
     let (rows, more) = page(&bench, scan(b"", b"", 100, false));
     assert_eq!((rows.len(), more), (2, true));
     let op = multi_get(&["big0", "none", "big1", "big2", "big3"]);
-    let Ok(Reply::Values { rows, unread, proof }) = run(&bench, &item(op), true) else { panic!() };
+    let Ok(Reply::Values { rows, unread, proof }) = run(&bench, &item(op), true) else {
+        panic!()
+    };
     assert_eq!((rows.len(), unread), (3, 2));
     assert!(rows[1].found.is_none() && rows[2].found.is_some());
-    assert_eq!((proof.group, proof.replica, proof.slot_epoch), (group(), REPLICA, EPOCH));
+    assert_eq!(
+        (proof.group, proof.replica, proof.slot_epoch),
+        (group(), REPLICA, EPOCH)
+    );
     assert_eq!(proof.applied_index, 6);
 
     let keys_only = ReadOp::Scan {
@@ -151,14 +176,25 @@ async fn bytes_bound_pages_and_multi_gets() {
 #[tokio::test]
 async fn a_read_that_would_wait_for_the_disk_says_so() {
     let mut bench = Bench::born(1000).await;
-    bench.commit(&[put("big", vec![5; 2000]), put("small", "inline")]).await;
+    bench
+        .commit(&[put("big", vec![5; 2000]), put("small", "inline")])
+        .await;
     // Newer entries push the first out of memory.
     for _ in 0..40 {
         bench.commit(&[put("filler", vec![0; 200_000])]).await;
     }
-    assert!(matches!(run(&bench, &item(get("small")), false), Ok(Reply::Value { found: Some(_), .. })));
+    assert!(matches!(
+        run(&bench, &item(get("small")), false),
+        Ok(Reply::Value { found: Some(_), .. })
+    ));
     assert!(matches!(run(&bench, &item(get("big")), false), Err(Miss::Cold)));
-    let Ok(Reply::Value { found: Some((_, value)), .. }) = run(&bench, &item(get("big")), true) else { panic!() };
+    let Ok(Reply::Value {
+        found: Some((_, value)),
+        ..
+    }) = run(&bench, &item(get("big")), true)
+    else {
+        panic!()
+    };
     assert_eq!(value, vec![5; 2000]);
 }
 
@@ -166,13 +202,28 @@ async fn a_read_that_would_wait_for_the_disk_says_so() {
 async fn deadlines_and_epochs_are_checked_before_reading() {
     let mut bench = Bench::born(0).await;
     bench.commit(&[put("k", "v")]).await;
-    let late = ReadItem { deadline: Instant::from_nanos(1_000), ..item(get("k")) };
-    assert!(matches!(run(&bench, &late, false), Err(Miss::Failed(Failure::Deadline))));
+    let late = ReadItem {
+        deadline: Instant::from_nanos(1_000),
+        ..item(get("k"))
+    };
+    assert!(matches!(
+        run(&bench, &late, false),
+        Err(Miss::Failed(Failure::Deadline))
+    ));
     for op in [get("k"), multi_get(&["k"]), scan(b"", b"", 10, false)] {
-        let newer = ReadItem { slot_epoch: Epoch(EPOCH.0 + 1), ..item(op.clone()) };
+        let newer = ReadItem {
+            slot_epoch: Epoch(EPOCH.0 + 1),
+            ..item(op.clone())
+        };
         let refused = run(&bench, &newer, false);
-        assert!(matches!(refused, Err(Miss::Failed(Failure::NotOwner { .. }))), "{refused:?}");
-        let same = ReadItem { slot_epoch: EPOCH, ..item(op) };
+        assert!(
+            matches!(refused, Err(Miss::Failed(Failure::NotOwner { .. }))),
+            "{refused:?}"
+        );
+        let same = ReadItem {
+            slot_epoch: EPOCH,
+            ..item(op)
+        };
         assert!(run(&bench, &same, false).is_ok());
     }
 }
@@ -182,6 +233,9 @@ async fn a_group_without_slots_serves_nothing() {
     let bench = Bench::new(0).await;
     for op in [get("k"), multi_get(&["k"]), scan(b"", b"", 10, false)] {
         let refused = run(&bench, &item(op), false);
-        assert!(matches!(refused, Err(Miss::Failed(Failure::Unavailable(_)))), "{refused:?}");
+        assert!(
+            matches!(refused, Err(Miss::Failed(Failure::Unavailable(_)))),
+            "{refused:?}"
+        );
     }
 }

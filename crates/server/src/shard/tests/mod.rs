@@ -15,7 +15,9 @@ use atoll_kv::{Command, EntryHeader, Op, encode_entry};
 use atoll_placement::slot_of;
 use atoll_raft::{Committed, Machine};
 use atoll_storage::{GroupLog, Identity, Journal, JournalOptions, LogEntry};
-use atoll_types::{ClusterId, Epoch, GroupGen, GroupId, GroupKey, LogId, NodeId, Outcome, ReplicaId, Version};
+use atoll_types::{
+    ClusterId, Epoch, GroupGen, GroupId, GroupKey, LogId, NodeId, Outcome, ReplicaId, Version,
+};
 use bytes::Bytes;
 
 use super::machine::ShardMachine;
@@ -45,7 +47,13 @@ impl Net for Alone {
         Box::pin(async { Err(error) })
     }
 
-    fn open(&self, to: &str, _: &'static str, _: u8, _: Duration) -> BoxFuture<'static, Result<Link, CallError>> {
+    fn open(
+        &self,
+        to: &str,
+        _: &'static str,
+        _: u8,
+        _: Duration,
+    ) -> BoxFuture<'static, Result<Link, CallError>> {
         let error = CallError::NotSent(to.to_owned());
         Box::pin(async { Err(error) })
     }
@@ -60,7 +68,10 @@ fn test_env(cold_reads_permille: u64) -> Env {
     Env {
         clock: Clock::boot(),
         spawn: Spawn::simulated(Scope::new(rng.clone())),
-        vfs: Arc::new(MemVfs::new(MemVfsOptions { cold_reads_permille, ..MemVfsOptions::default() })),
+        vfs: Arc::new(MemVfs::new(MemVfsOptions {
+            cold_reads_permille,
+            ..MemVfsOptions::default()
+        })),
         net: Arc::new(Alone),
         halt: Halt::simulated(|reason| panic!("{reason}")),
         rng,
@@ -68,10 +79,18 @@ fn test_env(cold_reads_permille: u64) -> Env {
 }
 
 async fn open_journal(env: &Env) -> Journal {
-    let identity = Identity { cluster: CLUSTER, node: NodeId(1) };
+    let identity = Identity {
+        cluster: CLUSTER,
+        node: NodeId(1),
+    };
     // No more than the newest entries stay in memory, so that reads go to the disk.
-    let options = JournalOptions { tail_bytes: 0, ..JournalOptions::dev() };
-    Journal::open(env, "/data/journal".as_ref(), identity, options).await.unwrap()
+    let options = JournalOptions {
+        tail_bytes: 0,
+        ..JournalOptions::dev()
+    };
+    Journal::open(env, "/data/journal".as_ref(), identity, options)
+        .await
+        .unwrap()
 }
 
 /// A machine with its log; entries are committed by saying so.
@@ -90,7 +109,13 @@ impl Bench {
         let log = journal.create_group(group(), REPLICA).await.unwrap();
         let state = Arc::new(ShardState::new(group(), REPLICA));
         let machine = ShardMachine::new(CLUSTER, state.clone());
-        Self { journal, log, state, machine, index: 0 }
+        Self {
+            journal,
+            log,
+            state,
+            machine,
+            index: 0,
+        }
     }
 
     /// With all slots.
@@ -102,18 +127,38 @@ impl Bench {
 
     async fn append(&mut self, payload: Bytes) -> LogId {
         self.index += 1;
-        let id = LogId { term: 1, leader: REPLICA, index: self.index };
+        let id = LogId {
+            term: 1,
+            leader: REPLICA,
+            index: self.index,
+        };
         let payload_crc = crc32fast::hash(&payload);
         let (durable, when_durable) = tokio::sync::oneshot::channel();
         let done = Box::new(move |result: std::io::Result<()>| durable.send(result).unwrap());
-        self.log.append(vec![LogEntry { id, kind: 1, payload, payload_crc }], done).await.unwrap();
+        self.log
+            .append(
+                vec![LogEntry {
+                    id,
+                    kind: 1,
+                    payload,
+                    payload_crc,
+                }],
+                done,
+            )
+            .await
+            .unwrap();
         when_durable.await.unwrap().unwrap();
         id
     }
 
     fn apply(&mut self, id: LogId, payload: &Bytes) -> Result<Vec<Outcome>, String> {
         let mut outcomes = Vec::new();
-        let entry = Committed { id, payload, normal: true, log: &self.log };
+        let entry = Committed {
+            id,
+            payload,
+            normal: true,
+            log: &self.log,
+        };
         self.machine.apply(entry, Some(&mut outcomes)).map(|()| outcomes)
     }
 
@@ -125,7 +170,13 @@ impl Bench {
 }
 
 fn entry(commands: &[Command]) -> Bytes {
-    encode_entry(EntryHeader { stamp: Version::from_millis(1), elapsed_ms: 0 }, commands)
+    encode_entry(
+        EntryHeader {
+            stamp: Version::from_millis(1),
+            elapsed_ms: 0,
+        },
+        commands,
+    )
 }
 
 fn genesis() -> Command {
@@ -134,7 +185,13 @@ fn genesis() -> Command {
 
 fn put(key: &str, value: impl Into<Bytes>) -> Command {
     let key = Bytes::copy_from_slice(key.as_bytes());
-    Command::write(slot_of(&key), vec![Op::Put { key, value: value.into() }])
+    Command::write(
+        slot_of(&key),
+        vec![Op::Put {
+            key,
+            value: value.into(),
+        }],
+    )
 }
 
 fn delete(key: &str) -> Command {

@@ -63,16 +63,32 @@ impl Whole {
     async fn start() -> Self {
         let env = test_env(0);
         let journal = open_journal(&env).await;
-        let host = RaftHost::new(env.clone(), journal.clone(), Arc::new(Alone), RaftOptions::default());
+        let host = RaftHost::new(
+            env.clone(),
+            journal.clone(),
+            Arc::new(Alone),
+            RaftOptions::default(),
+        );
         let pool = ReadPool::new(env.spawn.clone());
-        let shard = Shard::start(env.clone(), &host, &journal, CLUSTER, group(), REPLICA, pool).await.unwrap();
-        Self { env, shard, inbox: Arc::default() }
+        let shard = Shard::start(env.clone(), &host, &journal, CLUSTER, group(), REPLICA, pool)
+            .await
+            .unwrap();
+        Self {
+            env,
+            shard,
+            inbox: Arc::default(),
+        }
     }
 
     /// Leading, with all slots.
     async fn leading() -> Self {
         let whole = Self::start().await;
-        whole.shard.group().initialize(&BTreeSet::from([REPLICA])).await.unwrap();
+        whole
+            .shard
+            .group()
+            .initialize(&BTreeSet::from([REPLICA]))
+            .await
+            .unwrap();
         let mut leader = whole.shard.group().watch_leader();
         while *leader.borrow_and_update() != Some(REPLICA) {
             leader.changed().await.unwrap();
@@ -85,7 +101,7 @@ impl Whole {
 
     fn write(&self, id: u64, command: Command) -> WriteItem {
         let deadline = self.env.clock.now() + Duration::from_secs(30);
-        WriteItem::new(command, deadline, ReplySlot::new(self.inbox.clone(), id, 0))
+        WriteItem::new(command, deadline, ReplySlot::new(self.inbox.clone(), id))
     }
 
     async fn submit(&self, command: Command) -> Reply {
@@ -95,7 +111,14 @@ impl Whole {
 
     fn read(&self, id: u64, consistency: Consistency, op: ReadOp) -> ReadItem {
         let deadline = self.env.clock.now() + Duration::from_secs(30);
-        ReadItem { id, cost: 0, deadline, consistency, slot_epoch: Epoch(0), op }
+        ReadItem {
+            id,
+            cost: 0,
+            deadline,
+            consistency,
+            slot_epoch: Epoch(0),
+            op,
+        }
     }
 }
 
@@ -108,22 +131,44 @@ fn get(key: &str) -> ReadOp {
 #[tokio::test]
 async fn writes_are_answered_in_batches_and_read_back() {
     let whole = Whole::leading().await;
-    let items = (0..500).map(|id| whole.write(id, put(&format!("key{id}"), vec![id as u8; 100]))).collect();
+    let items = (0..500)
+        .map(|id| whole.write(id, put(&format!("key{id}"), vec![id as u8; 100])))
+        .collect();
     whole.shard.submit_writes(items);
     let replies = whole.inbox.wait(500).await;
-    assert!(replies.values().all(|reply| matches!(reply, Reply::Written { .. })));
+    assert!(
+        replies
+            .values()
+            .all(|reply| matches!(reply, Reply::Written { .. }))
+    );
     let entries = whole.shard.info();
     assert!(whole.inbox.batches.lock().len() as u64 <= entries.entries);
-    assert_eq!((entries.commands, entries.keys, entries.owned_slots), (500, 500, 16_384));
+    assert_eq!(
+        (entries.commands, entries.keys, entries.owned_slots),
+        (500, 500, 16_384)
+    );
     assert!(entries.commands_per_entry.p50() > 16, "{entries:?}");
 
-    let reads = (0..500).map(|id| whole.read(id, Consistency::Linearizable, get(&format!("key{id}")))).collect();
+    let reads = (0..500)
+        .map(|id| whole.read(id, Consistency::Linearizable, get(&format!("key{id}"))))
+        .collect();
     whole.inbox.batches.lock().clear();
-    whole.shard.submit_reads(ReadBatch::new(reads, whole.inbox.clone()));
+    whole
+        .shard
+        .submit_reads(ReadBatch::new(reads, whole.inbox.clone()));
     for (id, reply) in whole.inbox.wait(500).await {
-        let Reply::Value { found: Some((_, value)), proof } = reply else { panic!("{reply:?}") };
+        let Reply::Value {
+            found: Some((_, value)),
+            proof,
+        } = reply
+        else {
+            panic!("{reply:?}")
+        };
         assert_eq!(value, vec![id as u8; 100]);
-        assert_eq!((proof.age_ms, proof.slot_epoch, proof.replica), (0, EPOCH, REPLICA));
+        assert_eq!(
+            (proof.age_ms, proof.slot_epoch, proof.replica),
+            (0, EPOCH, REPLICA)
+        );
         assert!(proof.applied_index >= 2);
     }
     assert_eq!(*whole.inbox.batches.lock(), [500]);
@@ -134,17 +179,33 @@ async fn writes_are_answered_in_batches_and_read_back() {
 #[tokio::test]
 async fn large_pages_go_to_the_pool_and_come_back() {
     let whole = Whole::leading().await;
-    let items = (0..600).map(|id| whole.write(id, put(&format!("key{id:04}"), "v"))).collect();
+    let items = (0..600)
+        .map(|id| whole.write(id, put(&format!("key{id:04}"), "v")))
+        .collect();
     whole.shard.submit_writes(items);
     whole.inbox.wait(600).await;
-    let scan =
-        ReadOp::Scan { start: Bytes::new(), end: Bytes::new(), limit: 4096, reverse: false, keys_only: false };
-    let reads = vec![whole.read(1, Consistency::Linearizable, scan), whole.read(2, Consistency::Eventual, get("no"))];
-    whole.shard.submit_reads(ReadBatch::new(reads, whole.inbox.clone()));
+    let scan = ReadOp::Scan {
+        start: Bytes::new(),
+        end: Bytes::new(),
+        limit: 4096,
+        reverse: false,
+        keys_only: false,
+    };
+    let reads = vec![
+        whole.read(1, Consistency::Linearizable, scan),
+        whole.read(2, Consistency::Eventual, get("no")),
+    ];
+    whole
+        .shard
+        .submit_reads(ReadBatch::new(reads, whole.inbox.clone()));
     let replies = whole.inbox.wait(2).await;
-    let Reply::Page { rows, more, .. } = &replies[&1] else { panic!("{replies:?}") };
+    let Reply::Page { rows, more, .. } = &replies[&1] else {
+        panic!("{replies:?}")
+    };
     assert_eq!((rows.len(), more), (600, &false));
-    let Reply::Value { found: None, proof } = &replies[&2] else { panic!("{replies:?}") };
+    let Reply::Value { found: None, proof } = &replies[&2] else {
+        panic!("{replies:?}")
+    };
     assert_eq!(proof.age_ms, u64::MAX);
     assert_eq!(whole.shard.info().cold_reads, 1);
 }
@@ -153,15 +214,37 @@ async fn large_pages_go_to_the_pool_and_come_back() {
 async fn admission_refuses_what_cannot_be_done_and_says_why() {
     let whole = Whole::leading().await;
     let far = Version::from_millis(whole.env.clock.wall_ms() + 120_000);
-    let reply = whole.submit(Command { after: far, ..put("k", "v") }).await;
-    assert!(matches!(&reply, Reply::Failed(Failure::Invalid(why)) if why.contains("clock")), "{reply:?}");
+    let reply = whole
+        .submit(Command {
+            after: far,
+            ..put("k", "v")
+        })
+        .await;
+    assert!(
+        matches!(&reply, Reply::Failed(Failure::Invalid(why)) if why.contains("clock")),
+        "{reply:?}"
+    );
 
     let near = Version::from_millis(whole.env.clock.wall_ms() + 30_000);
-    let reply = whole.submit(Command { after: near, ..put("k", "v") }).await;
-    assert!(matches!(reply, Reply::Written { version, .. } if version > near), "{reply:?}");
+    let reply = whole
+        .submit(Command {
+            after: near,
+            ..put("k", "v")
+        })
+        .await;
+    assert!(
+        matches!(reply, Reply::Written { version, .. } if version > near),
+        "{reply:?}"
+    );
 
-    let twice = Command { ops: [put("k", "a").ops, put("k", "b").ops].concat(), ..put("k", "v") };
-    assert!(matches!(whole.submit(twice).await, Reply::Failed(Failure::Invalid(_))));
+    let twice = Command {
+        ops: [put("k", "a").ops, put("k", "b").ops].concat(),
+        ..put("k", "v")
+    };
+    assert!(matches!(
+        whole.submit(twice).await,
+        Reply::Failed(Failure::Invalid(_))
+    ));
 
     let mut late = whole.write(1, put("k", "v"));
     late.deadline = whole.env.clock.now();
@@ -177,8 +260,7 @@ async fn a_full_queue_takes_nothing_and_says_when_to_come_back() {
     let items = (0..count).map(|id| whole.write(id, command.clone())).collect();
     whole.shard.submit_writes(items);
     let replies = whole.inbox.wait(count as usize).await;
-    let shed =
-        |reply: &Reply| matches!(reply, Reply::Failed(Failure::Overloaded { retry_after_ms, .. }) if *retry_after_ms > 0);
+    let shed = |reply: &Reply| matches!(reply, Reply::Failed(Failure::Overloaded { retry_after_ms, .. }) if *retry_after_ms > 0);
     assert!(replies.values().all(shed));
     assert_eq!(whole.shard.info().commands, 0);
 }
@@ -188,20 +270,44 @@ async fn without_a_leader_or_slots_nothing_is_taken() {
     let whole = Whole::start().await;
     assert!(!whole.shard.is_ready());
     let reply = whole.submit(put("k", "v")).await;
-    assert_eq!(reply, Reply::Failed(Failure::NotLeader { group: group(), leader: None }));
+    assert_eq!(
+        reply,
+        Reply::Failed(Failure::NotLeader {
+            group: group(),
+            leader: None
+        })
+    );
     let reads = vec![whole.read(1, Consistency::Linearizable, get("k"))];
-    whole.shard.submit_reads(ReadBatch::new(reads, whole.inbox.clone()));
+    whole
+        .shard
+        .submit_reads(ReadBatch::new(reads, whole.inbox.clone()));
     let reply = whole.inbox.one().await;
-    assert!(matches!(reply, Reply::Failed(Failure::NotLeader { .. } | Failure::Unavailable(_))), "{reply:?}");
+    assert!(
+        matches!(
+            reply,
+            Reply::Failed(Failure::NotLeader { .. } | Failure::Unavailable(_))
+        ),
+        "{reply:?}"
+    );
     let reads = vec![whole.read(1, Consistency::Eventual, get("k"))];
-    whole.shard.submit_reads(ReadBatch::new(reads, whole.inbox.clone()));
-    assert!(matches!(whole.inbox.one().await, Reply::Failed(Failure::Unavailable(_))));
+    whole
+        .shard
+        .submit_reads(ReadBatch::new(reads, whole.inbox.clone()));
+    assert!(matches!(
+        whole.inbox.one().await,
+        Reply::Failed(Failure::Unavailable(_))
+    ));
 }
 
 #[tokio::test]
 async fn slots_of_others_are_refused_before_anything_is_queued() {
     let whole = Whole::start().await;
-    whole.shard.group().initialize(&BTreeSet::from([REPLICA])).await.unwrap();
+    whole
+        .shard
+        .group()
+        .initialize(&BTreeSet::from([REPLICA]))
+        .await
+        .unwrap();
     whole.shard.group().reads().wait().await.ok();
     let mut leader = whole.shard.group().watch_leader();
     while *leader.borrow_and_update() != Some(REPLICA) {
@@ -212,16 +318,24 @@ async fn slots_of_others_are_refused_before_anything_is_queued() {
     whole.shard.genesis(&[(slot.0, slot.0)], EPOCH).await.unwrap();
     assert!(whole.shard.genesis(&[ALL_SLOTS], EPOCH).await.is_err());
     assert_eq!(whole.shard.slot_epoch(slot), Some(EPOCH));
-    assert!(matches!(whole.submit(put("foo", "v")).await, Reply::Written { .. }));
+    assert!(matches!(
+        whole.submit(put("foo", "v")).await,
+        Reply::Written { .. }
+    ));
     let reply = whole.submit(put("bar", "v")).await;
-    assert!(matches!(reply, Reply::Failed(Failure::NotOwner { slot, .. }) if slot == slot_of(b"bar")), "{reply:?}");
+    assert!(
+        matches!(reply, Reply::Failed(Failure::NotOwner { slot, .. }) if slot == slot_of(b"bar")),
+        "{reply:?}"
+    );
     assert_eq!(whole.shard.info().commands, 1);
 }
 
 #[tokio::test]
 async fn a_session_opens_with_a_version_of_the_group() {
     let whole = Whole::leading().await;
-    let reply = whole.submit(whole.shard.session_opening(atoll_types::ClientId(5))).await;
+    let reply = whole
+        .submit(whole.shard.session_opening(atoll_types::ClientId(5)))
+        .await;
     assert!(matches!(reply, Reply::SessionOpened { .. }), "{reply:?}");
     assert_eq!(whole.shard.info().sessions, 1);
 }
@@ -238,5 +352,8 @@ async fn a_dropped_batch_answers_its_reads() {
         op: get("k"),
     };
     drop(ReadBatch::new(vec![item], inbox.clone()));
-    assert!(matches!(inbox.one().await, Reply::Failed(Failure::Unavailable(_))));
+    assert!(matches!(
+        inbox.one().await,
+        Reply::Failed(Failure::Unavailable(_))
+    ));
 }

@@ -31,6 +31,8 @@ pub(super) struct Scan {
     pub(super) heads: BTreeMap<GroupKey, Head>,
     pub(super) chain: Chain,
     pub(super) next_seq: u64,
+    /// The first damage found.
+    damage: Option<String>,
 }
 
 impl Scan {
@@ -42,6 +44,7 @@ impl Scan {
             heads: BTreeMap::new(),
             chain: Chain::default(),
             next_seq: 1,
+            damage: None,
         }
     }
 
@@ -146,7 +149,10 @@ impl Scan {
             _ if self.quarantined.contains_key(&group) => {}
             _ => match self.change(record, place) {
                 Ok(()) => self.heads.entry(group).or_default().note(record),
-                Err(reason) => self.lose(group, &reason),
+                Err(reason) => {
+                    let reason = self.damage.clone().unwrap_or(reason);
+                    self.lose(group, &reason);
+                }
             },
         }
         Ok(())
@@ -160,7 +166,9 @@ impl Scan {
         } else if head.quarantined {
             self.lose(group, "it was put into quarantine at an earlier start");
         } else if known != Some(head) {
-            self.lose(group, &format!("the journal says it stands at {head:?}, but what was read is {known:?}"));
+            let differs = || format!("the journal says it stands at {head:?}, but what was read is {known:?}");
+            let reason = self.damage.clone().unwrap_or_else(differs);
+            self.lose(group, &reason);
         }
     }
 
@@ -201,6 +209,7 @@ impl Scan {
         for group in all {
             self.lose(group, &reason);
         }
+        self.damage.get_or_insert(reason);
     }
 
     fn lose(&mut self, group: GroupKey, reason: &str) {

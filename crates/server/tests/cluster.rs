@@ -1,0 +1,345 @@
+//! Whole nodes over a network and disks in memory, in paused time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use atoll_env::net::{CallError, Code, MemNet, MemNetOptions, Net};
+use atoll_env::vfs::{Crash, MemVfs, MemVfsOptions};
+use atoll_env::{Clock, Env, Halt, Rng, Scope, Spawn};
+use atoll_proto::{method, v1};
+use atoll_server::{Node, NodeConfig, StartError};
+use bytes::Bytes;
+use futures_util::future::join_all;
+use prost::Message;
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+fn address(node: u64) -> String {
+    format!("n{node}:7000")
+}
+
+/// A network, the disks on it, and somebody who calls nodes.
+struct World {
+    net: MemNet,
+    clock: Clock,
+    disks: BTreeMap<u64, MemVfs>,
+    caller: Arc<dyn Net>,
+}
+
+/// One process.
+struct Process {
+    name: u64,
+    node: Node,
+    scope: Scope,
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let net = MemNet::new(MemNetOptions { seed, ..MemNetOptions::default() });
+        let caller = Arc::new(net.node("caller", Spawn::tokio()));
+        Self { net, clock: Clock::simulated(1.0, 1_700_000_000_000), disks: BTreeMap::new(), caller }
+    }
+
+    fn env(&mut self, name: u64) -> (Env, Scope) {
+        let disk = self.disks.entry(name).or_insert_with(|| {
+            MemVfs::new(MemVfsOptions { seed: name, ..MemVfsOptions::default() })
+        });
+        let rng = Rng::seeded(name * 1000 + self.clock.now().as_nanos());
+        let scope = Scope::new(rng.clone());
+        let spawn = Spawn::simulated(scope.clone());
+        let env = Env {
+            clock: self.clock.clone(),
+            rng,
+            spawn: spawn.clone(),
+            vfs: Arc::new(disk.clone()),
+            net: Arc::new(self.net.node(&format!("n{name}"), spawn)),
+            halt: Halt::simulated(move |reason| panic!("node {name} halts: {reason}")),
+        };
+        (env, scope)
+    }
+
+    async fn try_start(&mut self, name: u64, join: &[String]) -> Result<Process, StartError> {
+        let (env, scope) = self.env(name);
+        let mut config = NodeConfig::new("/data", address(name));
+        config.insecure = true;
+        config.segment_bytes = 8 * 1024 * 1024;
+        config.preallocate = false;
+        config.join = join.to_vec();
+        // In the node's own scope, like everything it spawns.
+        let started = env.clone().spawn.spawn(Node::start(env, config)).await;
+        Ok(Process { name, node: started.expect("nobody ends the scope")?, scope })
+    }
+
+    async fn start(&mut self, name: u64) -> Process {
+        self.try_start(name, &[]).await.unwrap()
+    }
+
+    async fn start_all(&mut self, count: u64) -> Vec<Process> {
+        let mut started = Vec::new();
+        for name in 1..=count {
+            started.push(self.start(name).await);
+        }
+        started
+    }
+
+    /// Pulls the plug.
+    fn crash(&mut self, process: &Process) {
+        process.scope.end();
+        self.net.crash(&format!("n{}", process.name));
+        let disk = self.disks.get_mut(&process.name).unwrap();
+        *disk = disk.crash(Crash::LoseAll);
+    }
+
+    async fn call<R: Message + Default>(
+        &self,
+        node: u64,
+        method: &'static str,
+        request: impl Message,
+    ) -> Result<R, CallError> {
+        let reply = self.caller.call(&address(node), method, request.encode_to_vec().into(), LIMIT).await?;
+        Ok(R::decode(reply).unwrap())
+    }
+
+    async fn init(&self, on: u64, nodes: u64) -> v1::InitReply {
+        let addresses = (1..=nodes).map(address).collect();
+        self.call(on, method::INIT, v1::InitRequest { addresses, groups: 0 }).await.unwrap()
+    }
+
+    async fn status(&self, node: u64) -> v1::StatusReply {
+        self.call(node, method::STATUS, v1::StatusRequest {}).await.unwrap()
+    }
+
+    async fn put(&self, node: u64, key: &str, value: &str) -> Result<v1::WriteReply, CallError> {
+        let (key, value) = (Bytes::from(key.to_owned()), Bytes::from(value.to_owned()));
+        self.call(node, method::PUT, v1::PutRequest { key, value, ..Default::default() }).await
+    }
+
+    /// Retries while the group has no leader.
+    async fn put_until_done(&self, node: u64, key: &str, value: &str) {
+        for _ in 0..300 {
+            match self.put(node, key, value).await {
+                Ok(_) => return,
+                Err(CallError::Status(status)) if status.code == Code::Unavailable => {}
+                Err(error) => panic!("{key}: {error:?}"),
+            }
+            self.clock.sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{key} cannot be written");
+    }
+
+    async fn get(&self, node: u64, key: &str) -> Option<String> {
+        for _ in 0..300 {
+            let request = v1::GetRequest { key: Bytes::from(key.to_owned()), ..Default::default() };
+            match self.call::<v1::GetReply>(node, method::GET, request).await {
+                Ok(reply) => return reply.found.then(|| String::from_utf8(reply.value.to_vec()).unwrap()),
+                Err(CallError::Status(status)) if status.code == Code::Unavailable => {}
+                Err(error) => panic!("{key}: {error:?}"),
+            }
+            self.clock.sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{key} cannot be read");
+    }
+
+    /// How many data groups each node leads, once every group has a leader that all its replicas
+    /// agree on.
+    async fn leads(&self, nodes: &[u64]) -> BTreeMap<u64, u32> {
+        for _ in 0..600 {
+            let replies = join_all(nodes.iter().map(|node| self.status(*node))).await;
+            if let Some(leads) = agreed(&replies) {
+                return leads;
+            }
+            self.clock.sleep(Duration::from_millis(100)).await;
+        }
+        panic!("the groups get no leaders");
+    }
+
+    async fn until_leads(&self, nodes: &[u64], wanted: &[(u64, u32)]) {
+        let wanted: BTreeMap<u64, u32> = wanted.iter().copied().collect();
+        let mut seen = BTreeMap::new();
+        for _ in 0..100 {
+            seen = self.leads(nodes).await;
+            if seen == wanted {
+                return;
+            }
+            self.clock.sleep(Duration::from_secs(1)).await;
+        }
+        panic!("leaders are spread as {seen:?}, not {wanted:?}");
+    }
+}
+
+fn agreed(replies: &[v1::StatusReply]) -> Option<BTreeMap<u64, u32>> {
+    let mut leaders: BTreeMap<u64, u64> = BTreeMap::new();
+    for group in replies.iter().flat_map(|reply| &reply.groups) {
+        if !group.hosted || group.group == 0 {
+            continue;
+        }
+        let leader = *leaders.entry(group.group).or_insert(group.leader_node);
+        if leader == 0 || leader != group.leader_node {
+            return None;
+        }
+    }
+    let mut leads = BTreeMap::new();
+    for leader in leaders.into_values() {
+        *leads.entry(leader).or_insert(0) += 1;
+    }
+    (!leads.is_empty()).then_some(leads)
+}
+
+async fn serving(processes: &[Process]) {
+    join_all(processes.iter().map(|process| process.node.wait_serving())).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn three_nodes_become_a_cluster_that_serves() {
+    let mut world = World::new(1);
+    let processes = world.start_all(3).await;
+    assert_eq!(world.status(1).await.state, "waiting for init");
+    let refused = world.put(1, "k", "v").await.unwrap_err();
+    assert!(matches!(&refused, CallError::Status(s) if s.code == Code::Unavailable && s.message.contains("atoll init")));
+
+    let made = world.init(2, 3).await;
+    assert!(!made.already);
+    assert_eq!(made.nodes.iter().map(|node| node.node).collect::<Vec<_>>(), [1, 2, 3]);
+    world.clock.timeout(LIMIT, serving(&processes)).await.expect("all nodes serve soon");
+
+    let ids: Vec<u64> = (1..=3).collect();
+    assert_eq!(world.leads(&ids).await.values().sum::<u32>(), 6);
+    for id in &ids {
+        let status = world.status(*id).await;
+        assert_eq!((status.state.as_str(), &status.cluster_id), ("serving", &made.cluster_id));
+        assert_eq!(status.groups.len(), 7);
+        assert_eq!(status.groups.iter().map(|group| group.slots).sum::<u32>(), 16_384);
+        assert!(status.nodes.iter().all(|node| node.reachable), "{:?}", status.nodes);
+        assert!(status.counters.unwrap().syncs > 0);
+    }
+    let again = world.init(3, 3).await;
+    assert!(again.already);
+    assert_eq!(again.cluster_id, made.cluster_id);
+
+    for n in 0..30 {
+        world.put_until_done(1 + n % 3, &format!("key {n}"), &format!("value {n}")).await;
+    }
+    for n in 0..30 {
+        assert_eq!(world.get(1 + (n + 1) % 3, &format!("key {n}")).await, Some(format!("value {n}")));
+    }
+    assert_eq!(world.get(1, "no such key").await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn leaderships_are_spread_and_return_to_a_node_that_comes_back() {
+    let mut world = World::new(2);
+    let mut processes = world.start_all(3).await;
+    world.init(1, 3).await;
+    let even: Vec<(u64, u32)> = (1..=3).map(|node| (node, 2)).collect();
+    world.until_leads(&[1, 2, 3], &even).await;
+
+    let gone = processes.remove(0);
+    let id = gone.node.id().unwrap().0;
+    world.crash(&gone);
+    let others: Vec<u64> = (1..=3).filter(|node| *node != id).collect();
+    let names: Vec<u64> = processes.iter().map(|process| process.name).collect();
+    let leads = world.leads(&names).await;
+    assert!(leads.keys().all(|node| others.contains(node)) && leads.values().sum::<u32>() == 6, "{leads:?}");
+
+    processes.push(world.start(gone.name).await);
+    world.until_leads(&[1, 2, 3], &even).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_power_cut_of_all_nodes_loses_nothing_acknowledged() {
+    let mut world = World::new(3);
+    let mut processes = world.start_all(3).await;
+    let made = world.init(3, 3).await;
+    for round in 0..3 {
+        serving(&processes).await;
+        for n in 0..10 {
+            world.put_until_done(1 + n % 3, &format!("{round}/{n}"), &format!("{}", n * n)).await;
+        }
+        for process in &processes {
+            world.crash(process);
+        }
+        processes = world.start_all(3).await;
+        world.clock.timeout(LIMIT, serving(&processes)).await.expect("all nodes serve again");
+        assert_eq!(world.status(1).await.cluster_id, made.cluster_id);
+        for n in 0..10 {
+            assert_eq!(world.get(1 + n % 3, &format!("{round}/{n}")).await, Some(format!("{}", n * n)));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_gives_leaderships_away_first() {
+    let mut world = World::new(4);
+    let mut processes = world.start_all(3).await;
+    world.init(1, 3).await;
+    serving(&processes).await;
+    world.leads(&[1, 2, 3]).await;
+    let leaving = processes.remove(1);
+    let began = world.clock.now();
+    leaving.node.shutdown().await;
+    leaving.scope.end();
+    assert!(world.clock.now().since(began) < Duration::from_secs(5));
+    assert_eq!(world.leads(&[1, 3]).await.values().sum::<u32>(), 6);
+    world.put_until_done(1, "after", "shutdown").await;
+    // It took less than an election would have: nobody waited for a silent leader.
+    assert!(world.clock.now().since(began) < Duration::from_secs(5));
+
+    let back = world.start(leaving.name).await;
+    back.node.wait_serving().await;
+    assert_eq!(world.get(leaving.name, "after").await, Some("shutdown".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_directory_of_another_cluster_is_refused_at_start() {
+    let mut world = World::new(5);
+    let processes = world.start_all(2).await;
+    let one: v1::InitReply =
+        world.call(1, method::INIT, v1::InitRequest { addresses: vec![address(1)], groups: 1 }).await.unwrap();
+    let two: v1::InitReply =
+        world.call(2, method::INIT, v1::InitRequest { addresses: vec![address(2)], groups: 1 }).await.unwrap();
+    serving(&processes).await;
+    world.crash(&processes[1]);
+    let refused = world.try_start(2, &[address(1)]).await.map(|_| ()).unwrap_err();
+    let text = refused.to_string();
+    assert!(matches!(refused, StartError::OtherCluster { .. }), "{text}");
+    assert!(text.contains(&one.cluster_id) && text.contains(&two.cluster_id), "{text}");
+    // The refused start left nothing behind: without the wrong address it works.
+    let back = world.start(2).await;
+    back.node.wait_serving().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn nodes_outside_group_0_follow_the_map() {
+    let mut world = World::new(6);
+    let processes = world.start_all(7).await;
+    let addresses = (1..=7).map(address).collect();
+    let request = v1::InitRequest { addresses, groups: 7 };
+    let made: v1::InitReply = world.call(4, method::INIT, request).await.unwrap();
+    assert_eq!(made.nodes.len(), 7);
+    world.clock.timeout(LIMIT, serving(&processes)).await.expect("all nodes serve");
+    let all: Vec<u64> = (1..=7).collect();
+    world.until_leads(&all, &all.iter().map(|node| (*node, 1)).collect::<Vec<_>>()).await;
+    for node in &all {
+        let status = world.status(*node).await;
+        assert_eq!(status.groups.iter().filter(|group| group.hosted && group.group != 0).count(), 3);
+        let control = status.groups.iter().find(|group| group.group == 0).unwrap();
+        assert_eq!(control.replicas.len(), 5);
+        assert_eq!(control.hosted, status.node <= 5);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_locked_directory_and_a_taken_address_are_refused() {
+    let mut world = World::new(7);
+    let first = world.start(1).await;
+    let (env, _scope) = world.env(2);
+    let elsewhere = Env { vfs: Arc::new(world.disks[&1].clone()), ..env.clone() };
+    let mut config = NodeConfig::new("/data", address(2));
+    config.insecure = true;
+    assert!(matches!(Node::start(elsewhere, config.clone()).await.err(), Some(StartError::Locked(_))));
+    config.insecure = false;
+    let refused = Node::start(env, config).await.err().unwrap();
+    assert!(refused.to_string().contains("--insecure"), "{refused}");
+    first.node.shutdown().await;
+}
