@@ -27,6 +27,8 @@ and has its data. SIGTERM and Ctrl-C stop it gracefully; a second one at once.";
 
 /// More threads than this bring nothing for one node.
 const THREADS_DEFAULT_MAX: usize = 4;
+/// openraft tells every message at `info`.
+const LOG_DEFAULT: &str = "info,openraft=warn";
 /// A graceful stop that takes longer is cut short; what was acknowledged is on disk anyway.
 const STOP_MAX: Duration = Duration::from_secs(20);
 
@@ -70,7 +72,7 @@ pub(crate) struct Start {
     no_preallocate: bool,
 
     /// What to log: a level, or pairs such as atoll_raft=debug,info.
-    #[arg(long, env = "ATOLL_LOG", default_value = "info", value_name = "FILTER")]
+    #[arg(long, env = "ATOLL_LOG", default_value = LOG_DEFAULT, value_name = "FILTER")]
     log: String,
 
     /// How log lines look.
@@ -94,23 +96,23 @@ impl Start {
     pub(crate) fn run(self) -> Result {
         telemetry::init(&self.log, self.log_format)?;
         telemetry::abort_on_panic();
-        let config = self.config();
-        config
-            .validate()
-            .map_err(|error| Failure::usage(error.to_string()))?;
+        let config = self.config()?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let threads = self.threads.unwrap_or(cores.min(THREADS_DEFAULT_MAX));
         runtime::run(threads, serve(config, self.exit_with_stdin))
     }
 
-    fn config(&self) -> NodeConfig {
-        let mut config = NodeConfig::new(self.data_dir.clone(), self.listen.clone());
+    fn config(&self) -> Result<NodeConfig> {
+        let mut config = NodeConfig::new(std::path::absolute(&self.data_dir)?, self.listen.clone());
         config.advertise.clone_from(&self.advertise);
         config.join.clone_from(&self.join);
         config.insecure = self.insecure;
         config.segment_bytes = self.segment_mib * 1024 * 1024;
         config.preallocate = !self.no_preallocate;
         config
+            .validate()
+            .map_err(|error| Failure::usage(error.to_string()))?;
+        Ok(config)
     }
 }
 

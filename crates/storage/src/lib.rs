@@ -1,4 +1,19 @@
 //! The append-only storage engine: shared journal and per-group index.
+//!
+//! The log is the database. Every write of every group on a node goes once into one journal, which
+//! is made durable one sync at a time for all of them ([`Journal`], [`GroupLog`]); the state machine
+//! keeps, per group, an ordered index in memory whose rows point at the values where they already
+//! stand ([`GroupIndex`]). There is no second log and no second copy of a value.
+//!
+//! Reading order: `journal/mod.rs` for what holds and who checks it, `journal/format/` for the bytes,
+//! `journal/intake.rs` for how records get their places, `journal/writer.rs` for how they get to disk,
+//! `journal/recovery/` for how they come back; then `index/mod.rs`.
+//!
+//! Every read checks a sum that ties the bytes to what was asked for: an entry's to its position in
+//! its group's log, a value's to its key. Bytes that do not check are never returned.
+//!
+//! This crate knows nothing of Raft or of commands: a log is entries with ids, a value is a range of
+//! an entry's payload.
 
 mod index;
 mod journal;

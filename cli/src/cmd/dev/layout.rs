@@ -32,14 +32,16 @@ impl Layout {
         let cannot = |error: std::io::Error| {
             Failure::usage(format!("cannot use the folder {}: {error}", dir.display()))
         };
-        env.vfs.create_dir_all(dir).map_err(cannot)?;
-        let found = node_folders(&env.vfs.list(dir).map_err(cannot)?);
+        // Absolute, so that the commands that are shown work from any folder.
+        let dir = std::path::absolute(dir).map_err(cannot)?;
+        env.vfs.create_dir_all(&dir).map_err(cannot)?;
+        let found = node_folders(&env.vfs.list(&dir).map_err(cannot)?);
         if found != 0 && found != nodes {
             let what = format!("{} holds a cluster of {found} nodes, not {nodes}", dir.display());
             return Err(Failure::usage(what).next(format!("add --nodes {found}, or choose another --dir")));
         }
         let layout = Self {
-            dir: dir.to_owned(),
+            dir,
             nodes,
             base_port,
         };

@@ -174,7 +174,9 @@ impl Keeper {
                 tracing::info!(group = %key, runs = slots.len(), "the group has its slots");
                 true
             }
-            Err(ProposeError::NotLeader { .. } | ProposeError::Stopped) => true,
+            Err(ProposeError::Stopped) => true,
+            // A fresh leader refuses until a quorum has answered it; if it was deposed, the caller sees.
+            Err(ProposeError::NotLeader { .. }) => false,
             Err(error) => {
                 tracing::warn!(group = %key, %error, "the group has no slots yet");
                 false

@@ -14,7 +14,10 @@ pub(crate) struct Arena<T> {
 
 impl<T> Default for Arena<T> {
     fn default() -> Self {
-        Self { blocks: Vec::new(), free: Vec::new() }
+        Self {
+            blocks: Vec::new(),
+            free: Vec::new(),
+        }
     }
 }
 
@@ -39,7 +42,9 @@ impl<T: Copy> Arena<T> {
     }
 
     pub(crate) fn place(&mut self, at: u32) -> Option<&mut T> {
-        self.blocks.get_mut(at as usize / BLOCK)?.get_mut(at as usize % BLOCK)
+        self.blocks
+            .get_mut(at as usize / BLOCK)?
+            .get_mut(at as usize % BLOCK)
     }
 
     /// Gives the place back. The caller has let go of the number.
@@ -62,51 +67,51 @@ impl<T: Copy> Arena<T> {
 /// Values of up to 64 bytes in four sizes.
 #[derive(Default)]
 pub(crate) struct InlineArena {
-    of_16: Arena<[u8; 16]>,
-    of_32: Arena<[u8; 32]>,
-    of_48: Arena<[u8; 48]>,
-    of_64: Arena<[u8; 64]>,
+    tiny: Arena<[u8; 16]>,
+    small: Arena<[u8; 32]>,
+    medium: Arena<[u8; 48]>,
+    large: Arena<[u8; 64]>,
 }
 
 impl InlineArena {
     pub(crate) fn insert(&mut self, value: &[u8]) -> u32 {
         match value.len() {
-            0..=16 => self.of_16.insert(widen(value)),
-            17..=32 => self.of_32.insert(widen(value)),
-            33..=48 => self.of_48.insert(widen(value)),
-            _ => self.of_64.insert(widen(value)),
+            0..=16 => self.tiny.insert(widen(value)),
+            17..=32 => self.small.insert(widen(value)),
+            33..=48 => self.medium.insert(widen(value)),
+            _ => self.large.insert(widen(value)),
         }
     }
 
     pub(crate) fn get(&self, at: u32, len: usize) -> Option<&[u8]> {
         let bytes: &[u8] = match len {
-            0..=16 => self.of_16.get(at)?,
-            17..=32 => self.of_32.get(at)?,
-            33..=48 => self.of_48.get(at)?,
-            _ => self.of_64.get(at)?,
+            0..=16 => self.tiny.get(at)?,
+            17..=32 => self.small.get(at)?,
+            33..=48 => self.medium.get(at)?,
+            _ => self.large.get(at)?,
         };
         bytes.get(..len)
     }
 
     pub(crate) fn remove(&mut self, at: u32, len: usize) {
         match len {
-            0..=16 => self.of_16.remove(at),
-            17..=32 => self.of_32.remove(at),
-            33..=48 => self.of_48.remove(at),
-            _ => self.of_64.remove(at),
+            0..=16 => self.tiny.remove(at),
+            17..=32 => self.small.remove(at),
+            33..=48 => self.medium.remove(at),
+            _ => self.large.remove(at),
         }
     }
 
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
-        self.of_16.len() + self.of_32.len() + self.of_48.len() + self.of_64.len()
+        self.tiny.len() + self.small.len() + self.medium.len() + self.large.len()
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.of_16.memory_bytes()
-            + self.of_32.memory_bytes()
-            + self.of_48.memory_bytes()
-            + self.of_64.memory_bytes()
+        self.tiny.memory_bytes()
+            + self.small.memory_bytes()
+            + self.medium.memory_bytes()
+            + self.large.memory_bytes()
     }
 }
 

@@ -31,6 +31,9 @@ impl Published {
 
     /// Every version some reader may still ask for, but for the published one.
     pub(crate) fn older_pins(&self) -> Vec<Version> {
-        self.pins.range(..self.version).map(|(version, _)| *version).collect()
+        self.pins
+            .range(..self.version)
+            .map(|(version, _)| *version)
+            .collect()
     }
 }

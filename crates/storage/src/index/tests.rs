@@ -25,7 +25,10 @@ fn entries() -> impl Strategy<Value = Vec<Vec<Op>>> {
         1 => Just(Op::TakeView),
         1 => (0..8_usize).prop_map(|at| Op::DropView { at }),
     ];
-    let entry = prop_oneof![proptest::collection::vec(op.clone(), 0..20), proptest::collection::vec(op, 0..200)];
+    let entry = prop_oneof![
+        proptest::collection::vec(op.clone(), 0..20),
+        proptest::collection::vec(op, 0..200)
+    ];
     proptest::collection::vec(entry, 0..20)
 }
 
@@ -38,16 +41,26 @@ fn value_of(key: &[u8], version: Version, len: usize) -> ValueRef {
     let bytes = vec![version.0 as u8; len];
     let vcrc = value_crc(key, &bytes);
     InlineValue::new(&bytes, vcrc).map_or(
-        ValueRef::Journal(JournalPointer { segment: 7, offset: version.0 as u32, len: len as u32, vcrc }),
+        ValueRef::Journal(JournalPointer {
+            segment: 7,
+            offset: version.0 as u32,
+            len: len as u32,
+            vcrc,
+        }),
         ValueRef::Inline,
     )
 }
 
 fn check_view(view: &View, rows: &Rows) {
     let all: Vec<_> = view.scan(&[], &[], false, usize::MAX);
-    let expected: Vec<_> = rows.iter().map(|(key, (version, value))| (key.clone(), *version, *value)).collect();
+    let expected: Vec<_> = rows
+        .iter()
+        .map(|(key, (version, value))| (key.clone(), *version, *value))
+        .collect();
     let plain = |rows: Vec<(Key, Version, ValueRef)>| -> Vec<_> {
-        rows.into_iter().map(|(key, version, value)| (key.as_bytes().to_vec(), version, value)).collect()
+        rows.into_iter()
+            .map(|(key, version, value)| (key.as_bytes().to_vec(), version, value))
+            .collect()
     };
     assert_eq!(plain(all), expected);
     let (start, end) = (key_of(40), key_of(180));
@@ -76,7 +89,14 @@ impl Run {
         let index = GroupIndex::new();
         let writer = index.writer();
         let (rows, published) = (Rows::new(), Rows::new());
-        Self { index, writer, rows, published, views: Vec::new(), version: Version(0) }
+        Self {
+            index,
+            writer,
+            rows,
+            published,
+            views: Vec::new(),
+            version: Version(0),
+        }
     }
 
     fn op(&mut self, op: &Op) {
@@ -125,8 +145,15 @@ impl Run {
 
     fn check_writer(&mut self, key: u8) {
         let key = key_of(key);
-        assert_eq!(self.writer.version_of(&key), self.rows.get(&key).map(|(version, _)| *version));
-        let newest = self.rows.range(key.clone()..).map(|(_, (version, _))| *version).max();
+        assert_eq!(
+            self.writer.version_of(&key),
+            self.rows.get(&key).map(|(version, _)| *version)
+        );
+        let newest = self
+            .rows
+            .range(key.clone()..)
+            .map(|(_, (version, _))| *version)
+            .max();
         assert_eq!(self.writer.newest_in(&key, &[]), newest);
     }
 
@@ -171,9 +198,24 @@ fn without_views_an_entry_of_one_slice_keeps_nothing_even_for_a_moment() {
     }
 }
 
+const KEYS: u64 = 300;
+
+/// Every key is of the same entry; returns which.
+fn check_whole_entry(index: &GroupIndex, reverse: bool) -> u64 {
+    let view = index.view();
+    let entry = view.applied_index();
+    let rows = view.scan(&[], &[], reverse, usize::MAX);
+    assert_eq!(rows.len() as u64, KEYS);
+    for (key, version, value) in rows {
+        assert_eq!(version.0 / 1000, entry);
+        let bytes = value.inline_checked(key.as_bytes()).unwrap().unwrap();
+        assert_eq!(bytes[..], entry.to_le_bytes());
+    }
+    entry
+}
+
 #[test]
 fn readers_on_other_threads_never_see_half_an_entry() {
-    const KEYS: u64 = 300;
     let index = GroupIndex::new();
     let mut writer = index.writer();
     let key = |number: u64| number.to_be_bytes();
@@ -191,22 +233,7 @@ fn readers_on_other_threads_never_see_half_an_entry() {
     std::thread::scope(|threads| {
         for reverse in [false, true] {
             let index = index.clone();
-            threads.spawn(move || {
-                loop {
-                    let view = index.view();
-                    let entry = view.applied_index();
-                    let rows = view.scan(&[], &[], reverse, usize::MAX);
-                    assert_eq!(rows.len() as u64, KEYS);
-                    for (key, version, value) in rows {
-                        assert_eq!(version.0 / 1000, entry);
-                        let bytes = value.inline_checked(key.as_bytes()).unwrap().unwrap();
-                        assert_eq!(bytes[..], entry.to_le_bytes());
-                    }
-                    if entry == 200 {
-                        return;
-                    }
-                }
-            });
+            threads.spawn(move || while check_whole_entry(&index, reverse) < 200 {});
         }
         (2..=200).for_each(&mut apply);
     });
@@ -215,7 +242,10 @@ fn readers_on_other_threads_never_see_half_an_entry() {
 #[test]
 fn an_inline_value_of_another_key_is_not_taken_for_this_ones() {
     let value = ValueRef::Inline(InlineValue::new(b"v", value_crc(b"a", b"v")).unwrap());
-    assert_eq!(value.inline_checked(b"a"), Some(Ok(bytes::Bytes::from_static(b"v"))));
+    assert_eq!(
+        value.inline_checked(b"a"),
+        Some(Ok(bytes::Bytes::from_static(b"v")))
+    );
     assert_eq!(value.inline_checked(b"b"), Some(Err(Mismatch)));
     assert_eq!(value_of(b"k", Version(1), 65).inline_checked(b"k"), None);
     assert_eq!(InlineValue::new(&[0; 65], 0), None);
@@ -244,7 +274,12 @@ fn a_million_rows_take_about_a_hundred_bytes_each() {
     for version in 1..=rows {
         let mut key = [0; 24];
         rng.fill(&mut key);
-        let pointer = JournalPointer { segment: 1, offset: 2, len: 256, vcrc: 3 };
+        let pointer = JournalPointer {
+            segment: 1,
+            offset: 2,
+            len: 256,
+            vcrc: 3,
+        };
         writer.put(&key, Version(version), ValueRef::Journal(pointer));
     }
     writer.publish(Version(rows), 1);

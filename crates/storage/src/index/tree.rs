@@ -36,7 +36,11 @@ impl Packed {
     }
 
     const fn inline_len(self) -> Option<usize> {
-        if self.len & KIND == INLINE { Some((self.len & !KIND) as usize) } else { None }
+        if self.len & KIND == INLINE {
+            Some((self.len & !KIND) as usize)
+        } else {
+            None
+        }
     }
 }
 
@@ -97,7 +101,14 @@ impl Tree {
             if value.is_some() {
                 let key = Key::from_unchecked(key);
                 self.key_heap_bytes += key.heap_bytes();
-                self.rows.insert(key, Row { version: Halves::of(version), value: packed, older: NONE });
+                self.rows.insert(
+                    key,
+                    Row {
+                        version: Halves::of(version),
+                        value: packed,
+                        older: NONE,
+                    },
+                );
             }
             return false;
         };
@@ -106,7 +117,11 @@ impl Tree {
         self.tombstones += usize::from(packed.is_tombstone());
         self.tombstones -= usize::from(old.value.is_tombstone());
         let older = if keep { self.older.insert(old) } else { old.older };
-        *row = Row { version: Halves::of(version), value: packed, older };
+        *row = Row {
+            version: Halves::of(version),
+            value: packed,
+            older,
+        };
         if !keep {
             self.free(old.value);
         }
@@ -120,7 +135,9 @@ impl Tree {
     /// Drops versions of a key that neither `pins` (ascending) nor the newest point of view see.
     /// Returns true if some stay, for a later try.
     pub(crate) fn prune(&mut self, key: &[u8], pins: &[Version]) -> bool {
-        let Some(row) = self.rows.get(key).copied() else { return false };
+        let Some(row) = self.rows.get(key).copied() else {
+            return false;
+        };
         // A pin between a version and the next newer one sees the older.
         let mut newer = row.version.version();
         let mut kept = Vec::new();
@@ -136,7 +153,10 @@ impl Tree {
             newer = version;
             next = old.older;
         }
-        let older = kept.into_iter().rev().fold(NONE, |older, old| self.older.insert(Row { older, ..old }));
+        let older = kept
+            .into_iter()
+            .rev()
+            .fold(NONE, |older, old| self.older.insert(Row { older, ..old }));
         if let Some(row) = self.rows.get_mut(key) {
             row.older = older;
         }
@@ -172,7 +192,9 @@ impl Tree {
         bounds: (Bound<&'a [u8]>, Bound<&'a [u8]>),
         at: Version,
     ) -> impl DoubleEndedIterator<Item = (&'a Key, Option<Seen>)> {
-        self.rows.range::<[u8], _>(bounds).map(move |(key, row)| (key, self.seen(row, at)))
+        self.rows
+            .range::<[u8], _>(bounds)
+            .map(move |(key, row)| (key, self.seen(row, at)))
     }
 
     fn seen(&self, row: &Row, at: Version) -> Option<Seen> {
@@ -185,29 +207,62 @@ impl Tree {
 
     fn pack(&mut self, value: Option<&ValueRef>) -> Packed {
         match value {
-            None => Packed { first: 0, offset: 0, len: TOMBSTONE, vcrc: 0 },
+            None => Packed {
+                first: 0,
+                offset: 0,
+                len: TOMBSTONE,
+                vcrc: 0,
+            },
             Some(ValueRef::Journal(pointer)) => {
-                let JournalPointer { segment, offset, len, vcrc } = *pointer;
+                let JournalPointer {
+                    segment,
+                    offset,
+                    len,
+                    vcrc,
+                } = *pointer;
                 debug_assert_eq!(len & KIND, 0, "a value is far smaller");
-                Packed { first: segment, offset, len: len & !KIND, vcrc }
+                Packed {
+                    first: segment,
+                    offset,
+                    len: len & !KIND,
+                    vcrc,
+                }
             }
             Some(ValueRef::Inline(value)) => {
                 let bytes = value.as_bytes();
                 let first = self.inline.insert(bytes);
-                Packed { first, offset: 0, len: INLINE | bytes.len() as u32, vcrc: value.vcrc() }
+                Packed {
+                    first,
+                    offset: 0,
+                    len: INLINE | bytes.len() as u32,
+                    vcrc: value.vcrc(),
+                }
             }
         }
     }
 
     fn unpack(&self, packed: Packed) -> Option<ValueRef> {
-        let Packed { first, offset, len, vcrc } = packed;
+        let Packed {
+            first,
+            offset,
+            len,
+            vcrc,
+        } = packed;
         if packed.is_tombstone() {
             return None;
         }
         let Some(inline_len) = packed.inline_len() else {
-            return Some(ValueRef::Journal(JournalPointer { segment: first, offset, len, vcrc }));
+            return Some(ValueRef::Journal(JournalPointer {
+                segment: first,
+                offset,
+                len,
+                vcrc,
+            }));
         };
-        let bytes = self.inline.get(first, inline_len).expect("a row's inline value lives as long as the row");
+        let bytes = self
+            .inline
+            .get(first, inline_len)
+            .expect("a row's inline value lives as long as the row");
         InlineValue::new(bytes, vcrc).map(ValueRef::Inline)
     }
 

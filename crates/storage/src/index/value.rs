@@ -20,7 +20,11 @@ impl InlineValue {
     pub fn new(value: &[u8], vcrc: u32) -> Option<Self> {
         let mut bytes = [0; INLINE_VALUE_BYTES_MAX];
         bytes.get_mut(..value.len())?.copy_from_slice(value);
-        Some(Self { len: value.len() as u8, bytes, vcrc })
+        Some(Self {
+            len: value.len() as u8,
+            bytes,
+            vcrc,
+        })
     }
 
     /// The bytes, unchecked.
@@ -36,13 +40,17 @@ impl InlineValue {
 
 impl fmt::Debug for InlineValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Inline(\"{}\", {:08x})", self.as_bytes().escape_ascii(), self.vcrc)
+        write!(
+            f,
+            "Inline(\"{}\", {:08x})",
+            self.as_bytes().escape_ascii(),
+            self.vcrc
+        )
     }
 }
 
 /// Where a row's value stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "passed by, never stored: the tree packs values into 16 bytes")]
 pub enum ValueRef {
     /// Here.
     Inline(InlineValue),
@@ -52,7 +60,10 @@ pub enum ValueRef {
 
 impl ValueRef {
     /// Bytes of the value.
-    #[expect(clippy::len_without_is_empty, reason = "the length of the value, not of a collection")]
+    #[expect(
+        clippy::len_without_is_empty,
+        reason = "the length of the value, not of a collection"
+    )]
     pub fn len(&self) -> usize {
         match self {
             Self::Inline(value) => value.as_bytes().len(),
@@ -64,10 +75,8 @@ impl ValueRef {
     pub fn inline_checked(&self, key: &[u8]) -> Option<Result<Bytes, Mismatch>> {
         let Self::Inline(value) = self else { return None };
         let bytes = value.as_bytes();
-        Some(match value_crc(key, bytes) == value.vcrc {
-            true => Ok(Bytes::copy_from_slice(bytes)),
-            false => Err(Mismatch),
-        })
+        let same = value_crc(key, bytes) == value.vcrc;
+        Some(same.then(|| Bytes::copy_from_slice(bytes)).ok_or(Mismatch))
     }
 }
 

@@ -22,7 +22,11 @@ impl View {
         published.pin();
         let (version, applied_index) = (published.version, published.applied_index);
         drop(published);
-        Self { shared, version, applied_index }
+        Self {
+            shared,
+            version,
+            applied_index,
+        }
     }
 
     /// Index of the last entry this view sees.
@@ -43,20 +47,33 @@ impl View {
 
     /// Rows from `start` up to, without, `end` (empty: to the last key), at most `max_rows`, in key
     /// order or, with `reverse`, from the last down. The lock is held for 256 rows at a time.
-    pub fn scan(&self, start: &[u8], end: &[u8], reverse: bool, max_rows: usize) -> Vec<(Key, Version, ValueRef)> {
+    pub fn scan(
+        &self,
+        start: &[u8],
+        end: &[u8],
+        reverse: bool,
+        max_rows: usize,
+    ) -> Vec<(Key, Version, ValueRef)> {
         let mut rows = Vec::new();
-        let Some((mut from, to)) = bounds(start, end) else { return rows };
+        let Some((mut from, to)) = bounds(start, end) else {
+            return rows;
+        };
         let mut to = to.map(<[u8]>::to_vec);
         while rows.len() < max_rows {
             let tree = self.shared.tree.read();
-            let range = tree.range((from.as_ref().map(|key| &key[..]), to.as_ref().map(|key| &key[..])), self.version);
+            let range = tree.range(
+                (from.as_ref().map(|key| &key[..]), to.as_ref().map(|key| &key[..])),
+                self.version,
+            );
             let wanted = max_rows - rows.len();
             let (count, last) = if reverse {
                 page(range.rev(), wanted, &mut rows)
             } else {
                 page(range, wanted, &mut rows)
             };
-            let next = last.filter(|_| count == PAGE_ROWS).map(|key| Bound::Excluded(key.as_bytes().to_vec()));
+            let next = last
+                .filter(|_| count == PAGE_ROWS)
+                .map(|key| Bound::Excluded(key.as_bytes().to_vec()));
             match next {
                 Some(next) if reverse => to = next,
                 Some(next) => from = next,
@@ -95,8 +112,11 @@ impl Drop for View {
     }
 }
 
+/// From an owned key, which moves on page by page, to a borrowed one.
+pub(crate) type Bounds<'a> = (Bound<Vec<u8>>, Bound<&'a [u8]>);
+
 /// The range, or `None` if it is empty (a tree panics on one that is turned around).
-pub(crate) fn bounds<'a>(start: &[u8], end: &'a [u8]) -> Option<(Bound<Vec<u8>>, Bound<&'a [u8]>)> {
+pub(crate) fn bounds<'a>(start: &[u8], end: &'a [u8]) -> Option<Bounds<'a>> {
     let to = match end {
         [] => Bound::Unbounded,
         end if start >= end => return None,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use atoll_types::Version;
 use rustc_hash::FxHasher;
 
+use super::tree::Tree;
 use super::value::ValueRef;
 use super::view::bounds;
 use super::{PAGE_ROWS, SLICE_ROWS, Shared};
@@ -44,7 +45,10 @@ impl IndexWriter {
 
     /// Starts an entry.
     pub fn begin(&mut self, rows_expected: usize) {
-        debug_assert!(self.slice.rows.is_empty() && !self.spilled, "the entry before was published");
+        debug_assert!(
+            self.slice.rows.is_empty() && !self.spilled,
+            "the entry before was published"
+        );
         self.slice.rows.reserve(rows_expected.min(SLICE_ROWS));
     }
 
@@ -67,7 +71,9 @@ impl IndexWriter {
             let mut last = None;
             let lower = from.as_ref().map(|key| &key[..]);
             for (key, seen) in tree.range((lower, to), Version(u64::MAX)).take(PAGE_ROWS) {
-                let version = seen.filter(|(_, value)| value.is_some()).map(|(version, _)| version);
+                let version = seen
+                    .filter(|(_, value)| value.is_some())
+                    .map(|(version, _)| version);
                 newest = newest.max(version);
                 last = Some((last.map_or(1, |(count, _): (usize, _)| count + 1), key));
             }
@@ -105,12 +111,7 @@ impl IndexWriter {
             // What a view made before this point sees must stay; with none, and nothing of the
             // entry in the tree yet, nobody can tell.
             let keep = self.spilled || published.is_pinned();
-            for row in &self.slice.rows {
-                let key = self.slice.key(row);
-                if tree.set(key, row.version, row.value.as_ref(), keep) {
-                    self.touched.push(key);
-                }
-            }
+            self.slice.write(&mut tree, keep, &mut self.touched);
             published.version = version;
             published.applied_index = applied_index;
         }
@@ -125,12 +126,7 @@ impl IndexWriter {
             return;
         }
         let mut tree = self.shared.tree.write();
-        for row in &self.slice.rows {
-            let key = self.slice.key(row);
-            if tree.set(key, row.version, row.value.as_ref(), true) {
-                self.touched.push(key);
-            }
-        }
+        self.slice.write(&mut tree, true, &mut self.touched);
         drop(tree);
         self.slice.clear();
         self.spilled = true;
@@ -147,11 +143,9 @@ impl IndexWriter {
         let mut keys = self.touched.iter().peekable();
         while keys.peek().is_some() {
             let mut tree = self.shared.tree.write();
-            for key in keys.by_ref().take(SLICE_ROWS) {
-                if tree.prune(key, &pins) {
-                    self.left.insert(key.into());
-                }
-            }
+            let some = keys.by_ref().take(SLICE_ROWS);
+            self.left
+                .extend(some.filter(|key| tree.prune(key, &pins)).map(Box::from));
         }
         drop(keys);
         self.touched.clear();
@@ -160,8 +154,17 @@ impl IndexWriter {
     /// Goes round the keys left from earlier entries, a few at a time.
     fn prune_left(&mut self, pins: &[Version]) {
         let from = (Bound::Excluded(&*self.left_cursor), Bound::Unbounded);
-        let some: Vec<Box<[u8]>> = self.left.range::<[u8], _>(from).take(OLD_ROWS_PER_ENTRY).cloned().collect();
-        self.left_cursor = some.last().filter(|_| some.len() == OLD_ROWS_PER_ENTRY).cloned().unwrap_or_default();
+        let some: Vec<Box<[u8]>> = self
+            .left
+            .range::<[u8], _>(from)
+            .take(OLD_ROWS_PER_ENTRY)
+            .cloned()
+            .collect();
+        self.left_cursor = some
+            .last()
+            .filter(|_| some.len() == OLD_ROWS_PER_ENTRY)
+            .cloned()
+            .unwrap_or_default();
         if some.is_empty() {
             return;
         }
@@ -198,13 +201,32 @@ impl Slice {
     fn push(&mut self, key: &[u8], version: Version, value: Option<ValueRef>) {
         self.keys.extend_from_slice(key);
         let (key_end, key_len) = (self.keys.len() as u32, key.len() as u32);
-        self.rows.push(SliceRow { key_end, key_len, hash: hash(key), version, value });
+        self.rows.push(SliceRow {
+            key_end,
+            key_len,
+            hash: hash(key),
+            version,
+            value,
+        });
+    }
+
+    /// Writes the rows into the tree and notes the keys that need pruning.
+    fn write(&self, tree: &mut Tree, keep: bool, touched: &mut Keys) {
+        for row in &self.rows {
+            let key = self.key(row);
+            if tree.set(key, row.version, row.value.as_ref(), keep) {
+                touched.push(key);
+            }
+        }
     }
 
     /// The newest row of a key in here.
     fn find(&self, key: &[u8]) -> Option<&SliceRow> {
         let hash = hash(key);
-        self.rows.iter().rev().find(|row| row.hash == hash && self.key(row) == key)
+        self.rows
+            .iter()
+            .rev()
+            .find(|row| row.hash == hash && self.key(row) == key)
     }
 
     fn clear(&mut self) {
@@ -236,7 +258,9 @@ impl Keys {
 
     fn iter(&self) -> impl Iterator<Item = &[u8]> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        starts.zip(&self.ends).filter_map(|(start, end)| self.bytes.get(start as usize..*end as usize))
+        starts
+            .zip(&self.ends)
+            .filter_map(|(start, end)| self.bytes.get(start as usize..*end as usize))
     }
 
     fn clear(&mut self) {

@@ -1,6 +1,7 @@
 //! The log of one group, as Raft sees it.
 
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -12,7 +13,7 @@ use tokio::sync::{SemaphorePermit, oneshot};
 use super::format::{
     PAYLOAD_LEN_MAX, RECORD_HEADER_LEN, RecordHeader, RecordKind, TRUNCATE_FLAG_ALL, VOTE_FLAG_COMMITTED,
 };
-use super::intake::AppendDone;
+use super::intake::{AppendDone, Location};
 use super::load::load;
 use super::shared::{Handle, RECORD_ROOM, closed};
 use super::table::LogTable;
@@ -45,11 +46,21 @@ pub(crate) struct Group {
 
 impl Group {
     pub(crate) fn new(key: GroupKey, replica: ReplicaId) -> Self {
-        Self { key, replica, created: AtomicBool::new(false), table: Mutex::default() }
+        Self {
+            key,
+            replica,
+            created: AtomicBool::new(false),
+            table: Mutex::default(),
+        }
     }
 
     pub(crate) fn recovered(key: GroupKey, replica: ReplicaId, table: LogTable) -> Self {
-        Self { key, replica, created: AtomicBool::new(true), table: Mutex::new(table) }
+        Self {
+            key,
+            replica,
+            created: AtomicBool::new(true),
+            table: Mutex::new(table),
+        }
     }
 }
 
@@ -78,7 +89,12 @@ impl GroupLog {
     /// What the log remembers, as of now: the latest given, which may be ahead of the disk.
     pub fn state(&self) -> LogState {
         let table = self.group.table.lock();
-        LogState { vote: table.vote, committed: table.committed, purged: table.purged(), last: table.last() }
+        LogState {
+            vote: table.vote,
+            committed: table.committed,
+            purged: table.purged(),
+            last: table.last(),
+        }
     }
 
     /// Adds entries. On return every handle can read them; `done` is called once, after the sync
@@ -142,7 +158,11 @@ impl GroupLog {
     /// Remembers a vote; durable on return. An older term than remembered is refused.
     pub async fn save_vote(&self, vote: Vote) -> io::Result<()> {
         let room = self.journal.reserve(RECORD_ROOM).await?;
-        let id = LogId { term: vote.term, leader: vote.candidate, index: 0 };
+        let id = LogId {
+            term: vote.term,
+            leader: vote.candidate,
+            index: 0,
+        };
         let flags = if vote.committed { VOTE_FLAG_COMMITTED } else { 0 };
         let header = RecordHeader::plain(RecordKind::Vote, flags, self.group.key, id);
         let (done, durable) = oneshot::channel();
@@ -180,14 +200,20 @@ impl GroupLog {
             table.check_truncate(last).map_err(invalid)?;
             let before = table.tail_bytes();
             table.truncate_after(last);
-            self.journal.tail_bytes.fetch_sub(before - table.tail_bytes(), Ordering::Relaxed);
+            self.journal
+                .tail_bytes
+                .fetch_sub(before - table.tail_bytes(), Ordering::Relaxed);
             Ok(())
         })
     }
 
     /// Forgets everything up to `upto`, which may lie beyond the last entry. In force at once.
     pub async fn purge(&self, upto: LogId) -> io::Result<()> {
-        if self.state().purged.is_some_and(|purged| purged.index >= upto.index) {
+        if self
+            .state()
+            .purged
+            .is_some_and(|purged| purged.index >= upto.index)
+        {
             return Ok(());
         }
         let room = self.journal.reserve(RECORD_ROOM).await?;
@@ -198,7 +224,9 @@ impl GroupLog {
             }
             let before = table.tail_bytes();
             table.purge(upto);
-            self.journal.tail_bytes.fetch_sub(before - table.tail_bytes(), Ordering::Relaxed);
+            self.journal
+                .tail_bytes
+                .fetch_sub(before - table.tail_bytes(), Ordering::Relaxed);
             Ok(())
         })
     }
@@ -235,22 +263,13 @@ impl GroupLog {
     /// there is any. From memory where possible, else from disk in pieces of about 1 MiB.
     pub async fn read(&self, from: u64, to: u64, max_bytes: usize) -> io::Result<Vec<LogEntry>> {
         let mut entries = Vec::new();
-        let mut budget = Budget { left: max_bytes, any: false };
+        let mut budget = Budget {
+            left: max_bytes,
+            any: false,
+        };
         let mut next = from;
         loop {
-            let cold = {
-                let table = self.group.table.lock();
-                next = next.max(table.first());
-                let to = to.min(table.end());
-                if next >= table.tail_first().min(to) {
-                    let warm = (next..to).map_while(|index| table.tail_entry(index));
-                    entries.extend(warm.take_while(|entry| budget.take(entry.payload.len())));
-                    return Ok(entries);
-                }
-                let cold = next..to.min(table.tail_first());
-                let places = cold.map_while(|index| Some((table.id_at(index)?, table.place_at(index)?)));
-                places.take_while(|(_, place)| budget.take(place.len as usize)).collect::<Vec<_>>()
-            };
+            let cold = self.take_warm(&mut next, to, &mut budget, &mut entries);
             if cold.is_empty() {
                 return Ok(entries);
             }
@@ -259,11 +278,31 @@ impl GroupLog {
         }
     }
 
+    /// Takes entries from memory if the next one is there; else says where those on disk stand.
+    fn take_warm(
+        &self,
+        next: &mut u64,
+        to: u64,
+        budget: &mut Budget,
+        entries: &mut Vec<LogEntry>,
+    ) -> Vec<(LogId, Location)> {
+        let table = self.group.table.lock();
+        *next = table.first().max(*next);
+        if *next < table.tail_first().min(to) {
+            return budget.take_cold(&table, *next..to);
+        }
+        let warm = (*next..to.min(table.end())).map_while(|index| table.tail_entry(index));
+        entries.extend(warm.take_while(|entry| budget.take(entry.payload.len())));
+        Vec::new()
+    }
+
     /// Where a value inside an entry's payload stands. By id: an entry of another term at the same
     /// index is another entry.
     pub fn pointer(&self, id: LogId, value_offset: u32, len: u32, vcrc: u32) -> Option<JournalPointer> {
         let table = self.group.table.lock();
-        let place = table.place_at(id.index).filter(|_| table.id_at(id.index) == Some(id))?;
+        let place = table
+            .place_at(id.index)
+            .filter(|_| table.id_at(id.index) == Some(id))?;
         let end = value_offset.checked_add(len)?;
         (end <= place.len).then_some(JournalPointer {
             segment: place.segment,
@@ -286,7 +325,11 @@ impl GroupLog {
     }
 
     fn shrink(&self, table: &mut LogTable, applied_only: bool, aim: usize) {
-        let freed = table.shrink_tail(applied_only, |place| self.journal.is_durable(place), |bytes| bytes > aim);
+        let freed = table.shrink_tail(
+            applied_only,
+            |place| self.journal.is_durable(place),
+            |bytes| bytes > aim,
+        );
         self.journal.tail_bytes.fetch_sub(freed, Ordering::Relaxed);
     }
 }
@@ -296,7 +339,11 @@ fn check(entries: &[LogEntry]) -> io::Result<usize> {
     let mut bytes = 0;
     for entry in entries {
         if entry.payload.len() > PAYLOAD_LEN_MAX {
-            let reason = format!("entry {} has {} bytes, at most {PAYLOAD_LEN_MAX}", entry.id, entry.payload.len());
+            let reason = format!(
+                "entry {} has {} bytes, at most {PAYLOAD_LEN_MAX}",
+                entry.id,
+                entry.payload.len()
+            );
             return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
         }
         if crc32fast::hash(&entry.payload) != entry.payload_crc {
@@ -326,5 +373,14 @@ impl Budget {
         }
         self.any = true;
         taken
+    }
+
+    /// Ids and places of entries that are only on disk.
+    fn take_cold(&mut self, table: &LogTable, range: Range<u64>) -> Vec<(LogId, Location)> {
+        let cold = range.start..range.end.min(table.tail_first());
+        let places = cold.map_while(|index| Some((table.id_at(index)?, table.place_at(index)?)));
+        places
+            .take_while(|(_, place)| self.take(place.len as usize))
+            .collect()
     }
 }

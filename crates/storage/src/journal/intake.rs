@@ -19,7 +19,8 @@ use super::format::{
 };
 use super::segment::{Segment, SegmentTable};
 
-/// Told once, after the sync that made its batch durable.
+/// Told once, after the sync that made its batch durable. Runs on the thread that writes: hand the
+/// news over and return.
 pub type AppendDone = Box<dyn FnOnce(io::Result<()>) + Send>;
 
 /// A record as it will stand in the file.
@@ -64,9 +65,16 @@ impl Batch {
         }
     }
 
+    /// True if the segment has room for so many bytes more, or if this is all there is in it.
+    fn fits(&self, more: u32) -> bool {
+        let fresh = self.offset == SEGMENT_HEADER_LEN && !self.wanted;
+        fresh || self.end_with(more) <= self.segment.limit
+    }
+
     /// Where the frame will end with `more` bytes of records added.
     fn end_with(&self, more: u32) -> u32 {
-        self.offset.saturating_add(padded(FRAME_HEADER_LEN + self.body_len + more))
+        self.offset
+            .saturating_add(padded(FRAME_HEADER_LEN + self.body_len + more))
     }
 }
 
@@ -131,6 +139,10 @@ impl Intake {
         if !self.building.wanted && !idle {
             return None;
         }
+        if self.building.body_len == 0 {
+            // A frame without records must not be what exceeds the segment.
+            self.make_room(RECORD_HEADER_LEN);
+        }
         self.place_committed();
         self.close_batch();
         self.closed.pop_front()
@@ -151,13 +163,20 @@ impl Intake {
     fn put(&mut self, header: RecordHeader, payload: Bytes) -> Location {
         let batch = &mut self.building;
         let offset = batch.offset + FRAME_HEADER_LEN + batch.body_len + RECORD_HEADER_LEN;
-        let location = Location { segment: batch.segment.id, offset, len: header.payload_len };
+        let location = Location {
+            segment: batch.segment.id,
+            offset,
+            len: header.payload_len,
+        };
         batch.body_len += RECORD_HEADER_LEN + header.payload_len;
         if header.kind == RecordKind::Entry {
             batch.entries += 1;
             batch.segment.hold(offset, payload.clone());
         }
-        batch.records.push(Record { header: header.encode(), payload });
+        batch.records.push(Record {
+            header: header.encode(),
+            payload,
+        });
         location
     }
 
@@ -167,8 +186,7 @@ impl Intake {
         if filled && self.building.body_len + len > BATCH_BODY_MAX {
             self.close_batch();
         }
-        let fresh = self.building.offset == SEGMENT_HEADER_LEN && !self.building.wanted;
-        if !fresh && self.building.end_with(len) > self.building.segment.limit {
+        if !self.building.fits(len) {
             if self.building.body_len > 0 {
                 self.close_batch();
             }
@@ -183,7 +201,12 @@ impl Intake {
     }
 
     fn open_segment(&mut self) {
-        let id = self.building.segment.id.checked_add(1).expect("four billion segments are never reached");
+        let id = self
+            .building
+            .segment
+            .id
+            .checked_add(1)
+            .expect("four billion segments are never reached");
         let segment = Arc::new(Segment::fresh(id, self.segment_bytes));
         self.segments.push(segment.clone());
         // Whatever waited on the old place (completions come with records) went with its batch.
@@ -196,7 +219,11 @@ impl Intake {
     }
 
     fn place_heads(&mut self) {
-        let heads: Vec<_> = self.heads.iter().map(|(group, head)| (*group, head.encode())).collect();
+        let heads: Vec<_> = self
+            .heads
+            .iter()
+            .map(|(group, head)| (*group, head.encode()))
+            .collect();
         for (group, head) in heads {
             let header = RecordHeader {
                 kind: RecordKind::GroupHead,
@@ -213,8 +240,7 @@ impl Intake {
     /// Lets the waiting commit marks ride, as far as they fit without opening anything.
     fn place_committed(&mut self) {
         while let Some((group, id)) = self.committed.pop_first() {
-            let batch = &self.building;
-            if batch.end_with(RECORD_HEADER_LEN) > batch.segment.limit.max(batch.end_with(0)) {
+            if !self.building.fits(RECORD_HEADER_LEN) {
                 self.committed.insert(group, id);
                 return;
             }
@@ -240,7 +266,10 @@ mod tests {
     fn intake(segment_bytes: u32) -> Intake {
         let segments = Arc::new(SegmentTable::default());
         let first = Arc::new(Segment::fresh(1, segment_bytes));
-        let head = Head { replica: ReplicaId(4), ..Head::default() };
+        let head = Head {
+            replica: ReplicaId(4),
+            ..Head::default()
+        };
         Intake::new(segments, first, segment_bytes, [(GROUP, head)].into())
     }
 
@@ -252,7 +281,11 @@ mod tests {
             group: GROUP,
             payload_len: len as u32,
             payload_crc: crc32fast::hash(&payload),
-            id: LogId { term: 1, leader: ReplicaId(4), index },
+            id: LogId {
+                term: 1,
+                leader: ReplicaId(4),
+                index,
+            },
         };
         intake.push(header, payload)
     }
@@ -288,7 +321,9 @@ mod tests {
         for index in 0..9 {
             push(&mut intake, index, 1 << 20);
         }
-        let sizes: Vec<_> = std::iter::from_fn(|| intake.take(false)).map(|batch| batch.entries).collect();
+        let sizes: Vec<_> = std::iter::from_fn(|| intake.take(false))
+            .map(|batch| batch.entries)
+            .collect();
         assert_eq!(sizes, [3, 3, 3]);
     }
 
@@ -315,16 +350,48 @@ mod tests {
     }
 
     #[test]
+    fn markers_and_commit_marks_open_a_segment_rather_than_exceed_one() {
+        let mut intake = intake(16 * 1024);
+        push(&mut intake, 0, 8_000);
+        let mut segments = Vec::new();
+        for index in 0..10 {
+            intake.note_committed(
+                GROUP,
+                LogId {
+                    term: 1,
+                    leader: ReplicaId(4),
+                    index,
+                },
+            );
+            let batch = intake.take(true).unwrap();
+            assert!(batch.end_with(0) <= batch.segment.limit);
+            segments.push(batch.segment.id);
+            assert!(!intake.has_work(), "closing comes to an end");
+        }
+        assert_eq!(segments, [1, 2, 2, 2, 3, 3, 3, 4, 4, 4]);
+    }
+
+    #[test]
     fn commit_marks_ride_and_only_the_newest_of_a_group() {
         let mut intake = intake(64 * 1024);
         for index in 0..5 {
-            intake.note_committed(GROUP, LogId { term: 1, leader: ReplicaId(4), index });
+            intake.note_committed(
+                GROUP,
+                LogId {
+                    term: 1,
+                    leader: ReplicaId(4),
+                    index,
+                },
+            );
         }
         assert!(intake.take(false).is_none() && intake.has_work());
         push(&mut intake, 0, 10);
         let batch = intake.take(false).unwrap();
         let last = RecordHeader::decode(&batch.records.last().unwrap().header).unwrap();
-        assert_eq!((batch.records.len(), last.kind, last.id.index), (3, RecordKind::Committed, 4));
+        assert_eq!(
+            (batch.records.len(), last.kind, last.id.index),
+            (3, RecordKind::Committed, 4)
+        );
         assert!(!intake.has_work());
         assert!(intake.take(true).is_some_and(|batch| batch.records.is_empty()));
     }

@@ -31,7 +31,11 @@ pub(crate) async fn load(
 ) -> io::Result<Vec<LogEntry>> {
     let mut loaded = Vec::with_capacity(places.len());
     for chunk in chunks(shared, places)? {
-        let entries = shared.env.spawn.blocking(move || read_chunk(&chunk, group)).await?;
+        let entries = shared
+            .env
+            .spawn
+            .blocking(move || read_chunk(&chunk, group))
+            .await?;
         loaded.extend(entries);
     }
     Ok(loaded)
@@ -49,8 +53,16 @@ fn chunks(shared: &Shared, places: Vec<(LogId, Location)>) -> io::Result<Vec<Chu
                 continue;
             }
         }
-        let segment = shared.segments.get(place.segment).ok_or_else(|| damaged(id, place))?;
-        chunks.push(Chunk { segment, start, end, entries: vec![(id, place)] });
+        let segment = shared
+            .segments
+            .get(place.segment)
+            .ok_or_else(|| damaged(id, place))?;
+        chunks.push(Chunk {
+            segment,
+            start,
+            end,
+            entries: vec![(id, place)],
+        });
     }
     Ok(chunks)
 }
@@ -96,7 +108,12 @@ fn check(group: GroupKey, id: LogId, header: &[u8], payload: Bytes) -> Option<Lo
         && header.id == id
         && header.payload_len as usize == payload.len()
         && header.payload_crc == crc32fast::hash(&payload);
-    same.then_some(LogEntry { id, kind: header.flags, payload, payload_crc: header.payload_crc })
+    same.then_some(LogEntry {
+        id,
+        kind: header.flags,
+        payload,
+        payload_crc: header.payload_crc,
+    })
 }
 
 fn damaged(id: LogId, place: Location) -> io::Error {

@@ -74,14 +74,22 @@ pub struct JournalOptions {
 
 impl Default for JournalOptions {
     fn default() -> Self {
-        Self { segment_bytes: 64 * 1024 * 1024, preallocate: true, tail_bytes: TAIL_BYTES }
+        Self {
+            segment_bytes: 64 * 1024 * 1024,
+            preallocate: true,
+            tail_bytes: TAIL_BYTES,
+        }
     }
 }
 
 impl JournalOptions {
     /// For clusters on a laptop: small files that grow.
     pub fn dev() -> Self {
-        Self { segment_bytes: 8 * 1024 * 1024, preallocate: false, ..Self::default() }
+        Self {
+            segment_bytes: 8 * 1024 * 1024,
+            preallocate: false,
+            ..Self::default()
+        }
     }
 }
 
@@ -181,7 +189,10 @@ impl Journal {
         let mut groups = self.0.groups.write();
         if let Some(group) = groups.get(&key) {
             if group.replica != replica {
-                let reason = format!("group {key} lives here as replica {}, not {replica}", group.replica);
+                let reason = format!(
+                    "group {key} lives here as replica {}, not {replica}",
+                    group.replica
+                );
                 return Err(io::Error::new(io::ErrorKind::AlreadyExists, reason));
             }
             return Ok(group.clone());
@@ -194,8 +205,15 @@ impl Journal {
         if intake.closing {
             return Err(closed());
         }
-        let id = LogId { term: 0, leader: replica, index: 0 };
-        intake.push(RecordHeader::plain(RecordKind::GroupCreate, 0, key, id), Bytes::new());
+        let id = LogId {
+            term: 0,
+            leader: replica,
+            index: 0,
+        };
+        intake.push(
+            RecordHeader::plain(RecordKind::GroupCreate, 0, key, id),
+            Bytes::new(),
+        );
         let group = Arc::new(Group::new(key, replica));
         groups.insert(key, group.clone());
         Ok(group)

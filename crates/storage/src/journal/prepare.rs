@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use atoll_env::vfs::{File, OpenMode};
 use atoll_env::Env;
+use atoll_env::vfs::{File, OpenMode};
 use tokio::sync::mpsc;
 
 /// Zeros written and synced at once.
@@ -54,12 +54,15 @@ impl Preparer {
         env.spawn.dedicated("journal-prepare", async move {
             while let Some(request) = inbox.recv().await {
                 let file = prepare(&own, &dir, &request, &flag).await;
-                if outbox.send(file).await.is_err() {
-                    return;
-                }
+                // If the writer is gone, so is its side of the inbox.
+                let _ = outbox.send(file).await;
             }
         });
-        Self { requests, files, hurry }
+        Self {
+            requests,
+            files,
+            hurry,
+        }
     }
 
     /// Asks for the file of a segment.
@@ -82,7 +85,10 @@ impl Preparer {
 }
 
 fn ended() -> io::Error {
-    io::Error::new(io::ErrorKind::BrokenPipe, "the thread that prepares segments has ended")
+    io::Error::new(
+        io::ErrorKind::BrokenPipe,
+        "the thread that prepares segments has ended",
+    )
 }
 
 /// Extension of a file that is not ready.
@@ -96,16 +102,13 @@ pub(crate) fn file_name(segment: u32) -> String {
 /// The segment a file name stands for.
 pub(crate) fn parse_file_name(name: &str) -> Option<u32> {
     let digits = name.strip_suffix(".jnl").filter(|digits| digits.len() == 16)?;
-    let id = u64::from_str_radix(digits, 16).ok().and_then(|id| u32::try_from(id).ok())?;
+    let id = u64::from_str_radix(digits, 16)
+        .ok()
+        .and_then(|id| u32::try_from(id).ok())?;
     (file_name(id) == name).then_some(id)
 }
 
-async fn prepare(
-    env: &Env,
-    dir: &Path,
-    request: &Request,
-    hurry: &AtomicBool,
-) -> io::Result<Arc<dyn File>> {
+async fn prepare(env: &Env, dir: &Path, request: &Request, hurry: &AtomicBool) -> io::Result<Arc<dyn File>> {
     let name = dir.join(file_name(request.segment));
     let unready = name.with_extension(UNREADY);
     let file = env.vfs.open(&unready, OpenMode::CreateNew)?;
@@ -140,7 +143,13 @@ mod tests {
     fn names_round_trip_and_nothing_else_is_one() {
         assert_eq!(file_name(0x1f), "000000000000001f.jnl");
         assert_eq!(parse_file_name("000000000000001f.jnl"), Some(0x1f));
-        for other in ["1f.jnl", "000000000000001F.jnl", "000000000000001f.jnl.new", "+00000000000001f.jnl", "ffffffffffffffff.jnl"] {
+        for other in [
+            "1f.jnl",
+            "000000000000001F.jnl",
+            "000000000000001f.jnl.new",
+            "+00000000000001f.jnl",
+            "ffffffffffffffff.jnl",
+        ] {
             assert_eq!(parse_file_name(other), None, "{other}");
         }
     }

@@ -69,7 +69,10 @@ impl Segment {
     /// Everything before `end` is synced. The mark moves before the bytes leave memory, so that a
     /// reader who finds nothing in memory finds it in the file.
     pub(crate) fn set_durable(&self, end: u32) {
-        debug_assert!(self.durable_upto.load(Ordering::Relaxed) <= end, "durability only grows");
+        debug_assert!(
+            self.durable_upto.load(Ordering::Relaxed) <= end,
+            "durability only grows"
+        );
         self.durable_upto.store(end, Ordering::Release);
         let mut unwritten = self.unwritten.lock();
         let rest = unwritten.split_off(&end);
@@ -81,19 +84,22 @@ impl Segment {
     /// Finds `len` bytes at `offset`. `None` if no such bytes were ever given to this segment.
     pub(crate) fn find(&self, offset: u32, len: u32) -> Option<Place> {
         let end = offset.checked_add(len)?;
-        if end > self.durable_upto.load(Ordering::Acquire) {
-            let unwritten = self.unwritten.lock();
-            let near = unwritten.range((Bound::Unbounded, Bound::Included(offset))).next_back();
-            if let Some((start, payload)) = near {
-                let from = (offset - start) as usize;
-                let to = from + len as usize;
-                if to <= payload.len() {
-                    return Some(Place::Memory(payload.slice(from..to)));
-                }
-            }
+        if end > self.durable_upto.load(Ordering::Acquire)
+            && let Some(bytes) = self.find_unwritten(offset, len as usize)
+        {
+            return Some(Place::Memory(bytes));
         }
         // Either durable all along or since the first look.
         (end <= self.durable_upto.load(Ordering::Acquire)).then(|| self.file().cloned().map(Place::File))?
+    }
+
+    fn find_unwritten(&self, offset: u32, len: usize) -> Option<Bytes> {
+        let unwritten = self.unwritten.lock();
+        let (start, payload) = unwritten
+            .range((Bound::Unbounded, Bound::Included(offset)))
+            .next_back()?;
+        let from = (offset - start) as usize;
+        (from + len <= payload.len()).then(|| payload.slice(from..from + len))
     }
 }
 

@@ -70,13 +70,17 @@ impl Shared {
     /// Everything before `offset` of `segment`, and every segment before it, is synced.
     pub(crate) fn set_durable(&self, segment: u32, offset: u32) {
         let position = position(segment, offset);
-        debug_assert!(self.durable.load(Ordering::Relaxed) <= position, "durability only grows");
+        debug_assert!(
+            self.durable.load(Ordering::Relaxed) <= position,
+            "durability only grows"
+        );
         self.durable.store(position, Ordering::Release);
     }
 
     /// True if these bytes survive a power cut.
     pub(crate) fn is_durable(&self, place: Location) -> bool {
-        position(place.segment, place.offset.saturating_add(place.len)) <= self.durable.load(Ordering::Acquire)
+        position(place.segment, place.offset.saturating_add(place.len))
+            <= self.durable.load(Ordering::Acquire)
     }
 
     /// Waits until `bytes` may be given to the journal. In order of asking.

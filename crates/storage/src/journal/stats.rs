@@ -42,7 +42,8 @@ impl Stats {
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         self.records.fetch_add(records as u64, Ordering::Relaxed);
         self.entries.fetch_add(u64::from(entries), Ordering::Relaxed);
-        self.sync_us.add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+        self.sync_us
+            .add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
         if entries > 0 {
             self.entries_per_sync.add(u64::from(entries));
         }
@@ -88,7 +89,7 @@ impl Histogram {
         if value < 8 {
             return value as usize;
         }
-        let power = 63 - value.leading_zeros();
+        let power = value.ilog2();
         (8 * (power - 2) + ((value >> (power - 3)) & 7) as u32) as usize
     }
 
@@ -100,7 +101,11 @@ impl Histogram {
     }
 
     fn quantile(&self, quantile: f64) -> u64 {
-        let counts: Vec<u64> = self.0.iter().map(|bucket| bucket.load(Ordering::Relaxed)).collect();
+        let counts: Vec<u64> = self
+            .0
+            .iter()
+            .map(|bucket| bucket.load(Ordering::Relaxed))
+            .collect();
         let total: u64 = counts.iter().sum();
         let mut left = (total as f64 * quantile).ceil().max(1.0);
         for (bucket, count) in counts.iter().enumerate() {

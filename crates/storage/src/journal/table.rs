@@ -57,7 +57,10 @@ impl LogTable {
 
     /// The last entry, else what was purged.
     pub(crate) fn last(&self) -> Option<LogId> {
-        self.end().checked_sub(1).and_then(|index| self.id_at(index)).or(self.purged)
+        self.end()
+            .checked_sub(1)
+            .and_then(|index| self.id_at(index))
+            .or(self.purged)
     }
 
     /// Index of the first entry kept.
@@ -91,7 +94,11 @@ impl LogTable {
         }
         let after = self.runs.partition_point(|run| run.first <= index);
         let run = self.runs.get(after.checked_sub(1)?)?;
-        Some(LogId { term: run.term, leader: run.leader, index })
+        Some(LogId {
+            term: run.term,
+            leader: run.leader,
+            index,
+        })
     }
 
     pub(crate) fn holds(&self, id: LogId) -> bool {
@@ -110,13 +117,25 @@ impl LogTable {
 
     /// Adds an entry that [`LogTable::check_next`] let pass.
     pub(crate) fn push(&mut self, id: LogId, place: Location) {
-        debug_assert!(Self::check_next(self.last(), id).is_ok(), "{id} after {:?}", self.last());
+        debug_assert!(
+            Self::check_next(self.last(), id).is_ok(),
+            "{id} after {:?}",
+            self.last()
+        );
         if self.places.is_empty() {
             self.first = id.index;
             self.runs.clear();
         }
-        if self.runs.back().is_none_or(|run| run.term != id.term || run.leader != id.leader) {
-            self.runs.push_back(Run { first: id.index, term: id.term, leader: id.leader });
+        if self
+            .runs
+            .back()
+            .is_none_or(|run| run.term != id.term || run.leader != id.leader)
+        {
+            self.runs.push_back(Run {
+                first: id.index,
+                term: id.term,
+                leader: id.leader,
+            });
         }
         self.places.push_back(place);
     }
@@ -125,7 +144,11 @@ impl LogTable {
     pub(crate) fn push_with_tail(&mut self, entry: LogEntry, place: Location) {
         self.push(entry.id, place);
         self.tail_bytes += entry.payload.len();
-        self.tail.push_back(TailEntry { payload: entry.payload, crc: entry.payload_crc, kind: entry.kind });
+        self.tail.push_back(TailEntry {
+            payload: entry.payload,
+            crc: entry.payload_crc,
+            kind: entry.kind,
+        });
     }
 
     pub(crate) fn tail_entry(&self, index: u64) -> Option<LogEntry> {
@@ -144,7 +167,10 @@ impl LogTable {
         if let Some(id) = last.filter(|id| !self.holds(*id)) {
             return Err(LogError::Unknown(id));
         }
-        match self.committed.filter(|committed| Some(*committed) > last.or(self.purged)) {
+        match self
+            .committed
+            .filter(|committed| Some(*committed) > last.or(self.purged))
+        {
             Some(committed) if self.holds(committed) => {
                 Err(LogError::Committed(last.unwrap_or_default(), committed))
             }
@@ -159,7 +185,8 @@ impl LogTable {
             self.drop_newest_of_tail();
             self.places.pop_back();
         }
-        self.places.truncate((end - self.first).min(self.places.len() as u64) as usize);
+        self.places
+            .truncate((end - self.first).min(self.places.len() as u64) as usize);
         while self.runs.back().is_some_and(|run| run.first >= end) {
             self.runs.pop_back();
         }
@@ -173,7 +200,10 @@ impl LogTable {
 
     /// Forgets everything up to `upto`.
     pub(crate) fn purge(&mut self, upto: LogId) {
-        debug_assert!(self.purged.is_none_or(|purged| purged.index < upto.index), "purging goes forward");
+        debug_assert!(
+            self.purged.is_none_or(|purged| purged.index < upto.index),
+            "purging goes forward"
+        );
         let keep_from = upto.index + 1;
         let gone = keep_from.saturating_sub(self.first).min(self.places.len() as u64);
         while self.tail_first() < keep_from && !self.tail.is_empty() {
@@ -191,7 +221,9 @@ impl LogTable {
     }
 
     fn drop_oldest_of_tail(&mut self) -> usize {
-        let Some(entry) = self.tail.pop_front() else { return 0 };
+        let Some(entry) = self.tail.pop_front() else {
+            return 0;
+        };
         self.tail_bytes -= entry.payload.len();
         entry.payload.len()
     }
@@ -228,11 +260,19 @@ mod tests {
     use proptest::prelude::*;
 
     fn id(term: u64, index: u64) -> LogId {
-        LogId { term, leader: ReplicaId(term % 3), index }
+        LogId {
+            term,
+            leader: ReplicaId(term % 3),
+            index,
+        }
     }
 
     fn place(index: u64) -> Location {
-        Location { segment: 1, offset: index as u32 * 100, len: 10 }
+        Location {
+            segment: 1,
+            offset: index as u32 * 100,
+            len: 10,
+        }
     }
 
     #[derive(Clone, Debug)]
@@ -266,17 +306,33 @@ mod tests {
             self.entries.last().copied().or(self.purged)
         }
 
+        fn append(&mut self, table: &mut LogTable) {
+            let next = id(self.term, self.last().map_or(0, |last| last.index + 1));
+            self.entries.push(next);
+            let payload = Bytes::from(next.index.to_le_bytes().to_vec());
+            let entry = LogEntry {
+                id: next,
+                kind: 1,
+                payload,
+                payload_crc: 0,
+            };
+            table.push_with_tail(entry, place(next.index));
+        }
+
+        fn purge(&mut self, count: usize, table: &mut LogTable) {
+            let count = count.min(self.entries.len());
+            let Some(upto) = self.entries.drain(..count).next_back() else {
+                return;
+            };
+            self.purged = Some(upto);
+            table.purge(upto);
+        }
+
         fn step(&mut self, step: &Step, table: &mut LogTable) {
             match *step {
                 Step::Append { count, term_up } => {
                     self.term += term_up;
-                    for _ in 0..count {
-                        let next = id(self.term, self.last().map_or(0, |last| last.index + 1));
-                        self.entries.push(next);
-                        let payload = Bytes::from(next.index.to_le_bytes().to_vec());
-                        let entry = LogEntry { id: next, kind: 1, payload, payload_crc: 0 };
-                        table.push_with_tail(entry, place(next.index));
-                    }
+                    (0..count).for_each(|_| self.append(table));
                 }
                 Step::Truncate(back) => {
                     let kept = self.entries.len().saturating_sub(back as usize);
@@ -286,11 +342,7 @@ mod tests {
                     table.truncate_after(last);
                 }
                 Step::Purge(count) => {
-                    let count = (count as usize).min(self.entries.len());
-                    if let Some(upto) = self.entries.drain(..count).last() {
-                        self.purged = Some(upto);
-                        table.purge(upto);
-                    }
+                    self.purge(count as usize, table);
                 }
                 Step::Shrink(applied) => {
                     table.note_applied(applied);
@@ -328,7 +380,10 @@ mod tests {
         let mut table = LogTable::default();
         table.push(id(1, 0), place(0));
         table.purge(id(2, 9));
-        assert_eq!((table.last(), table.first(), table.end()), (Some(id(2, 9)), 10, 10));
+        assert_eq!(
+            (table.last(), table.first(), table.end()),
+            (Some(id(2, 9)), 10, 10)
+        );
         assert!(LogTable::check_next(table.last(), id(2, 11)).is_err());
         table.push(id(2, 10), place(10));
         assert_eq!(table.last(), Some(id(2, 10)));
@@ -342,8 +397,14 @@ mod tests {
         }
         table.committed = Some(id(1, 3));
         assert_eq!(table.check_truncate(Some(id(1, 3))), Ok(()));
-        assert_eq!(table.check_truncate(Some(id(1, 2))), Err(LogError::Committed(id(1, 2), id(1, 3))));
-        assert_eq!(table.check_truncate(Some(id(2, 4))), Err(LogError::Unknown(id(2, 4))));
+        assert_eq!(
+            table.check_truncate(Some(id(1, 2))),
+            Err(LogError::Committed(id(1, 2), id(1, 3)))
+        );
+        assert_eq!(
+            table.check_truncate(Some(id(2, 4))),
+            Err(LogError::Unknown(id(2, 4)))
+        );
         assert!(table.check_truncate(None).is_err());
     }
 
@@ -352,7 +413,15 @@ mod tests {
         let mut table = LogTable::default();
         for index in 0..6 {
             let payload = Bytes::from_static(b"12345678");
-            table.push_with_tail(LogEntry { id: id(1, index), kind: 1, payload, payload_crc: 0 }, place(index));
+            table.push_with_tail(
+                LogEntry {
+                    id: id(1, index),
+                    kind: 1,
+                    payload,
+                    payload_crc: 0,
+                },
+                place(index),
+            );
         }
         let freed = table.shrink_tail(false, |at| at.offset < 300, |_| true);
         assert_eq!((freed, table.tail_first()), (24, 3));

@@ -20,7 +20,10 @@ pub struct JournalPointer {
 
 impl JournalPointer {
     /// Bytes of the value.
-    #[expect(clippy::len_without_is_empty, reason = "the length of the value, not of a collection")]
+    #[expect(
+        clippy::len_without_is_empty,
+        reason = "the length of the value, not of a collection"
+    )]
     pub fn len(&self) -> u32 {
         self.len
     }
@@ -66,9 +69,16 @@ pub fn value_crc(key: &[u8], value: &[u8]) -> u32 {
 impl SegmentTable {
     /// Reads and checks a value; with `wait` false only if that needs no disk. A mismatch is read
     /// again once: a reader may have raced with something, a disk may have slipped.
-    pub(crate) fn read_value(&self, pointer: &JournalPointer, key: &[u8], wait: bool) -> Result<ReadValue, ReadError> {
+    pub(crate) fn read_value(
+        &self,
+        pointer: &JournalPointer,
+        key: &[u8],
+        wait: bool,
+    ) -> Result<ReadValue, ReadError> {
         for _ in 0..2 {
-            let Some(bytes) = self.fetch(pointer, wait)? else { return Ok(ReadValue::WouldBlock) };
+            let Some(bytes) = self.fetch(pointer, wait)? else {
+                return Ok(ReadValue::WouldBlock);
+            };
             if value_crc(key, &bytes) == pointer.vcrc {
                 return Ok(ReadValue::Ready(bytes));
             }
@@ -80,7 +90,10 @@ impl SegmentTable {
     fn fetch(&self, pointer: &JournalPointer, wait: bool) -> Result<Option<Bytes>, ReadError> {
         // The pin: held to the end of the read.
         let segment = self.get(pointer.segment).ok_or_else(|| pointer.corrupt())?;
-        match segment.find(pointer.offset, pointer.len).ok_or_else(|| pointer.corrupt())? {
+        match segment
+            .find(pointer.offset, pointer.len)
+            .ok_or_else(|| pointer.corrupt())?
+        {
             Place::Memory(bytes) => Ok(Some(bytes)),
             Place::File(file) => {
                 let mut buffer = vec![0; pointer.len as usize];
@@ -101,6 +114,10 @@ impl SegmentTable {
 
 impl JournalPointer {
     fn corrupt(&self) -> ReadError {
-        ReadError::Corrupt { segment: self.segment, offset: self.offset, len: self.len }
+        ReadError::Corrupt {
+            segment: self.segment,
+            offset: self.offset,
+            len: self.len,
+        }
     }
 }

@@ -11,8 +11,8 @@ use std::time::Duration;
 use atoll_env::{Env, Instant};
 
 use super::format::{
-    Chain, FRAME_FLAG_MARKER, FRAME_HEADER_LEN, FramePlace, FrameHeader, SEGMENT_HEADER_LEN, SegmentHeader, body_crc,
-    padded,
+    Chain, FRAME_FLAG_MARKER, FRAME_HEADER_LEN, FrameHeader, FramePlace, SEGMENT_HEADER_LEN, SegmentHeader,
+    body_crc, padded,
 };
 use super::intake::{Batch, Intake};
 use super::prepare::{Fill, Preparer};
@@ -54,9 +54,21 @@ impl Writer {
         options: JournalOptions,
     ) -> Result<(Arc<Shared>, Self), OpenError> {
         let recovered = recover(&env, &dir, identity).await?;
-        let Recovered { segments, groups, quarantined, heads, chain, next_seq, next_segment } = recovered;
+        let Recovered {
+            segments,
+            groups,
+            quarantined,
+            heads,
+            chain,
+            next_seq,
+            next_segment,
+        } = recovered;
         let preparer = Preparer::start(&env, dir);
-        let fill = if options.preallocate { Fill::Reserve } else { Fill::Nothing };
+        let fill = if options.preallocate {
+            Fill::Reserve
+        } else {
+            Fill::Nothing
+        };
         preparer.ask(next_segment, options.segment_bytes, fill).await?;
         let first = Arc::new(Segment::fresh(next_segment, options.segment_bytes));
         let intake = Intake::new(segments.clone(), first.clone(), options.segment_bytes, heads);
@@ -105,7 +117,11 @@ impl Writer {
         let clock = &self.shared.env.clock;
         let now = clock.now();
         let due = (now + IDLE_BEFORE_MARKER).max(self.last_marker + MARKER_EVERY);
-        if clock.timeout(due.since(now), self.shared.work.notified()).await.is_ok() {
+        if clock
+            .timeout(due.since(now), self.shared.work.notified())
+            .await
+            .is_ok()
+        {
             return;
         }
         let batch = self.shared.intake.lock().take(true);
@@ -136,9 +152,15 @@ impl Writer {
         file.write_at(&self.buffer, u64::from(batch.offset)).await?;
         file.sync().await?;
         let took = self.shared.env.clock.now().since(started);
-        self.shared.stats.note_batch(self.buffer.len(), batch.records.len(), batch.entries, took);
+        self.shared
+            .stats
+            .note_batch(self.buffer.len(), batch.records.len(), batch.entries, took);
         self.seq += 1;
-        self.chain = Chain { segment: u64::from(self.current.id), end, crc };
+        self.chain = Chain {
+            segment: u64::from(self.current.id),
+            end,
+            crc,
+        };
         self.marked = false;
         self.current.set_durable(end);
         self.shared.set_durable(self.current.id, end);
@@ -171,10 +193,18 @@ impl Writer {
             body_crc: body_crc(self.salt, self.seq, body),
             previous_crc: self.chain.crc,
             records: batch.records.len() as u32,
-            flags: if batch.records.is_empty() { FRAME_FLAG_MARKER } else { 0 },
+            flags: if batch.records.is_empty() {
+                FRAME_FLAG_MARKER
+            } else {
+                0
+            },
         };
         buffer.resize(padded(buffer.len() as u32) as usize, 0);
-        let place = FramePlace { salt: self.salt, segment: u64::from(batch.segment.id), offset: batch.offset };
+        let place = FramePlace {
+            salt: self.salt,
+            segment: u64::from(batch.segment.id),
+            offset: batch.offset,
+        };
         let (bytes, crc) = header.encode(place);
         for (to, from) in buffer.iter_mut().zip(bytes) {
             *to = from;
@@ -205,7 +235,13 @@ impl Writer {
             crc: self.chain.crc,
         };
         self.current = segment;
-        let fill = if self.options.preallocate { Fill::Zeros } else { Fill::Nothing };
-        self.preparer.ask(self.current.id + 1, self.options.segment_bytes, fill).await
+        let fill = if self.options.preallocate {
+            Fill::Zeros
+        } else {
+            Fill::Nothing
+        };
+        self.preparer
+            .ask(self.current.id + 1, self.options.segment_bytes, fill)
+            .await
     }
 }

@@ -26,7 +26,13 @@ type Logs = BTreeMap<GroupKey, Log>;
 
 fn apply(logs: &mut Logs, (group, change): &(GroupKey, Change)) {
     if let Change::Create(replica) = change {
-        logs.insert(*group, Log { replica: *replica, ..Log::default() });
+        logs.insert(
+            *group,
+            Log {
+                replica: *replica,
+                ..Log::default()
+            },
+        );
         return;
     }
     let log = logs.get_mut(group).unwrap();
@@ -65,7 +71,9 @@ impl History {
     /// Returns how many.
     fn check(&self, found: &Logs) -> usize {
         let mut logs = Logs::new();
-        self.given[..self.acknowledged].iter().for_each(|change| apply(&mut logs, change));
+        self.given[..self.acknowledged]
+            .iter()
+            .for_each(|change| apply(&mut logs, change));
         for count in self.acknowledged..=self.given.len() {
             if logs == *found {
                 return count;
@@ -74,7 +82,11 @@ impl History {
                 apply(&mut logs, change);
             }
         }
-        panic!("after {} acknowledged of {:?}\nfound {found:#?}", self.acknowledged, self.given.len());
+        panic!(
+            "after {} acknowledged of {:?}\nfound {found:#?}",
+            self.acknowledged,
+            self.given.len()
+        );
     }
 }
 
@@ -83,7 +95,10 @@ async fn script(process: &Process, options: JournalOptions, history: &mut Histor
     let journal = process.open(options).await.ok()?;
     for number in 1..=2 {
         history.give(group(number), Change::Create(ReplicaId(number)));
-        journal.create_group(group(number), ReplicaId(number)).await.ok()?;
+        journal
+            .create_group(group(number), ReplicaId(number))
+            .await
+            .ok()?;
         history.acknowledged = history.given.len();
     }
     for round in 0..6_u64 {
@@ -91,8 +106,10 @@ async fn script(process: &Process, options: JournalOptions, history: &mut Histor
             let log = journal.group(group(number)).unwrap();
             let next = log.state().last.map_or(0, |last| last.index + 1);
             let lens = [40, 700, if round == 3 { 40_000 } else { 5_000 }];
-            let entries: Vec<_> =
-                (next..).zip(lens).map(|(index, len)| entry(id(round, index), payload(round * 100 + index, len))).collect();
+            let entries: Vec<_> = (next..)
+                .zip(lens)
+                .map(|(index, len)| entry(id(round, index), payload(round * 100 + index, len)))
+                .collect();
             for entry in &entries {
                 history.give(group(number), Change::Entry(entry.clone()));
             }
@@ -100,7 +117,11 @@ async fn script(process: &Process, options: JournalOptions, history: &mut Histor
             history.pending.push((count, append(&log, entries).await));
         }
         let log = journal.group(group(1 + round % 2)).unwrap();
-        let vote = Vote { term: round, candidate: ReplicaId(round), committed: round % 2 == 0 };
+        let vote = Vote {
+            term: round,
+            candidate: ReplicaId(round),
+            committed: round % 2 == 0,
+        };
         history.give(log.key(), Change::Vote(vote));
         let saved = log.save_vote(vote).await;
         saved.unwrap();
@@ -129,7 +150,11 @@ async fn script(process: &Process, options: JournalOptions, history: &mut Histor
 /// Runs the script until it ends or the disk freezes.
 async fn run(process: &Process, options: JournalOptions) -> History {
     let mut history = History::default();
-    let ended = process.env.clock.timeout(Duration::from_secs(60), script(process, options, &mut history)).await;
+    let ended = process
+        .env
+        .clock
+        .timeout(Duration::from_secs(60), script(process, options, &mut history))
+        .await;
     assert_eq!(ended.is_err() || ended == Ok(None), process.vfs.is_frozen());
     history.settle();
     process.kill();
@@ -137,14 +162,28 @@ async fn run(process: &Process, options: JournalOptions) -> History {
 }
 
 async fn contents(journal: &Journal) -> Logs {
-    assert_eq!(journal.quarantined(), [], "{:?}", journal.quarantine_reason(group(1)));
+    assert_eq!(
+        journal.quarantined(),
+        [],
+        "{:?}",
+        journal.quarantine_reason(group(1))
+    );
     let mut logs = Logs::new();
     for (key, replica) in journal.groups() {
         let log = journal.group(key).unwrap();
         let state = log.state();
         let entries = read_all(&log).await;
         // Commit marks are not part of the script.
-        logs.insert(key, Log { replica, entries, vote: state.vote, committed: None, purged: state.purged });
+        logs.insert(
+            key,
+            Log {
+                replica,
+                entries,
+                vote: state.vote,
+                committed: None,
+                purged: state.purged,
+            },
+        );
         assert_eq!(logs[&key].last(), state.last);
     }
     logs
@@ -163,7 +202,11 @@ async fn recover_and_check(vfs: MemVfs, options: JournalOptions, history: &Histo
 
     let process = Process::on(process.vfs.crash(Crash::LoseAll));
     let journal = process.open(options).await.unwrap();
-    assert_eq!(contents(&journal).await, found, "what a start has shown must not vanish");
+    assert_eq!(
+        contents(&journal).await,
+        found,
+        "what a start has shown must not vanish"
+    );
     let log = journal.create_group(group(3), ReplicaId(3)).await.unwrap();
     append_durably(&log, vec![entry(id(1, 0), payload(5, 100))]).await;
     process.kill();
@@ -182,7 +225,10 @@ async fn crash_everywhere(options: JournalOptions, crashes: &[(Crash, u64)], dur
     let history = run(&process, options).await;
     assert_eq!(history.acknowledged, history.given.len());
     let operations = process.vfs.operations();
-    assert!(operations > 40, "the script is long enough to mean something: {operations}");
+    assert!(
+        operations > 40,
+        "the script is long enough to mean something: {operations}"
+    );
     for operation in 1..=operations {
         let process = Process::on(MemVfs::default());
         process.vfs.freeze_at(operation);
@@ -196,7 +242,11 @@ async fn crash_everywhere(options: JournalOptions, crashes: &[(Crash, u64)], dur
             for second in 1..=recovery {
                 let process = Process::on(crashed());
                 process.vfs.freeze_at(process.vfs.operations() + second);
-                let opened = process.env.clock.timeout(Duration::from_secs(60), process.open(options)).await;
+                let opened = process
+                    .env
+                    .clock
+                    .timeout(Duration::from_secs(60), process.open(options))
+                    .await;
                 assert!(process.vfs.is_frozen(), "{opened:?}", opened = opened.is_ok());
                 process.kill();
                 recover_and_check(process.vfs.crash(*crash), options, &history).await;
@@ -229,7 +279,10 @@ fn at_every_operation_and_at_every_operation_of_the_recovery() {
 
 #[test]
 fn at_every_operation_with_segments_made_ahead() {
-    let options = JournalOptions { preallocate: true, ..SMALL };
+    let options = JournalOptions {
+        preallocate: true,
+        ..SMALL
+    };
     let crashes: Vec<_> = (0..12).map(|seed| (Crash::Random, seed + 200)).collect();
     simulate(crash_everywhere(options, &crashes, false));
 }

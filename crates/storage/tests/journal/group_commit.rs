@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use atoll_env::vfs::{MemLatency, MemVfs, MemVfsOptions};
 use atoll_env::Clock;
+use atoll_env::vfs::{MemLatency, MemVfs, MemVfsOptions};
+use atoll_storage::GroupLog;
 use atoll_types::ReplicaId;
 
 use crate::support::*;
@@ -14,7 +15,16 @@ fn slow_disk() -> MemVfs {
         write: Duration::from_millis(1)..Duration::from_millis(2),
         sync: Duration::from_millis(4)..Duration::from_millis(8),
     };
-    MemVfs::new(MemVfsOptions { latency: Some(latency), ..MemVfsOptions::default() })
+    MemVfs::new(MemVfsOptions {
+        latency: Some(latency),
+        ..MemVfsOptions::default()
+    })
+}
+
+async fn append_fifty(log: GroupLog) {
+    for index in 0..50 {
+        append_durably(&log, vec![entry(id(1, index), payload(index, 100))]).await;
+    }
 }
 
 #[test]
@@ -24,12 +34,11 @@ fn groups_that_append_at_once_share_syncs() {
         let journal = process.open(SMALL).await.unwrap();
         let mut tasks = Vec::new();
         for number in 0..16 {
-            let log = journal.create_group(group(number), ReplicaId(number)).await.unwrap();
-            tasks.push(process.env.spawn.spawn(async move {
-                for index in 0..50 {
-                    append_durably(&log, vec![entry(id(1, index), payload(index, 100))]).await;
-                }
-            }));
+            let log = journal
+                .create_group(group(number), ReplicaId(number))
+                .await
+                .unwrap();
+            tasks.push(process.env.spawn.spawn(append_fifty(log)));
         }
         for task in tasks {
             task.await.unwrap();
@@ -39,7 +48,10 @@ fn groups_that_append_at_once_share_syncs() {
         // Two cohorts take turns, of which one may be small.
         assert!(stats.entries_per_sync_p50 > 1, "{stats:?}");
         assert!(stats.syncs < 200, "{stats:?}");
-        assert!(stats.sync_us_p50 >= 4_000 && stats.sync_us_p99 < 15_000, "{stats:?}");
+        assert!(
+            stats.sync_us_p50 >= 4_000 && stats.sync_us_p99 < 15_000,
+            "{stats:?}"
+        );
     });
 }
 

@@ -1,11 +1,17 @@
 //! The journal from outside, on disks in memory that crash and lie, and on a real one.
-
 #![expect(unreachable_pub, reason = "modules of one test")]
 
+#[cfg(test)]
 mod crash;
+#[cfg(test)]
 mod damage;
+#[cfg(test)]
 mod group_commit;
+#[cfg(test)]
 mod model;
+#[cfg(test)]
 mod real_files;
+#[cfg(test)]
 mod rules;
+#[cfg(test)]
 mod support;

@@ -29,7 +29,12 @@ impl Log {
     }
 
     pub fn state(&self) -> LogState {
-        LogState { vote: self.vote, committed: self.committed, purged: self.purged, last: self.last() }
+        LogState {
+            vote: self.vote,
+            committed: self.committed,
+            purged: self.purged,
+            last: self.last(),
+        }
     }
 
     pub fn truncate_after(&mut self, last: Option<LogId>) {
@@ -45,13 +50,34 @@ impl Log {
 
 #[derive(Clone, Debug)]
 enum Step {
-    Append { group: u64, lens: Vec<usize>, term_up: u64 },
-    Truncate { group: u64, back: usize },
-    Purge { group: u64, count: usize },
-    Vote { group: u64, up: u64, committed: bool },
-    Commit { group: u64, back: usize },
-    Release { group: u64 },
-    Sync { group: u64 },
+    Append {
+        group: u64,
+        lens: Vec<usize>,
+        term_up: u64,
+    },
+    Truncate {
+        group: u64,
+        back: usize,
+    },
+    Purge {
+        group: u64,
+        count: usize,
+    },
+    Vote {
+        group: u64,
+        up: u64,
+        committed: bool,
+    },
+    Commit {
+        group: u64,
+        back: usize,
+    },
+    Release {
+        group: u64,
+    },
+    Sync {
+        group: u64,
+    },
     Reopen,
     Kill,
 }
@@ -89,34 +115,59 @@ impl Run {
         for id in 0..3 {
             let replica = ReplicaId(10 + id);
             journal.create_group(group(id), replica).await.unwrap();
-            logs.insert(group(id), Log { replica, ..Log::default() });
+            logs.insert(
+                group(id),
+                Log {
+                    replica,
+                    ..Log::default()
+                },
+            );
         }
-        Self { process, journal, options, logs, made: 0 }
+        Self {
+            process,
+            journal,
+            options,
+            logs,
+            made: 0,
+        }
     }
 
     fn log(&mut self, id: u64) -> (GroupLog, &mut Log) {
-        (self.journal.group(group(id)).unwrap(), self.logs.get_mut(&group(id)).unwrap())
+        (
+            self.journal.group(group(id)).unwrap(),
+            self.logs.get_mut(&group(id)).unwrap(),
+        )
+    }
+
+    async fn append(&mut self, group: u64, lens: &[usize], term_up: u64) {
+        self.made += lens.len() as u64;
+        let seed = self.made * 1000;
+        let (log, model) = self.log(group);
+        let term = model.last().map_or(0, |last| last.term) + term_up;
+        let next = model.next_index();
+        let entries: Vec<_> = (next..)
+            .zip(lens)
+            .map(|(index, len)| entry(id(term, index), payload(seed + index, *len)))
+            .collect();
+        model.entries.extend(entries.iter().cloned());
+        drop(append(&log, entries).await);
     }
 
     async fn step(&mut self, step: &Step) {
         match *step {
-            Step::Append { group, ref lens, term_up } => {
-                self.made += lens.len() as u64;
-                let seed = self.made * 1000;
-                let (log, model) = self.log(group);
-                let term = model.last().map_or(0, |last| last.term) + term_up;
-                let next = model.next_index();
-                let entries: Vec<_> = (next..)
-                    .zip(lens)
-                    .map(|(index, len)| entry(id(term, index), payload(seed + index, *len)))
-                    .collect();
-                model.entries.extend(entries.iter().cloned());
-                drop(append(&log, entries).await);
-            }
+            Step::Append {
+                group,
+                ref lens,
+                term_up,
+            } => self.append(group, lens, term_up).await,
             Step::Truncate { group, back } => {
                 let (log, model) = self.log(group);
                 let kept = model.entries.len().saturating_sub(back);
-                let last = if kept == 0 { model.purged } else { Some(model.entries[kept - 1].id) };
+                let last = if kept == 0 {
+                    model.purged
+                } else {
+                    Some(model.entries[kept - 1].id)
+                };
                 if last >= model.committed {
                     log.truncate_after(last).await.unwrap();
                     model.truncate_after(last);
@@ -132,13 +183,21 @@ impl Run {
             Step::Vote { group, up, committed } => {
                 let (log, model) = self.log(group);
                 let term = model.vote.map_or(0, |vote| vote.term) + up;
-                let vote = Vote { term, candidate: ReplicaId(term + 1), committed };
+                let vote = Vote {
+                    term,
+                    candidate: ReplicaId(term + 1),
+                    committed,
+                };
                 log.save_vote(vote).await.unwrap();
                 model.vote = Some(vote);
             }
             Step::Commit { group, back } => {
                 let (log, model) = self.log(group);
-                let at = model.entries.len().checked_sub(back + 1).map(|at| model.entries[at].id);
+                let at = model
+                    .entries
+                    .len()
+                    .checked_sub(back + 1)
+                    .map(|at| model.entries[at].id);
                 if let Some(at) = at.filter(|at| Some(*at) > model.committed) {
                     log.save_committed(at);
                     model.committed = Some(at);
@@ -149,10 +208,7 @@ impl Run {
                 log.release(u64::MAX);
             }
             Step::Sync { group } => {
-                let (log, model) = self.log(group);
-                let vote = model.vote.unwrap_or_default();
-                log.save_vote(vote).await.unwrap();
-                model.vote = Some(vote);
+                self.sync(group).await;
             }
             Step::Reopen => {
                 self.journal.close().await;
@@ -167,11 +223,18 @@ impl Run {
         }
     }
 
+    async fn sync(&mut self, group: u64) {
+        let (log, model) = self.log(group);
+        let vote = model.vote.unwrap_or_default();
+        log.save_vote(vote).await.unwrap();
+        model.vote = Some(vote);
+    }
+
     async fn sync_all(&mut self) {
         for id in 0..3 {
             // Twice, because a commit mark given before may ride only with the second.
-            Box::pin(self.step(&Step::Sync { group: id })).await;
-            Box::pin(self.step(&Step::Sync { group: id })).await;
+            self.sync(id).await;
+            self.sync(id).await;
         }
     }
 

@@ -8,21 +8,30 @@ use atoll_types::ReplicaId;
 
 use crate::support::*;
 
-const OPTIONS: JournalOptions = JournalOptions { segment_bytes: 256 * 1024, preallocate: true, tail_bytes: 64 * 1024 };
+const OPTIONS: JournalOptions = JournalOptions {
+    segment_bytes: 256 * 1024,
+    preallocate: true,
+    tail_bytes: 64 * 1024,
+};
 
 /// 8 groups, 100 entries each, appended at once; each entry is one value.
 async fn write(journal: &Journal) -> Vec<(Vec<u8>, JournalPointer)> {
     let env = real_env(Arc::new(OsVfs));
     let mut tasks = Vec::new();
     for number in 0..8 {
-        let log = journal.create_group(group(number), ReplicaId(number)).await.unwrap();
+        let log = journal
+            .create_group(group(number), ReplicaId(number))
+            .await
+            .unwrap();
         tasks.push(env.spawn.spawn(async move {
             let mut pointers = Vec::new();
             for index in 0..100 {
                 let value = payload(number * 1000 + index, 900);
                 let key = format!("{number}/{index}").into_bytes();
                 let done = append(&log, vec![entry(id(1, index), value.clone())]).await;
-                let pointer = log.pointer(id(1, index), 0, 900, value_crc(&key, &value)).unwrap();
+                let pointer = log
+                    .pointer(id(1, index), 0, 900, value_crc(&key, &value))
+                    .unwrap();
                 pointers.push((key, pointer));
                 done.await.unwrap().unwrap();
                 log.release(index);
@@ -41,7 +50,11 @@ async fn write(journal: &Journal) -> Vec<(Vec<u8>, JournalPointer)> {
 fn what_is_written_is_there_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("journal");
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_time()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         let env = real_env(Arc::new(OsVfs));
         let journal = Journal::open(&env, &path, IDENTITY, OPTIONS).await.unwrap();

@@ -15,20 +15,38 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 pub const DIR: &str = "/data/journal";
-pub const IDENTITY: Identity = Identity { cluster: ClusterId(0xC1), node: NodeId(3) };
+pub const IDENTITY: Identity = Identity {
+    cluster: ClusterId(0xC1),
+    node: NodeId(3),
+};
 
 /// Small segments, so that every test rolls over.
-pub const SMALL: JournalOptions =
-    JournalOptions { segment_bytes: 32 * 1024, preallocate: false, tail_bytes: 1 << 20 };
+pub const SMALL: JournalOptions = JournalOptions {
+    segment_bytes: 32 * 1024,
+    preallocate: false,
+    tail_bytes: 1 << 20,
+};
 
 struct NoNet;
 
 impl Net for NoNet {
-    fn call(&self, _: &str, _: &'static str, _: Bytes, _: Duration) -> BoxFuture<'static, Result<Bytes, CallError>> {
+    fn call(
+        &self,
+        _: &str,
+        _: &'static str,
+        _: Bytes,
+        _: Duration,
+    ) -> BoxFuture<'static, Result<Bytes, CallError>> {
         unreachable!("storage makes no calls")
     }
 
-    fn open(&self, _: &str, _: &'static str, _: u8, _: Duration) -> BoxFuture<'static, Result<Link, CallError>> {
+    fn open(
+        &self,
+        _: &str,
+        _: &'static str,
+        _: u8,
+        _: Duration,
+    ) -> BoxFuture<'static, Result<Link, CallError>> {
         unreachable!("storage makes no calls")
     }
 
@@ -58,7 +76,12 @@ impl Process {
             net: Arc::new(NoNet),
             halt: Halt::simulated(move |_| flag.store(true, Ordering::Relaxed)),
         };
-        Self { env, vfs, scope, halted }
+        Self {
+            env,
+            vfs,
+            scope,
+            halted,
+        }
     }
 
     pub async fn open(&self, options: JournalOptions) -> Result<Journal, OpenError> {
@@ -88,7 +111,12 @@ pub fn real_env(vfs: Arc<dyn Vfs>) -> Env {
 
 /// Runs a test on one thread with a clock that jumps when nothing else can happen.
 pub fn simulate<T>(test: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(test)
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap()
+        .block_on(test)
 }
 
 pub fn group(id: u64) -> GroupKey {
@@ -96,12 +124,21 @@ pub fn group(id: u64) -> GroupKey {
 }
 
 pub fn id(term: u64, index: u64) -> LogId {
-    LogId { term, leader: ReplicaId(term % 3 + 1), index }
+    LogId {
+        term,
+        leader: ReplicaId(term % 3 + 1),
+        index,
+    }
 }
 
 pub fn entry(id: LogId, payload: impl Into<Bytes>) -> LogEntry {
     let payload = payload.into();
-    LogEntry { id, kind: 1, payload_crc: crc32(&payload), payload }
+    LogEntry {
+        id,
+        kind: 1,
+        payload_crc: crc32(&payload),
+        payload,
+    }
 }
 
 pub fn crc32(bytes: &[u8]) -> u32 {
@@ -117,7 +154,9 @@ pub fn payload(seed: u64, len: usize) -> Vec<u8> {
 /// Appends and returns a receiver that fires once the entries are durable.
 pub async fn append(log: &GroupLog, entries: Vec<LogEntry>) -> oneshot::Receiver<io::Result<()>> {
     let (done, durable) = oneshot::channel();
-    log.append(entries, Box::new(move |result| drop(done.send(result)))).await.unwrap();
+    log.append(entries, Box::new(move |result| drop(done.send(result))))
+        .await
+        .unwrap();
     durable
 }
 

@@ -1,5 +1,6 @@
 //! A cluster in memory that misbehaves on command.
 
+mod group;
 mod net;
 mod world;
 

@@ -64,7 +64,7 @@ impl Frames {
         }
     }
 
-    /// The messages of a link. Dropping this closes the link.
+    /// The messages of a link. Dropping this before they ended closes the link.
     pub(super) fn link(body: Incoming, side: Side, cut: Arc<Cut>) -> Self {
         let mut frames = Self::new(body, side);
         frames.cut = Some(cut);
@@ -125,6 +125,10 @@ impl Stream for Frames {
         }
         let polled = ready!(self.poll_message(context));
         self.ended = !matches!(polled, Some(Ok(_)));
+        if polled.is_none() {
+            // The other end closed its direction in order; ours goes on without this receiver.
+            self.cut = None;
+        }
         Poll::Ready(polled)
     }
 }

@@ -1,4 +1,4 @@
-//! Names, room, faults and the count of operations.
+//! Room, faults and the count of operations, over names and bytes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::inode::Inode;
+use super::names::{NameChange, Names, error};
 use super::{Crash, Fault, MemVfsOptions};
 use crate::Rng;
 
@@ -21,43 +22,9 @@ pub(super) struct Disk {
     rng: Rng,
     inodes: BTreeMap<u64, Inode>,
     inodes_made: u64,
-    /// Durable as soon as made.
-    folders: BTreeSet<PathBuf>,
-    /// Names of files, as seen.
-    names: BTreeMap<PathBuf, u64>,
-    durable_names: BTreeMap<PathBuf, u64>,
-    /// What leads from the durable names to the names seen, in order.
-    changes: Vec<NameChange>,
+    names: Names,
     locks: BTreeSet<PathBuf>,
     faults: Vec<(Fault, String)>,
-}
-
-/// A file gets a name, loses one, or both at once.
-#[derive(Clone)]
-struct NameChange {
-    inode: u64,
-    from: Option<PathBuf>,
-    to: Option<PathBuf>,
-}
-
-impl NameChange {
-    fn touches(&self, dir: &Path) -> bool {
-        [&self.from, &self.to]
-            .into_iter()
-            .flatten()
-            .any(|name| name.parent() == Some(dir))
-    }
-
-    fn apply(self, names: &mut BTreeMap<PathBuf, u64>) {
-        if let Some(from) = &self.from
-            && names.get(from) == Some(&self.inode)
-        {
-            names.remove(from);
-        }
-        if let Some(to) = self.to {
-            names.insert(to, self.inode);
-        }
-    }
 }
 
 /// What an open file holds.
@@ -87,10 +54,6 @@ fn frozen() -> io::Error {
     io::Error::other("the simulated disk is frozen")
 }
 
-fn error(kind: io::ErrorKind, path: &Path) -> io::Error {
-    io::Error::new(kind, format!("{}: {kind}", path.display()))
-}
-
 impl Disk {
     pub(super) fn new(options: &MemVfsOptions) -> Self {
         Self {
@@ -103,10 +66,7 @@ impl Disk {
             rng: Rng::seeded(options.seed),
             inodes: BTreeMap::new(),
             inodes_made: 0,
-            folders: BTreeSet::from([PathBuf::new(), PathBuf::from("/")]),
-            names: BTreeMap::new(),
-            durable_names: BTreeMap::new(),
-            changes: Vec::new(),
+            names: Names::new(),
             locks: BTreeSet::new(),
             faults: Vec::new(),
         }
@@ -120,10 +80,7 @@ impl Disk {
                 .iter()
                 .map(|(id, inode)| (*id, inode.fork()))
                 .collect(),
-            folders: self.folders.clone(),
             names: self.names.clone(),
-            durable_names: self.durable_names.clone(),
-            changes: self.changes.clone(),
             locks: self.locks.clone(),
             faults: self.faults.clone(),
             ..*self
@@ -136,51 +93,27 @@ impl Disk {
         self.frozen = false;
         self.locks.clear();
         self.faults.clear();
-        match crash {
-            Crash::Process => {}
-            Crash::LoseAll => {
-                self.changes.clear();
-                self.inodes.values_mut().for_each(Inode::lose_all);
+        self.names.crash(crash, &self.rng);
+        for inode in self.inodes.values_mut() {
+            match crash {
+                Crash::Process => {}
+                Crash::LoseAll => inode.lose_all(),
+                Crash::Random => inode.lose_some(&self.rng),
             }
-            Crash::Random => {
-                self.lose_some_names();
-                for inode in self.inodes.values_mut() {
-                    inode.lose_some(&self.rng);
-                }
-            }
-        }
-        if crash != Crash::Process {
-            self.names.clone_from(&self.durable_names);
         }
         self.forget_unnamed();
     }
 
-    fn lose_some_names(&mut self) {
-        let changes = std::mem::take(&mut self.changes);
-        // A file system with a journal of its own keeps a prefix, one without keeps anything.
-        let prefix = (self.rng.below(2) == 0).then(|| self.rng.below(changes.len() as u64 + 1));
-        for (number, change) in changes.into_iter().enumerate() {
-            let kept = match prefix {
-                Some(prefix) => (number as u64) < prefix,
-                None => self.rng.below(2) == 0,
-            };
-            if kept {
-                change.apply(&mut self.durable_names);
-            }
-        }
-    }
-
     /// Drops the bytes nobody can come by.
     fn forget_unnamed(&mut self) {
-        let mut named: BTreeSet<u64> = self
-            .names
-            .values()
-            .chain(self.durable_names.values())
-            .copied()
-            .collect();
-        named.extend(self.changes.iter().map(|change| change.inode));
+        let named = self.names.files();
         self.inodes
             .retain(|id, inode| named.contains(id) || inode.is_open());
+    }
+
+    /// What there is, and is called what.
+    pub(super) fn names(&self) -> &Names {
+        &self.names
     }
 
     pub(super) fn generation(&self) -> u64 {
@@ -264,70 +197,36 @@ impl Disk {
     }
 
     pub(super) fn file_mut(&mut self, path: &Path) -> Option<&mut Inode> {
-        self.inodes.get_mut(self.names.get(path)?)
+        self.inodes.get_mut(&self.names.file(path)?)
     }
 
     pub(super) fn durable_bytes(&self, path: &Path) -> Option<Vec<u8>> {
-        Some(self.inodes.get(self.durable_names.get(path)?)?.durable().to_vec())
+        Some(
+            self.inodes
+                .get(&self.names.durable_file(path)?)?
+                .durable()
+                .to_vec(),
+        )
     }
 
     // Names.
 
-    pub(super) fn exists(&self, path: &Path) -> bool {
-        self.names.contains_key(path) || self.folders.contains(path)
-    }
-
-    pub(super) fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
-        self.check_folder(dir)?;
-        let files = self.names.keys();
-        let inside = files
-            .chain(&self.folders)
-            .filter(|path| path.parent() == Some(dir));
-        let mut names: Vec<String> = inside
-            .filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned()))
-            .collect();
-        names.sort_unstable();
-        Ok(names)
-    }
-
-    fn check_folder(&self, dir: &Path) -> io::Result<()> {
-        if self.folders.contains(dir) {
-            return Ok(());
-        }
-        let kind = if self.names.contains_key(dir) {
-            io::ErrorKind::NotADirectory
-        } else {
-            io::ErrorKind::NotFound
-        };
-        Err(error(kind, dir))
-    }
-
-    fn find(&self, path: &Path) -> io::Result<u64> {
-        if self.folders.contains(path) {
-            return Err(error(io::ErrorKind::IsADirectory, path));
-        }
-        self.names
-            .get(path)
-            .copied()
-            .ok_or_else(|| error(io::ErrorKind::NotFound, path))
-    }
-
     pub(super) fn create_dir_all(&mut self, path: &Path) -> io::Result<()> {
-        if self.folders.contains(path) {
+        if self.names.is_folder(path) {
             return Ok(());
         }
-        if let Some(file) = path.ancestors().find(|path| self.names.contains_key(*path)) {
-            return Err(error(io::ErrorKind::NotADirectory, file));
+        if let Some(file) = self.names.file_above(path) {
+            return Err(error(io::ErrorKind::NotADirectory, &file));
         }
         let turn = self.turn();
         if turn == Turn::Go {
-            self.folders.extend(path.ancestors().map(Path::to_owned));
+            self.names.make_folder(path);
         }
         turn.end()
     }
 
     pub(super) fn open(&mut self, path: &Path) -> io::Result<Opened> {
-        let inode = self.find(path)?;
+        let inode = self.names.find(path)?;
         Ok(Opened {
             inode,
             open: self.inode(inode).opener(),
@@ -335,10 +234,10 @@ impl Disk {
     }
 
     pub(super) fn create(&mut self, path: &Path) -> io::Result<Opened> {
-        if self.exists(path) {
+        if self.names.exists(path) {
             return Err(error(io::ErrorKind::AlreadyExists, path));
         }
-        self.check_folder(path.parent().unwrap_or(path))?;
+        self.names.check_parent(path)?;
         let turn = self.turn();
         let inode = self.make(path);
         turn.end()?;
@@ -350,29 +249,25 @@ impl Disk {
 
     fn make(&mut self, path: &Path) -> u64 {
         self.inodes_made += 1;
-        self.inodes.insert(self.inodes_made, Inode::default());
-        self.change(NameChange {
-            inode: self.inodes_made,
+        let inode = self.inodes_made;
+        self.inodes.insert(inode, Inode::default());
+        self.names.change(NameChange {
+            inode,
             from: None,
             to: Some(path.to_owned()),
         });
-        self.inodes_made
-    }
-
-    fn change(&mut self, change: NameChange) {
-        change.clone().apply(&mut self.names);
-        self.changes.push(change);
+        inode
     }
 
     pub(super) fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
-        let inode = self.find(from)?;
-        self.check_folder(to.parent().unwrap_or(to))?;
-        if self.folders.contains(to) {
+        let inode = self.names.find(from)?;
+        self.names.check_parent(to)?;
+        if self.names.is_folder(to) {
             return Err(error(io::ErrorKind::IsADirectory, to));
         }
         let turn = self.turn();
         if from != to {
-            self.change(NameChange {
+            self.names.change(NameChange {
                 inode,
                 from: Some(from.to_owned()),
                 to: Some(to.to_owned()),
@@ -382,9 +277,9 @@ impl Disk {
     }
 
     pub(super) fn remove(&mut self, path: &Path) -> io::Result<()> {
-        let inode = self.find(path)?;
+        let inode = self.names.find(path)?;
         let turn = self.turn();
-        self.change(NameChange {
+        self.names.change(NameChange {
             inode,
             from: Some(path.to_owned()),
             to: None,
@@ -393,25 +288,16 @@ impl Disk {
     }
 
     pub(super) fn sync_dir(&mut self, dir: &Path) -> io::Result<()> {
-        self.check_folder(dir)?;
-        if self.turn() == Turn::Freeze {
-            return Err(frozen());
-        }
-        let (synced, left) = std::mem::take(&mut self.changes)
-            .into_iter()
-            .partition(|change| change.touches(dir));
-        self.changes = left;
-        let synced: Vec<NameChange> = synced;
-        for change in synced {
-            change.apply(&mut self.durable_names);
-        }
+        self.names.check_folder(dir)?;
+        self.turn().end()?;
+        self.names.sync(dir);
         self.forget_unnamed();
         Ok(())
     }
 
     pub(super) fn lock(&mut self, path: &Path) -> io::Result<()> {
-        self.check_folder(path.parent().unwrap_or(path))?;
-        if !self.exists(path) {
+        self.names.check_parent(path)?;
+        if !self.names.exists(path) {
             self.make(path);
         }
         if self.locks.insert(path.to_owned()) {

@@ -15,6 +15,7 @@
 mod disk;
 mod file;
 mod inode;
+mod names;
 mod options;
 #[cfg(test)]
 mod tests;
@@ -168,11 +169,11 @@ impl Vfs for MemVfs {
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
-        self.disk()?.list(dir)
+        self.disk()?.names().list(dir)
     }
 
     fn exists(&self, path: &Path) -> io::Result<bool> {
-        Ok(self.disk()?.exists(path))
+        Ok(self.disk()?.names().exists(path))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

@@ -99,7 +99,11 @@ pub(crate) fn body_crc(salt: u64, seq: u64, body: &[u8]) -> u32 {
 mod tests {
     use super::*;
 
-    const PLACE: FramePlace = FramePlace { salt: 5, segment: 6, offset: 8192 };
+    const PLACE: FramePlace = FramePlace {
+        salt: 5,
+        segment: 6,
+        offset: 8192,
+    };
 
     fn header() -> FrameHeader {
         FrameHeader {
@@ -129,7 +133,19 @@ mod tests {
     fn a_frame_of_another_place_or_life_is_not_one() {
         let (bytes, _) = header().encode(PLACE);
         assert_eq!(FrameHeader::decode(&bytes, FramePlace { salt: 4, ..PLACE }), None);
-        assert_eq!(FrameHeader::decode(&bytes, FramePlace { segment: 7, ..PLACE }), None);
-        assert_eq!(FrameHeader::decode(&bytes, FramePlace { offset: 4096, ..PLACE }), None);
+        assert_eq!(
+            FrameHeader::decode(&bytes, FramePlace { segment: 7, ..PLACE }),
+            None
+        );
+        assert_eq!(
+            FrameHeader::decode(
+                &bytes,
+                FramePlace {
+                    offset: 4096,
+                    ..PLACE
+                }
+            ),
+            None
+        );
     }
 }

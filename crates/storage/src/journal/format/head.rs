@@ -38,7 +38,6 @@ impl Head {
     /// Takes in what a record says. The writing side and recovery both go through here.
     pub(crate) fn note(&mut self, record: &RecordHeader) {
         match record.kind {
-            RecordKind::Entry => self.last = Some(record.id),
             RecordKind::Vote => {
                 self.vote = Some(Vote {
                     term: record.id.term,
@@ -47,7 +46,7 @@ impl Head {
                 });
             }
             RecordKind::TruncateAfter if record.flags & TRUNCATE_FLAG_ALL != 0 => self.last = self.purged,
-            RecordKind::TruncateAfter => self.last = Some(record.id),
+            RecordKind::Entry | RecordKind::TruncateAfter => self.last = Some(record.id),
             RecordKind::Purge => {
                 self.purged = Some(record.id);
                 if self.last.is_none_or(|last| last.index <= record.id.index) {
@@ -65,11 +64,19 @@ impl Head {
         let mut flags = 0;
         put(&mut bytes, 0, &self.replica.0.to_le_bytes());
         if let Some(vote) = self.vote {
-            flags |= if vote.committed { VOTE | VOTE_COMMITTED } else { VOTE };
+            flags |= if vote.committed {
+                VOTE | VOTE_COMMITTED
+            } else {
+                VOTE
+            };
             put(&mut bytes, 16, &vote.term.to_le_bytes());
             put(&mut bytes, 24, &vote.candidate.0.to_le_bytes());
         }
-        for (flag, at, id) in [(COMMITTED, 32, self.committed), (PURGED, 56, self.purged), (LAST, 80, self.last)] {
+        for (flag, at, id) in [
+            (COMMITTED, 32, self.committed),
+            (PURGED, 56, self.purged),
+            (LAST, 80, self.last),
+        ] {
             if let Some(id) = id {
                 flags |= flag;
                 put(&mut bytes, at, &id.term.to_le_bytes());
@@ -117,10 +124,18 @@ mod tests {
 
     #[test]
     fn round_trips() {
-        let id = |n| LogId { term: n, leader: ReplicaId(n + 1), index: n + 2 };
+        let id = |n| LogId {
+            term: n,
+            leader: ReplicaId(n + 1),
+            index: n + 2,
+        };
         let full = Head {
             replica: ReplicaId(1),
-            vote: Some(Vote { term: 2, candidate: ReplicaId(3), committed: true }),
+            vote: Some(Vote {
+                term: 2,
+                candidate: ReplicaId(3),
+                committed: true,
+            }),
             committed: Some(id(4)),
             purged: Some(id(7)),
             last: Some(id(10)),

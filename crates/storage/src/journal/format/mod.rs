@@ -13,7 +13,7 @@ mod head;
 mod record;
 mod segment;
 
-pub(crate) use frame::{FRAME_FLAG_MARKER, FRAME_HEADER_LEN, FramePlace, FrameHeader, body_crc};
+pub(crate) use frame::{FRAME_FLAG_MARKER, FRAME_HEADER_LEN, FrameHeader, FramePlace, body_crc};
 pub(crate) use head::{HEAD_LEN, Head, TRUNCATE_FLAG_ALL, VOTE_FLAG_COMMITTED};
 pub(crate) use record::{RECORD_HEADER_LEN, RecordHeader, RecordKind, Records};
 pub(crate) use segment::{Chain, HeaderError, SEGMENT_HEADER_LEN, SegmentHeader};
@@ -33,7 +33,9 @@ pub(crate) const PAYLOAD_LEN_MAX: usize = 16 * 1024 * 1024;
 const _: () = {
     assert!(atoll_types::limits::ENTRY_BYTES_MAX <= PAYLOAD_LEN_MAX);
     // The heads of every group, one largest entry and all that rides along fit into a frame.
-    assert!(PAYLOAD_LEN_MAX + atoll_types::limits::GROUPS_PER_NODE_MAX * 512 + 8192 <= FRAME_LEN_MAX as usize);
+    assert!(
+        PAYLOAD_LEN_MAX + atoll_types::limits::GROUPS_PER_NODE_MAX * 512 + 8192 <= FRAME_LEN_MAX as usize
+    );
 };
 
 /// Rounds up to [`ALIGN`].
@@ -43,12 +45,18 @@ pub(crate) const fn padded(len: u32) -> u32 {
 
 /// Copies `N` bytes at `at`. The caller has checked the length.
 fn take<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
-    bytes.get(at..at + N).and_then(|field| field.try_into().ok()).expect("the caller checked the length")
+    bytes
+        .get(at..at + N)
+        .and_then(|field| field.try_into().ok())
+        .expect("the caller checked the length")
 }
 
 /// Stores a field at `at`. The caller has sized the buffer.
 fn put(bytes: &mut [u8], at: usize, field: &[u8]) {
-    bytes.get_mut(at..at + field.len()).expect("the caller sized the buffer").copy_from_slice(field);
+    bytes
+        .get_mut(at..at + field.len())
+        .expect("the caller sized the buffer")
+        .copy_from_slice(field);
 }
 
 fn u16_at(bytes: &[u8], at: usize) -> u16 {

@@ -67,14 +67,25 @@ pub(crate) struct RecordHeader {
 impl RecordHeader {
     /// A record without payload.
     pub(crate) fn plain(kind: RecordKind, flags: u8, group: GroupKey, id: LogId) -> Self {
-        Self { kind, flags, group, payload_len: 0, payload_crc: 0, id }
+        Self {
+            kind,
+            flags,
+            group,
+            payload_len: 0,
+            payload_crc: 0,
+            id,
+        }
     }
 
     pub(crate) fn encode(&self) -> [u8; RECORD_HEADER_LEN as usize] {
         let mut bytes = [0; RECORD_HEADER_LEN as usize];
         put(&mut bytes, 0, &[self.kind.number(), self.flags]);
         put(&mut bytes, 2, &(RECORD_HEADER_LEN as u16).to_le_bytes());
-        put(&mut bytes, 4, &(RECORD_HEADER_LEN + self.payload_len).to_le_bytes());
+        put(
+            &mut bytes,
+            4,
+            &(RECORD_HEADER_LEN + self.payload_len).to_le_bytes(),
+        );
         put(&mut bytes, 8, &self.group.id.0.to_le_bytes());
         put(&mut bytes, 16, &self.group.generation.0.to_le_bytes());
         put(&mut bytes, 20, &self.payload_crc.to_le_bytes());
@@ -86,7 +97,9 @@ impl RecordHeader {
 
     /// Reads the header; says why not in words for the operator.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, RecordsError> {
-        let bytes = bytes.get(..RECORD_HEADER_LEN as usize).ok_or(RecordsError::Shape)?;
+        let bytes = bytes
+            .get(..RECORD_HEADER_LEN as usize)
+            .ok_or(RecordsError::Shape)?;
         let [number, flags] = take(bytes, 0);
         let kind = RecordKind::from_number(number).ok_or(RecordsError::Kind(number))?;
         let len = u32_at(bytes, 4);
@@ -166,13 +179,20 @@ mod tests {
             group: GroupKey::new(GroupId(5), GroupGen(6)),
             payload_len: 3,
             payload_crc: 7,
-            id: LogId { term: 8, leader: ReplicaId(9), index: 10 },
+            id: LogId {
+                term: 8,
+                leader: ReplicaId(9),
+                index: 10,
+            },
         };
         let mut body = header.encode().to_vec();
         body.extend_from_slice(b"abc");
         body.extend_from_slice(&body.clone());
         let records: Vec<_> = Records::new(&body).collect();
-        assert_eq!(records, [Ok((header, &b"abc"[..], 48)), Ok((header, &b"abc"[..], 99))]);
+        assert_eq!(
+            records,
+            [Ok((header, &b"abc"[..], 48)), Ok((header, &b"abc"[..], 99))]
+        );
         assert_eq!(Records::new(&body[..60]).last(), Some(Err(RecordsError::Shape)));
     }
 

@@ -106,11 +106,18 @@ mod tests {
 
     fn header() -> SegmentHeader {
         SegmentHeader {
-            identity: Identity { cluster: ClusterId(7), node: NodeId(3) },
+            identity: Identity {
+                cluster: ClusterId(7),
+                node: NodeId(3),
+            },
             segment: 9,
             salt: 0xdead_beef,
             first_seq: 77,
-            previous: Chain { segment: 8, end: 8192, crc: 5 },
+            previous: Chain {
+                segment: 8,
+                end: 8192,
+                crc: 5,
+            },
             created_ms: 1,
             segment_bytes: 1 << 26,
         }
@@ -123,7 +130,11 @@ mod tests {
         for bit in 0..block.len() * 8 {
             let mut damaged = block.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(SegmentHeader::decode(&damaged), Err(HeaderError::Bad), "bit {bit}");
+            assert_eq!(
+                SegmentHeader::decode(&damaged),
+                Err(HeaderError::Bad),
+                "bit {bit}"
+            );
         }
     }
 

@@ -43,7 +43,10 @@ pub(super) fn open_all(env: &Env, dir: &Path, identity: Identity) -> Result<Vec<
         if !only_zeros_from(&*newest.file, u64::from(SEGMENT_HEADER_LEN))? {
             break;
         }
-        tracing::debug!(name = newest.name, "removing a segment that was prepared and never used");
+        tracing::debug!(
+            name = newest.name,
+            "removing a segment that was prepared and never used"
+        );
         env.vfs.remove(&dir.join(&newest.name))?;
         files.pop();
     }
@@ -57,22 +60,38 @@ fn open(env: &Env, dir: &Path, name: String, id: u32, identity: Identity) -> Res
     let mut block = vec![0; SEGMENT_HEADER_LEN as usize];
     let read = file.read_at(&mut block, 0)?;
     block.truncate(read);
-    let unsupported = |what| OpenError::Unsupported { file: path.clone(), what };
+    let unsupported = |what| OpenError::Unsupported {
+        file: path.clone(),
+        what,
+    };
     let header = match SegmentHeader::decode(&block) {
         Ok(header) if header.identity != identity => {
-            return Err(OpenError::Foreign { file: path, found: header.identity, expected: identity });
+            return Err(OpenError::Foreign {
+                file: path,
+                found: header.identity,
+                expected: identity,
+            });
         }
         Ok(header) if header.segment != u64::from(id) => None,
         Ok(header) => Some(header),
         Err(HeaderError::Bad) => None,
         Err(HeaderError::Version(version)) => {
-            return Err(unsupported(format!("format version {version}, this program knows 1")));
+            return Err(unsupported(format!(
+                "format version {version}, this program knows 1"
+            )));
         }
         Err(HeaderError::Flags(flags)) => {
-            return Err(unsupported(format!("features {flags:#x} this program does not have")));
+            return Err(unsupported(format!(
+                "features {flags:#x} this program does not have"
+            )));
         }
     };
-    Ok(SegmentFile { id, name, file, header })
+    Ok(SegmentFile {
+        id,
+        name,
+        file,
+        header,
+    })
 }
 
 /// True if there is nothing but zeros from `at` on.

@@ -91,10 +91,25 @@ pub(crate) async fn recover(env: &Env, dir: &Path, identity: Identity) -> Result
     for file in files {
         segments.push(Arc::new(Segment::sealed(file.id, file.file)));
     }
-    let Scan { groups, quarantined, heads, chain, next_seq, .. } = scan;
+    let Scan {
+        groups,
+        quarantined,
+        heads,
+        chain,
+        next_seq,
+        ..
+    } = scan;
     let groups = groups.into_iter().map(|(key, table)| {
         let replica = heads.get(&key).map(|head| head.replica).unwrap_or_default();
         (key, Arc::new(Group::recovered(key, replica, table)))
     });
-    Ok(Recovered { groups: groups.collect(), segments, quarantined, heads, chain, next_seq, next_segment })
+    Ok(Recovered {
+        groups: groups.collect(),
+        segments,
+        quarantined,
+        heads,
+        chain,
+        next_seq,
+        next_segment,
+    })
 }

@@ -4,9 +4,7 @@ use std::io;
 
 use atoll_env::vfs::File;
 
-use crate::journal::format::{
-    ALIGN, FRAME_HEADER_LEN, FRAME_LEN_MAX, FrameHeader, FramePlace, body_crc,
-};
+use crate::journal::format::{ALIGN, FRAME_HEADER_LEN, FRAME_LEN_MAX, FrameHeader, FramePlace, body_crc};
 
 /// Bytes read at once, unless one frame is larger.
 const CHUNK: usize = 1024 * 1024;
@@ -29,14 +27,24 @@ pub(super) struct FrameReader<'a> {
 
 impl<'a> FrameReader<'a> {
     pub(super) fn new(file: &'a dyn File, salt: u64, segment: u64) -> Self {
-        Self { file, salt, segment, buffer: Vec::new(), start: 0 }
+        Self {
+            file,
+            salt,
+            segment,
+            buffer: Vec::new(),
+            start: 0,
+        }
     }
 
     /// The frame at `offset`, if there is a sound one.
     pub(super) fn frame(&mut self, offset: u32) -> io::Result<Option<Frame<'_>>> {
-        let Some((header, crc)) = self.header(offset)? else { return Ok(None) };
+        let Some((header, crc)) = self.header(offset)? else {
+            return Ok(None);
+        };
         let salt = self.salt;
-        let Some(frame) = self.window(offset, header.padded_len() as usize)? else { return Ok(None) };
+        let Some(frame) = self.window(offset, header.padded_len() as usize)? else {
+            return Ok(None);
+        };
         let from = FRAME_HEADER_LEN as usize;
         let body = frame.get(from..from + header.body_len as usize);
         Ok(body
@@ -52,14 +60,20 @@ impl<'a> FrameReader<'a> {
                 Some((header, _)) if header.seq > seq => return Ok(Some((offset, header))),
                 _ => {}
             }
-            let Some(next) = offset.checked_add(ALIGN) else { break };
+            let Some(next) = offset.checked_add(ALIGN) else {
+                break;
+            };
             offset = next;
         }
         Ok(None)
     }
 
     fn header(&mut self, offset: u32) -> io::Result<Option<(FrameHeader, u32)>> {
-        let place = FramePlace { salt: self.salt, segment: self.segment, offset };
+        let place = FramePlace {
+            salt: self.salt,
+            segment: self.segment,
+            offset,
+        };
         let bytes = self.window(offset, FRAME_HEADER_LEN as usize)?;
         Ok(bytes.and_then(|bytes| FrameHeader::decode(bytes, place)))
     }

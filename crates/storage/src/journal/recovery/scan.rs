@@ -49,15 +49,27 @@ impl Scan {
     }
 
     /// Reads a segment. The one after it says where this one ended.
-    pub(super) fn segment(&mut self, file: &SegmentFile, next: Option<&SegmentFile>) -> Result<(), OpenError> {
+    pub(super) fn segment(
+        &mut self,
+        file: &SegmentFile,
+        next: Option<&SegmentFile>,
+    ) -> Result<(), OpenError> {
         let Some(header) = &file.header else {
             self.rot(file, 0, "the header is damaged");
-            self.chain = Chain { segment: u64::from(file.id), end: 0, crc: 0 };
+            self.chain = Chain {
+                segment: u64::from(file.id),
+                end: 0,
+                crc: 0,
+            };
             return Ok(());
         };
         if header.previous != self.chain || header.first_seq != self.next_seq {
             let (expected, found) = (self.chain, header.previous);
-            self.rot(file, 0, &format!("it follows {found:?}, but what stands before it is {expected:?}"));
+            self.rot(
+                file,
+                0,
+                &format!("it follows {found:?}, but what stands before it is {expected:?}"),
+            );
         }
         self.next_seq = header.first_seq;
         self.chain = Chain {
@@ -84,13 +96,20 @@ impl Scan {
         let mut at = SEGMENT_HEADER_LEN;
         while limit != Some(at) {
             let end = |frame: &Frame<'_>| at.saturating_add(frame.header.padded_len());
-            if let Some(frame) = reader.frame(at)?.filter(|frame| limit.is_none_or(|limit| end(frame) <= limit)) {
+            if let Some(frame) = reader
+                .frame(at)?
+                .filter(|frame| limit.is_none_or(|limit| end(frame) <= limit))
+            {
                 at = self.frame(file, at, &frame)?;
                 continue;
             }
             match reader.search(at.saturating_add(ALIGN), self.next_seq)? {
                 Some((offset, found)) => {
-                    self.rot(file, at, &format!("a frame is damaged, but the one at {offset} is sound"));
+                    self.rot(
+                        file,
+                        at,
+                        &format!("a frame is damaged, but the one at {offset} is sound"),
+                    );
                     at = offset;
                     self.next_seq = found.seq;
                     self.chain.crc = found.previous_crc;
@@ -100,7 +119,11 @@ impl Scan {
                     break;
                 }
                 None => {
-                    self.rot(file, at, "a frame is damaged, but the next segment says it was durable");
+                    self.rot(
+                        file,
+                        at,
+                        "a frame is damaged, but the next segment says it was durable",
+                    );
                     break;
                 }
             }
@@ -144,7 +167,13 @@ impl Scan {
             }
             RecordKind::GroupCreate if !self.heads.contains_key(&group) => {
                 self.groups.insert(group, LogTable::default());
-                self.heads.insert(group, Head { replica: record.id.leader, ..Head::default() });
+                self.heads.insert(
+                    group,
+                    Head {
+                        replica: record.id.leader,
+                        ..Head::default()
+                    },
+                );
             }
             _ if self.quarantined.contains_key(&group) => {}
             _ => match self.change(record, place) {
@@ -166,7 +195,8 @@ impl Scan {
         } else if head.quarantined {
             self.lose(group, "it was put into quarantine at an earlier start");
         } else if known != Some(head) {
-            let differs = || format!("the journal says it stands at {head:?}, but what was read is {known:?}");
+            let differs =
+                || format!("the journal says it stands at {head:?}, but what was read is {known:?}");
             let reason = self.damage.clone().unwrap_or_else(differs);
             self.lose(group, &reason);
         }
@@ -181,7 +211,11 @@ impl Scan {
             }
             RecordKind::Vote => {
                 let committed = record.flags & VOTE_FLAG_COMMITTED != 0;
-                table.vote = Some(Vote { term: record.id.term, candidate: record.id.leader, committed });
+                table.vote = Some(Vote {
+                    term: record.id.term,
+                    candidate: record.id.leader,
+                    committed,
+                });
             }
             RecordKind::TruncateAfter => {
                 let last = (record.flags & TRUNCATE_FLAG_ALL == 0).then_some(record.id);
@@ -204,7 +238,10 @@ impl Scan {
     /// Damage in what was durable: nobody can tell which groups it hit.
     fn rot(&mut self, file: &SegmentFile, at: u32, what: &str) {
         let reason = format!("{} at offset {at}: {what}", self.dir.join(&file.name).display());
-        tracing::error!(reason, "the journal is damaged; all groups known here go into quarantine");
+        tracing::error!(
+            reason,
+            "the journal is damaged; all groups known here go into quarantine"
+        );
         let all: Vec<_> = self.groups.keys().copied().collect();
         for group in all {
             self.lose(group, &reason);
@@ -216,13 +253,19 @@ impl Scan {
         self.groups.remove(&group);
         let head = self.heads.entry(group).or_default();
         head.quarantined = true;
-        let lost = Quarantined { replica: head.replica, reason: reason.to_owned() };
+        let lost = Quarantined {
+            replica: head.replica,
+            reason: reason.to_owned(),
+        };
         tracing::error!(%group, replica = %head.replica, reason, "a group's log cannot be trusted");
         self.quarantined.entry(group).or_insert(lost);
     }
 
     fn unsupported(&self, file: &SegmentFile, at: u32, what: &impl std::fmt::Display) -> OpenError {
-        OpenError::Unsupported { file: self.dir.join(&file.name), what: format!("offset {at}: {what}") }
+        OpenError::Unsupported {
+            file: self.dir.join(&file.name),
+            what: format!("offset {at}: {what}"),
+        }
     }
 
     /// Gives back the zeros a prepared segment did not use. Anything else behind the end stays.

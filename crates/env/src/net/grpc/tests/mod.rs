@@ -242,6 +242,8 @@ async fn a_direction_closes_when_its_sender_is_dropped() {
     drop(sender);
     assert_eq!(theirs.receiver.recv().await.unwrap().unwrap(), "last words");
     assert!(theirs.receiver.recv().await.is_none());
+    // A receiver that ended closes nothing when it is dropped.
+    drop(theirs.receiver);
     assert!(theirs.sender.send(Bytes::from_static(b"answer")).await);
     assert_eq!(receiver.recv().await.unwrap().unwrap(), "answer");
 }

@@ -1,0 +1,82 @@
+//! Replies.
+
+use atoll_proto::v1;
+
+use super::super::error::{Locate, detail};
+use crate::shard::{Proof, Reply, Row};
+
+type ReplyResult = v1::pipe_reply_item::Result;
+
+/// A reply as the message that carries it.
+pub(crate) fn result(reply: Reply, places: &dyn Locate) -> ReplyResult {
+    match reply {
+        Reply::Written { version, proof } => ReplyResult::Write(v1::WriteReply {
+            applied: true,
+            failed_guard: 0,
+            version: version.0,
+            proof: Some(wire_proof(&proof)),
+        }),
+        Reply::GuardFailed { guard, actual, proof } => ReplyResult::Write(v1::WriteReply {
+            applied: false,
+            failed_guard: u32::from(guard),
+            version: actual.unwrap_or_default().0,
+            proof: Some(wire_proof(&proof)),
+        }),
+        Reply::SessionOpened { version, proof } => ReplyResult::OpenSession(v1::OpenSessionReply {
+            version: version.0,
+            proof: Some(wire_proof(&proof)),
+        }),
+        Reply::Value { found, proof } => {
+            let proof = Some(wire_proof(&proof));
+            ReplyResult::Get(match found {
+                Some((version, value)) => v1::GetReply {
+                    found: true,
+                    value,
+                    version: version.0,
+                    proof,
+                },
+                None => v1::GetReply {
+                    proof,
+                    ..v1::GetReply::default()
+                },
+            })
+        }
+        Reply::Values { rows, unread, proof } => ReplyResult::MultiGet(v1::MultiGetReply {
+            rows: rows.into_iter().map(wire_row).collect(),
+            unread,
+            proof: Some(wire_proof(&proof)),
+        }),
+        Reply::Page { rows, more, proof } => ReplyResult::Scan(v1::ScanReply {
+            rows: rows.into_iter().map(wire_row).collect(),
+            more,
+            proof: Some(wire_proof(&proof)),
+        }),
+        Reply::Failed(failure) => ReplyResult::Error(detail(&failure, places)),
+    }
+}
+
+fn wire_row(row: Row) -> v1::Row {
+    match row.found {
+        Some((version, value)) => v1::Row {
+            key: row.key,
+            value,
+            version: version.0,
+            found: true,
+        },
+        None => v1::Row {
+            key: row.key,
+            ..v1::Row::default()
+        },
+    }
+}
+
+fn wire_proof(proof: &Proof) -> v1::Proof {
+    v1::Proof {
+        group: proof.group.id.0,
+        generation: proof.group.generation.0,
+        replica: proof.replica.0,
+        applied_index: proof.applied_index,
+        slot_epoch: proof.slot_epoch.0,
+        age_ms: proof.age_ms,
+    }
+}

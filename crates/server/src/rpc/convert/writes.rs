@@ -1,0 +1,317 @@
+//! Requests that change something.
+
+use atoll_kv::{Command, CommandKind, Guard, Op, SessionRef};
+use atoll_placement::slot_of;
+use atoll_proto::v1;
+use atoll_types::{ClientId, GroupId, SlotId, Version};
+
+use super::{Addressed, Request};
+use crate::shard::Failure;
+
+const TAG_RULE: &str = "all keys of one call must be in one slot: give them the same {tag}, because only what \
+                        stands between the first { and the next } is hashed";
+/// `Kv.Put`
+pub(crate) fn put(request: v1::PutRequest) -> Result<Addressed, Failure> {
+    let v1::PutRequest {
+        key,
+        value,
+        session,
+        after,
+    } = request;
+    one_op(Op::Put { key, value }, Vec::new(), session, after)
+}
+
+/// `Kv.Delete`
+pub(crate) fn delete(request: v1::DeleteRequest) -> Result<Addressed, Failure> {
+    one_op(
+        Op::Delete { key: request.key },
+        Vec::new(),
+        request.session,
+        request.after,
+    )
+}
+
+/// `Kv.CompareAndSet`
+pub(crate) fn compare_and_set(request: v1::CompareAndSetRequest) -> Result<Addressed, Failure> {
+    let v1::CompareAndSetRequest {
+        key,
+        value,
+        expected,
+        session,
+        after,
+    } = request;
+    let guard = Guard::Key {
+        key: key.clone(),
+        expected: Version(expected),
+    };
+    one_op(Op::Put { key, value }, vec![guard], session, after)
+}
+
+fn one_op(
+    op: Op,
+    guards: Vec<Guard>,
+    session: Option<v1::Session>,
+    after: u64,
+) -> Result<Addressed, Failure> {
+    let slot = slot_of(op.key());
+    command(slot, vec![op], guards, session, after)
+}
+
+/// `Kv.Write`
+pub(crate) fn write(request: v1::WriteRequest) -> Result<Addressed, Failure> {
+    let ops = request
+        .ops
+        .into_iter()
+        .map(write_op)
+        .collect::<Result<Vec<_>, _>>()?;
+    let guards: Vec<Guard> = request.guards.into_iter().map(guard).collect();
+    let slot = match (ops.first(), guards.first()) {
+        (Some(op), _) => slot_of(op.key()),
+        (None, Some(guard)) => slot_of(guard_key(guard)),
+        (None, None) => {
+            return Err(Failure::Invalid(
+                "a write needs at least one operation or guard".into(),
+            ));
+        }
+    };
+    let ops_agree = ops.iter().skip(1).all(|op| slot_of(op.key()) == slot);
+    if !ops_agree || !guards.iter().all(|guard| guard_is_in(guard, slot)) {
+        return Err(Failure::Invalid(TAG_RULE.into()));
+    }
+    command(slot, ops, guards, request.session, request.after)
+}
+
+fn write_op(op: v1::WriteOp) -> Result<Op, Failure> {
+    match v1::write_op::Kind::try_from(op.kind) {
+        Ok(v1::write_op::Kind::Put) => Ok(Op::Put {
+            key: op.key,
+            value: op.value,
+        }),
+        Ok(v1::write_op::Kind::Delete) => Ok(Op::Delete { key: op.key }),
+        Err(_) => Err(Failure::Invalid(format!(
+            "write operation kind {} is unknown",
+            op.kind
+        ))),
+    }
+}
+
+fn guard(guard: v1::Guard) -> Guard {
+    let v1::Guard { key, end, version } = guard;
+    if end.is_empty() {
+        Guard::Key {
+            key,
+            expected: Version(version),
+        }
+    } else {
+        Guard::Range {
+            start: key,
+            end,
+            newest: Version(version),
+        }
+    }
+}
+
+fn guard_key(guard: &Guard) -> &[u8] {
+    match guard {
+        Guard::Key { key, .. } => key,
+        Guard::Range { start, .. } => start,
+    }
+}
+
+/// True if the guard only concerns keys of one slot. A range does when its tag, with what stands
+/// before it, begins every key in the range; otherwise keys of other groups would go unseen.
+fn guard_is_in(guard: &Guard, slot: SlotId) -> bool {
+    match guard {
+        Guard::Key { key, .. } => slot_of(key) == slot,
+        Guard::Range { start, end, .. } => {
+            slot_of(start) == slot && tag_prefix(start).is_some_and(|prefix| is_within_prefix(end, prefix))
+        }
+    }
+}
+
+/// The key up to and with its tag's closing brace; `None` without a tag.
+fn tag_prefix(key: &[u8]) -> Option<&[u8]> {
+    let open = key.iter().position(|&byte| byte == b'{')?;
+    let close = open + 1 + key.get(open + 1..)?.iter().position(|&byte| byte == b'}')?;
+    if close == open + 1 {
+        None
+    } else {
+        key.get(..=close)
+    }
+}
+
+/// True if nothing below `end` and not below the prefix lacks the prefix.
+fn is_within_prefix(end: &[u8], prefix: &[u8]) -> bool {
+    if end.starts_with(prefix) {
+        return true;
+    }
+    // The lowest key above all with the prefix ends in the character after the closing brace.
+    match prefix.split_last() {
+        Some((brace, before)) => end.strip_prefix(before) == Some(&[brace + 1]),
+        None => false,
+    }
+}
+
+fn command(
+    slot: SlotId,
+    ops: Vec<Op>,
+    guards: Vec<Guard>,
+    session: Option<v1::Session>,
+    after: u64,
+) -> Result<Addressed, Failure> {
+    let session = session.as_ref().map_or(Ok(None), session_ref)?;
+    let after = Version(after);
+    let command = Command {
+        session,
+        after,
+        kind: CommandKind::Write,
+        slot,
+        guards,
+        ops,
+    };
+    Ok((GroupId::CONTROL, Request::Write(command)))
+}
+
+fn session_ref(session: &v1::Session) -> Result<Option<SessionRef>, Failure> {
+    if *session == v1::Session::default() {
+        return Ok(None);
+    }
+    let client = client_id(session.client_high, session.client_low)?;
+    if session.seq == 0 || session.ack > session.seq {
+        let v1::Session { seq, ack, .. } = session;
+        return Err(Failure::Invalid(format!(
+            "session seq {seq} must be at least 1 and ack {ack} at most seq"
+        )));
+    }
+    Ok(Some(SessionRef {
+        client,
+        seq: session.seq,
+        ack: session.ack,
+    }))
+}
+
+fn client_id(high: u64, low: u64) -> Result<ClientId, Failure> {
+    match u128::from(high) << 64 | u128::from(low) {
+        0 => Err(Failure::Invalid(
+            "a client id is 128 random bits, not zero".into(),
+        )),
+        id => Ok(ClientId(id)),
+    }
+}
+
+/// `Kv.OpenSession`
+pub(crate) fn open_session(request: &v1::OpenSessionRequest) -> Result<Addressed, Failure> {
+    let client = client_id(request.client_high, request.client_low)?;
+    Ok((GroupId(request.group), Request::OpenSession(client)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::invalid;
+    use super::*;
+    use bytes::Bytes;
+
+    fn put_op(key: &'static [u8]) -> v1::WriteOp {
+        v1::WriteOp {
+            kind: 0,
+            key: Bytes::from_static(key),
+            value: Bytes::new(),
+        }
+    }
+
+    fn batch(keys: &[&'static [u8]]) -> Result<Addressed, Failure> {
+        write(v1::WriteRequest {
+            ops: keys.iter().map(|key| put_op(key)).collect(),
+            ..Default::default()
+        })
+    }
+
+    fn guarded(start: &'static [u8], end: &'static [u8]) -> Result<Addressed, Failure> {
+        let guard = v1::Guard {
+            key: Bytes::from_static(start),
+            end: Bytes::from_static(end),
+            version: 0,
+        };
+        write(v1::WriteRequest {
+            ops: vec![put_op(b"a{t}1")],
+            guards: vec![guard],
+            ..v1::WriteRequest::default()
+        })
+    }
+
+    #[test]
+    fn a_batch_over_slots_names_the_tag_rule() {
+        assert!(batch(&[b"{t}1", b"{t}2"]).is_ok());
+        assert!(invalid(batch(&[b"foo", b"bar"])).contains("{tag}"));
+        assert!(invalid(batch(&[])).contains("at least one"));
+    }
+
+    #[test]
+    fn range_guards_stay_inside_one_tag() {
+        assert!(guarded(b"a{t}", b"a{t}zzz").is_ok());
+        assert!(guarded(b"a{t}1", b"a{t~").is_ok(), "the end of the prefix a{{t}}");
+        let Ok((_, Request::Write(command))) = guarded(b"a{t}1", b"") else {
+            panic!()
+        };
+        assert!(matches!(command.guards[..], [Guard::Key { .. }]), "an empty end");
+        invalid(guarded(b"a{t}1", b"a{t~x"));
+        invalid(guarded(b"a{t}1", b"b"));
+        invalid(guarded(b"a{u}1", b"a{u}2"));
+        invalid(guarded(b"plain", b"plain2"));
+        invalid(guarded(b"a{}1", b"a{}2"));
+    }
+
+    #[test]
+    fn sessions_are_whole_or_absent() {
+        let with = |client_low, seq, ack| {
+            put(v1::PutRequest {
+                key: Bytes::from_static(b"k"),
+                session: Some(v1::Session {
+                    client_high: 0,
+                    client_low,
+                    seq,
+                    ack,
+                }),
+                ..v1::PutRequest::default()
+            })
+        };
+        let Ok((_, Request::Write(command))) = with(5, 7, 6) else {
+            panic!()
+        };
+        assert_eq!(
+            command.session,
+            Some(SessionRef {
+                client: ClientId(5),
+                seq: 7,
+                ack: 6
+            })
+        );
+        let Ok((_, Request::Write(command))) = with(0, 0, 0) else {
+            panic!()
+        };
+        assert_eq!(command.session, None);
+        invalid(with(0, 7, 6));
+        invalid(with(5, 0, 0));
+        invalid(with(5, 6, 7));
+    }
+
+    #[test]
+    fn compare_and_set_is_one_guard() {
+        let request = v1::CompareAndSetRequest {
+            key: Bytes::from_static(b"k"),
+            expected: 9,
+            ..Default::default()
+        };
+        let Ok((_, Request::Write(command))) = compare_and_set(request) else {
+            panic!()
+        };
+        assert_eq!(
+            command.guards,
+            [Guard::Key {
+                key: Bytes::from_static(b"k"),
+                expected: Version(9)
+            }]
+        );
+        assert_eq!(command.slot, slot_of(b"k"));
+    }
+}
