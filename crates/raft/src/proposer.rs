@@ -1,8 +1,8 @@
 //! One proposer per group, clocked by commits.
 //!
-//! At most two entries of a group are under way. What arrives meanwhile waits in one bounded queue and
-//! becomes the next entry, so batches grow with load and a lone command is proposed at once, without a
-//! timer anywhere. Whoever waits is answered from the apply task, an entry at a time.
+//! At most two entries of a group are under way, the second only if it is as large as the first. What
+//! arrives meanwhile waits in one bounded queue and becomes the next entry, so batches grow with load
+//! and a lone command is proposed at once, without a timer anywhere. Whoever waits is answered from the apply task, an entry at a time.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -74,7 +74,21 @@ struct Queue<I> {
     commands: usize,
     bytes: usize,
     under_way: usize,
+    /// Commands of the newest entry under way.
+    newest: usize,
     closed: bool,
+}
+
+impl<I> Queue<I> {
+    /// True if the next entry may be proposed. Behind one entry under way it must have grown as large
+    /// as that one: otherwise a steady load would settle at three small entries where two large ones
+    /// do, and every entry costs a round of messages and a share of a sync on every replica.
+    fn has_room(&self) -> bool {
+        match self.under_way {
+            0 => true,
+            n => n < limits::PROPOSER_ENTRIES_MAX && self.commands >= self.newest,
+        }
+    }
 }
 
 impl<I: Send + 'static> Proposer<I> {
@@ -85,6 +99,7 @@ impl<I: Send + 'static> Proposer<I> {
                 commands: 0,
                 bytes: 0,
                 under_way: 0,
+                newest: 0,
                 closed: false,
             }),
             wake: Notify::new(),
@@ -145,7 +160,7 @@ impl<P: Pack> Run<P> {
                 let queue = self.shared.queue.lock();
                 (
                     !queue.items.is_empty(),
-                    queue.under_way < limits::PROPOSER_ENTRIES_MAX,
+                    queue.has_room(),
                     queue.closed,
                 )
             };
@@ -169,7 +184,7 @@ impl<P: Pack> Run<P> {
 
     async fn propose(&mut self) {
         let now = self.env.clock.now();
-        let (items, expired) = self.take(now);
+        let (items, expired, commands) = self.take(now);
         self.give_up(expired);
         if items.is_empty() {
             return;
@@ -189,7 +204,11 @@ impl<P: Pack> Run<P> {
         };
         self.last = Some((leadership, now));
         let payload = self.pack.lock().pack(&items, elapsed.as_millis() as u32);
-        self.shared.queue.lock().under_way += 1;
+        {
+            let mut queue = self.shared.queue.lock();
+            queue.under_way += 1;
+            queue.newest = commands;
+        }
         let done = Done {
             shared: self.shared.clone(),
             pack: self.pack.clone(),
@@ -199,8 +218,8 @@ impl<P: Pack> Run<P> {
         self.group.write(EntryData::new(payload), leadership, hook).await;
     }
 
-    /// The next entry's items, and those whose deadline has passed.
-    fn take(&self, now: Instant) -> (Vec<P::Item>, Vec<P::Item>) {
+    /// The next entry's items, those whose deadline has passed, and how many commands the entry has.
+    fn take(&self, now: Instant) -> (Vec<P::Item>, Vec<P::Item>, usize) {
         let pack = self.pack.lock();
         let mut queue = self.shared.queue.lock();
         let (mut taken, mut expired) = (Vec::new(), Vec::new());
@@ -225,7 +244,7 @@ impl<P: Pack> Run<P> {
             bytes += item_bytes;
             taken.push(item);
         }
-        (taken, expired)
+        (taken, expired, commands)
     }
 
     /// Answers items that waited too long behind entries that do not move.

@@ -1,7 +1,5 @@
 //! What a shard shows of itself.
 
-use atoll_types::{Epoch, SlotId};
-
 use super::Shard;
 use super::counters::{Counters, HistogramCounts};
 
@@ -55,10 +53,5 @@ impl Shard {
             cold_reads: Counters::get(&self.counters.cold_reads),
             commands_per_entry: self.counters.commands_per_entry.counts(),
         }
-    }
-
-    /// The epoch in which the group owns a slot, by its own newest word.
-    pub(crate) fn slot_epoch(&self, slot: SlotId) -> Option<Epoch> {
-        self.state.ownerships.newest().epoch(slot)
     }
 }

@@ -266,7 +266,7 @@ fn a_range_turned_around_is_empty() {
 }
 
 #[test]
-fn a_million_rows_take_about_a_hundred_bytes_each() {
+fn a_row_with_a_key_of_24_bytes_takes_about_a_hundred() {
     let index = GroupIndex::new();
     let mut writer = index.writer();
     let rows: u64 = 100_000;

@@ -10,8 +10,8 @@
 //! - A received frame is a slice of the connection's read buffer and keeps that buffer (up to a
 //!   megabyte) alive: copy what is kept for long.
 //! - Dropping a link's sender closes that direction; frames sent before still arrive as long as the
-//!   receiver is kept. Dropping the receiver before it ended closes both directions, and what was on the way to the
-//!   other end may be lost.
+//!   receiver is kept. Dropping the receiver before it ended closes both directions, and what was
+//!   on the way to the other end may be lost.
 //! - Two links share a connection only if address and lane are equal. Unary calls have their own.
 //! - There is no waiting between attempts to connect: who calls decides how often.
 //! - A handler's unary call runs to its end even if the caller has gone, as in [`MemNet`](super::MemNet).

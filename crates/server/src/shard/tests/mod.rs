@@ -6,11 +6,9 @@ mod whole;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use atoll_env::net::{CallError, Handler, Link, Net, Serving};
 use atoll_env::vfs::{MemVfs, MemVfsOptions};
-use atoll_env::{BoxFuture, Clock, Env, Halt, Rng, Scope, Spawn};
+use atoll_env::{Clock, Env, Halt, Rng, Scope, Spawn};
 use atoll_kv::{Command, EntryHeader, Op, encode_entry};
 use atoll_placement::slot_of;
 use atoll_raft::{Committed, Machine};
@@ -22,6 +20,7 @@ use bytes::Bytes;
 
 use super::machine::ShardMachine;
 use super::state::ShardState;
+use crate::tests::NoNet;
 
 const CLUSTER: ClusterId = ClusterId(77);
 const REPLICA: ReplicaId = ReplicaId(4);
@@ -30,37 +29,6 @@ const ALL_SLOTS: (u16, u16) = (0, 16_383);
 
 fn group() -> GroupKey {
     GroupKey::new(GroupId(1), GroupGen(1))
-}
-
-/// No other process exists.
-struct Alone;
-
-impl Net for Alone {
-    fn call(
-        &self,
-        to: &str,
-        _: &'static str,
-        _: Bytes,
-        _: Duration,
-    ) -> BoxFuture<'static, Result<Bytes, CallError>> {
-        let error = CallError::NotSent(to.to_owned());
-        Box::pin(async { Err(error) })
-    }
-
-    fn open(
-        &self,
-        to: &str,
-        _: &'static str,
-        _: u8,
-        _: Duration,
-    ) -> BoxFuture<'static, Result<Link, CallError>> {
-        let error = CallError::NotSent(to.to_owned());
-        Box::pin(async { Err(error) })
-    }
-
-    fn serve(&self, _: &str, _: Arc<dyn Handler>) -> BoxFuture<'static, std::io::Result<Serving>> {
-        Box::pin(async { Err(std::io::ErrorKind::Unsupported.into()) })
-    }
 }
 
 fn test_env(cold_reads_permille: u64) -> Env {
@@ -72,7 +40,7 @@ fn test_env(cold_reads_permille: u64) -> Env {
             cold_reads_permille,
             ..MemVfsOptions::default()
         })),
-        net: Arc::new(Alone),
+        net: Arc::new(NoNet),
         halt: Halt::simulated(|reason| panic!("{reason}")),
         rng,
     }

@@ -1,15 +1,21 @@
 //! A shard whose group has one voter.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::*;
 use crate::shard::read::{Consistency, ReadBatch, ReadItem, ReadOp};
 use crate::shard::reply::{Delivery, Failure, Replies, Reply, ReplySlot};
 use crate::shard::{ReadPool, Shard, WriteItem};
+use atoll_env::BoxFuture;
+use atoll_env::net::Link;
 use atoll_raft::{Peers, RaftHost, RaftOptions};
 use atoll_types::limits::PROPOSER_COMMANDS_MAX;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+
+/// No other process exists.
+struct Alone;
 
 impl Peers for Alone {
     fn node_of(&self, _: GroupKey, _: ReplicaId) -> Option<NodeId> {
@@ -317,7 +323,7 @@ async fn slots_of_others_are_refused_before_anything_is_queued() {
     whole.shard.genesis(&[(slot.0, slot.0)], EPOCH).await.unwrap();
     whole.shard.genesis(&[(slot.0, slot.0)], EPOCH).await.unwrap();
     assert!(whole.shard.genesis(&[ALL_SLOTS], EPOCH).await.is_err());
-    assert_eq!(whole.shard.slot_epoch(slot), Some(EPOCH));
+    assert_eq!(whole.shard.state.ownerships.newest().epoch(slot), Some(EPOCH));
     assert!(matches!(
         whole.submit(put("foo", "v")).await,
         Reply::Written { .. }

@@ -9,8 +9,8 @@ use super::OpenError;
 use super::files::{SegmentFile, only_zeros_from};
 use super::reader::{Frame, FrameReader};
 use crate::journal::format::{
-    ALIGN, Chain, FRAME_HEADER_LEN, Head, RecordHeader, RecordKind, Records, SEGMENT_HEADER_LEN,
-    SegmentHeader, TRUNCATE_FLAG_ALL, VOTE_FLAG_COMMITTED,
+    ALIGN, Chain, FRAME_FLAG_MARKER, FRAME_HEADER_LEN, Head, RecordHeader, RecordKind, Records,
+    SEGMENT_HEADER_LEN, SegmentHeader, TRUNCATE_FLAG_ALL, VOTE_FLAG_COMMITTED,
 };
 use crate::journal::intake::Location;
 use crate::journal::table::LogTable;
@@ -135,6 +135,9 @@ impl Scan {
     fn frame(&mut self, file: &SegmentFile, at: u32, frame: &Frame<'_>) -> Result<u32, OpenError> {
         if frame.header.seq != self.next_seq || frame.header.previous_crc != self.chain.crc {
             self.rot(file, at, "a frame does not follow the one before it");
+        }
+        if frame.header.flags & !FRAME_FLAG_MARKER != 0 {
+            return Err(self.unsupported(file, at, &"a frame of unknown kind"));
         }
         let mut count = 0;
         for record in Records::new(frame.body) {
