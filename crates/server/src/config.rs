@@ -32,6 +32,8 @@ pub struct NodeConfig {
     pub preallocate: bool,
     /// Bytes of log entries kept in memory.
     pub tail_bytes: usize,
+    /// Bytes of values kept in memory after they were read from disk.
+    pub cache_bytes: usize,
     /// Election timing.
     pub raft: RaftOptions,
 }
@@ -85,6 +87,7 @@ impl NodeConfig {
             segment_bytes: 64 * 1024 * 1024,
             preallocate: true,
             tail_bytes: atoll_types::limits::TAIL_BYTES,
+            cache_bytes: atoll_types::limits::VALUE_CACHE_BYTES,
             raft: RaftOptions::default(),
         }
     }

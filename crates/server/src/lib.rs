@@ -41,3 +41,4 @@ mod tests;
 pub use atoll_raft::RaftOptions;
 pub use config::{ConfigError, NodeConfig};
 pub use node::{Node, StartError};
+pub use shard::ReplicaState;

@@ -17,6 +17,7 @@ use crate::identity::{DataDir, Ident, IdentityError};
 use crate::membership::{Greeter, Greeting, Membership, Standing};
 use crate::rpc::{PeerClient, Router};
 use crate::running::Running;
+use crate::shard::ReplicaState;
 
 /// How long leaderships are waited for at shutdown.
 const HAND_OVER: Duration = Duration::from_secs(2);
@@ -136,6 +137,7 @@ impl Core {
             segment_bytes: self.config.segment_bytes,
             preallocate: self.config.preallocate,
             tail_bytes: self.config.tail_bytes,
+            cache_bytes: self.config.cache_bytes,
         };
         let dir = self.membership.dir();
         dir.create_journal()?;
@@ -239,6 +241,13 @@ impl Node {
     /// The node's id, once it has one.
     pub fn id(&self) -> Option<NodeId> {
         self.core.membership.ident().map(|ident| ident.node)
+    }
+
+    /// How far each data group's replica here is, by group: to compare with the same groups' replicas
+    /// elsewhere.
+    pub fn replica_states(&self) -> Vec<ReplicaState> {
+        let shards = self.core.running().map(|running| running.registry().all());
+        shards.into_iter().flatten().map(|shard| shard.replica_state()).collect()
     }
 
     /// Waits until every replica placed on this node serves. For ever, if nobody calls `init`.

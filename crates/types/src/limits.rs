@@ -46,6 +46,8 @@ pub const SCAN_PAGE_ROWS_MAX: usize = 4_096;
 pub const SCAN_PAGE_BYTES: usize = 1024 * 1024;
 /// Bytes of log entries kept in memory per node.
 pub const TAIL_BYTES: usize = 64 * 1024 * 1024;
+/// Bytes of values kept in memory per node after they were read from disk.
+pub const VALUE_CACHE_BYTES: usize = 64 * 1024 * 1024;
 /// Bytes of log entries sent to a follower in one message, about.
 pub const APPEND_BYTES: usize = 1024 * 1024;
 /// How far ahead of a proposer's clock a client-supplied version may be, in milliseconds.

@@ -1,6 +1,6 @@
 //! One replica of one data group: the only place where `kv`, `raft` and `storage` meet.
 //!
-//! A write: [`write`] refuses what can be refused for nothing, the group's proposer gathers what
+//! A write: [`mod@write`] refuses what can be refused for nothing, the group's proposer gathers what
 //! waits, [`pack`] makes one log entry of it, and once that is committed [`machine`] applies it on
 //! every replica and `pack` hands the outcomes back, a stream at a time. A read: [`read`] waits with
 //! its whole batch for one read point, takes one snapshot and answers from it by [`fetch`].
@@ -34,6 +34,7 @@ pub(crate) use read::{Consistency, ReadBatch, ReadItem, ReadOp};
 #[cfg(test)]
 pub(crate) use reply::answer_all;
 pub(crate) use reply::{Delivery, Failure, Proof, RETRY_AFTER_MS, Replies, Reply, ReplySlot, Row};
+pub use state::ReplicaState;
 pub(crate) use write::{DEADLINE_DEFAULT, WriteItem};
 
 use std::sync::Arc;
@@ -111,6 +112,11 @@ impl Shard {
             counters,
             env,
         }))
+    }
+
+    /// How far this replica is, for comparing it with the others.
+    pub(crate) fn replica_state(&self) -> ReplicaState {
+        self.state.replica_state()
     }
 
     /// The Raft group.

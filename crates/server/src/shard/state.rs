@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use atoll_storage::{GroupIndex, View};
 use atoll_types::{Epoch, GroupKey, ReplicaId, SlotId, Version};
+use parking_lot::Mutex;
 
 use super::ownership::{Ownership, Ownerships};
 use super::reply::{Failure, Proof};
@@ -19,6 +20,20 @@ pub(crate) struct ShardState {
     version: AtomicU64,
     sessions: AtomicUsize,
     has_deadlines: AtomicBool,
+    /// The newest applied entry's index, and the machine's hash right after it.
+    hash: Mutex<(u64, u64)>,
+}
+
+/// What a replica has made of its group's log. Two replicas of one group at the same index have the
+/// same hash, or one of them is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReplicaState {
+    /// The group.
+    pub group: GroupKey,
+    /// The newest applied log entry.
+    pub applied_index: u64,
+    /// A running hash of all outcomes, versions and changes up to that entry.
+    pub hash: u64,
 }
 
 /// One consistent state: rows and ownership of the same log index.
@@ -39,6 +54,7 @@ impl ShardState {
             version: AtomicU64::new(0),
             sessions: AtomicUsize::new(0),
             has_deadlines: AtomicBool::new(false),
+            hash: Mutex::default(),
         }
     }
 
@@ -58,6 +74,7 @@ impl ShardState {
         self.sessions.store(machine.session_count(), Ordering::Relaxed);
         self.has_deadlines
             .store(machine.has_deadlines(), Ordering::Relaxed);
+        *self.hash.lock() = (index, machine.state_hash());
         self.applied_index.store(index, Ordering::Release);
     }
 
@@ -69,6 +86,16 @@ impl ShardState {
     /// The highest version given out so far.
     pub(crate) fn version(&self) -> Version {
         Version(self.version.load(Ordering::Relaxed))
+    }
+
+    /// Index and hash of one and the same moment.
+    pub(crate) fn replica_state(&self) -> ReplicaState {
+        let (applied_index, hash) = *self.hash.lock();
+        ReplicaState {
+            group: self.key,
+            applied_index,
+            hash,
+        }
     }
 
     /// Sessions open.

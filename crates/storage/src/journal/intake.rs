@@ -264,7 +264,7 @@ mod tests {
     const GROUP: GroupKey = GroupKey::new(GroupId(1), GroupGen(0));
 
     fn intake(segment_bytes: u32) -> Intake {
-        let segments = Arc::new(SegmentTable::default());
+        let segments = Arc::new(SegmentTable::new(0));
         let first = Arc::new(Segment::fresh(1, segment_bytes));
         let head = Head {
             replica: ReplicaId(4),

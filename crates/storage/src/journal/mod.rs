@@ -26,6 +26,7 @@
 //!
 //! I7 and I8 speak of merges, which do not exist yet.
 
+mod cache;
 mod format;
 mod group;
 mod intake;
@@ -51,7 +52,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use atoll_env::Env;
-use atoll_types::limits::{GROUPS_PER_NODE_MAX, TAIL_BYTES};
+use atoll_types::limits::{GROUPS_PER_NODE_MAX, TAIL_BYTES, VALUE_CACHE_BYTES};
 use atoll_types::{ClusterId, GroupKey, LogId, NodeId, ReplicaId};
 use bytes::Bytes;
 
@@ -70,6 +71,8 @@ pub struct JournalOptions {
     pub preallocate: bool,
     /// Bytes of entries kept in memory after they are durable.
     pub tail_bytes: usize,
+    /// Bytes of values kept in memory after they were read from a file; 0: none.
+    pub cache_bytes: usize,
 }
 
 impl Default for JournalOptions {
@@ -78,6 +81,7 @@ impl Default for JournalOptions {
             segment_bytes: 64 * 1024 * 1024,
             preallocate: true,
             tail_bytes: TAIL_BYTES,
+            cache_bytes: VALUE_CACHE_BYTES,
         }
     }
 }

@@ -9,6 +9,8 @@ use atoll_env::vfs::File;
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 
+use super::cache::ValueCache;
+
 /// One segment. Holding the `Arc` is the pin: while anybody does, the file is not recycled.
 pub(crate) struct Segment {
     pub(crate) id: u32,
@@ -104,8 +106,11 @@ impl Segment {
 }
 
 /// All segments, by id. Ids follow each other without gaps from the first one kept.
-#[derive(Default)]
-pub(crate) struct SegmentTable(RwLock<Segments>);
+pub(crate) struct SegmentTable {
+    segments: RwLock<Segments>,
+    /// Values read from files lately.
+    pub(crate) cache: ValueCache,
+}
 
 #[derive(Default)]
 struct Segments {
@@ -114,9 +119,13 @@ struct Segments {
 }
 
 impl SegmentTable {
+    pub(crate) fn new(cache_bytes: usize) -> Self {
+        Self { segments: RwLock::default(), cache: ValueCache::new(cache_bytes) }
+    }
+
     /// Adds a segment; ids below that were never seen stay empty.
     pub(crate) fn push(&self, segment: Arc<Segment>) {
-        let mut segments = self.0.write();
+        let mut segments = self.segments.write();
         if segments.list.is_empty() {
             segments.first = segment.id;
         }
@@ -128,13 +137,13 @@ impl SegmentTable {
 
     /// Takes the pin of a segment.
     pub(crate) fn get(&self, id: u32) -> Option<Arc<Segment>> {
-        let segments = self.0.read();
+        let segments = self.segments.read();
         let at = id.checked_sub(segments.first)? as usize;
         segments.list.get(at).cloned().flatten()
     }
 
     pub(crate) fn count(&self) -> usize {
-        self.0.read().list.iter().flatten().count()
+        self.segments.read().list.iter().flatten().count()
     }
 }
 
@@ -161,7 +170,7 @@ mod tests {
 
     #[test]
     fn the_table_knows_gaps() {
-        let table = SegmentTable::default();
+        let table = SegmentTable::new(0);
         assert!(table.get(0).is_none());
         table.push(Arc::new(Segment::fresh(3, 0)));
         table.push(Arc::new(Segment::fresh(5, 0)));

@@ -6,10 +6,10 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use atoll_env::Env;
+use atoll_env::{Env, watch};
 use atoll_types::GroupKey;
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::{Notify, Semaphore, SemaphorePermit, oneshot, watch};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit, oneshot};
 
 use super::group::Group;
 use super::intake::{Intake, Location};

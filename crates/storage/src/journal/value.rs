@@ -75,11 +75,21 @@ impl SegmentTable {
         key: &[u8],
         wait: bool,
     ) -> Result<ReadValue, ReadError> {
+        if let Some(bytes) = self.cache.get(pointer.segment, pointer.offset)
+            && bytes.len() == pointer.len as usize
+            && value_crc(key, &bytes) == pointer.vcrc
+        {
+            return Ok(ReadValue::Ready(bytes));
+        }
         for _ in 0..2 {
-            let Some(bytes) = self.fetch(pointer, wait)? else {
+            let Some((bytes, from_file)) = self.fetch(pointer, wait)? else {
                 return Ok(ReadValue::WouldBlock);
             };
             if value_crc(key, &bytes) == pointer.vcrc {
+                // Bytes from memory are part of a whole entry, which they would keep there.
+                if from_file {
+                    self.cache.insert(pointer.segment, pointer.offset, &bytes);
+                }
                 return Ok(ReadValue::Ready(bytes));
             }
         }
@@ -87,14 +97,15 @@ impl SegmentTable {
         Err(pointer.corrupt())
     }
 
-    fn fetch(&self, pointer: &JournalPointer, wait: bool) -> Result<Option<Bytes>, ReadError> {
+    /// The bytes, and whether they came from the file.
+    fn fetch(&self, pointer: &JournalPointer, wait: bool) -> Result<Option<(Bytes, bool)>, ReadError> {
         // The pin: held to the end of the read.
         let segment = self.get(pointer.segment).ok_or_else(|| pointer.corrupt())?;
         match segment
             .find(pointer.offset, pointer.len)
             .ok_or_else(|| pointer.corrupt())?
         {
-            Place::Memory(bytes) => Ok(Some(bytes)),
+            Place::Memory(bytes) => Ok(Some((bytes, false))),
             Place::File(file) => {
                 let mut buffer = vec![0; pointer.len as usize];
                 let read = if wait {
@@ -103,7 +114,7 @@ impl SegmentTable {
                     file.try_read_at(&mut buffer, u64::from(pointer.offset))?
                 };
                 Ok(match read {
-                    Some(read) if read == buffer.len() => Some(Bytes::from(buffer)),
+                    Some(read) if read == buffer.len() => Some((Bytes::from(buffer), true)),
                     Some(_) => return Err(pointer.corrupt()),
                     None => None,
                 })

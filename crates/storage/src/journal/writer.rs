@@ -53,7 +53,7 @@ impl Writer {
         identity: Identity,
         options: JournalOptions,
     ) -> Result<(Arc<Shared>, Self), OpenError> {
-        let recovered = recover(&env, &dir, identity).await?;
+        let recovered = recover(&env, &dir, identity, options.cache_bytes).await?;
         let Recovered {
             segments,
             groups,

@@ -12,6 +12,7 @@ const OPTIONS: JournalOptions = JournalOptions {
     segment_bytes: 256 * 1024,
     preallocate: true,
     tail_bytes: 64 * 1024,
+    cache_bytes: 64 * 1024,
 };
 
 /// 8 groups, 100 entries each, appended at once; each entry is one value.

@@ -25,6 +25,7 @@ pub const SMALL: JournalOptions = JournalOptions {
     segment_bytes: 32 * 1024,
     preallocate: false,
     tail_bytes: 1 << 20,
+    cache_bytes: 16 * 1024,
 };
 
 struct NoNet;

@@ -96,15 +96,18 @@ fn open(env: &Env, dir: &Path, name: String, id: u32, identity: Identity) -> Res
 
 /// True if there is nothing but zeros from `at` on.
 pub(super) fn only_zeros_from(file: &dyn File, mut at: u64) -> io::Result<bool> {
-    let mut chunk = vec![0; ZERO_CHUNK];
-    loop {
+    let len = file.len()?;
+    let mut chunk = Vec::new();
+    while at < len {
+        chunk.resize(ZERO_CHUNK.min((len - at) as usize), 0);
         let read = file.read_at(&mut chunk, at)?;
         if chunk.iter().take(read).any(|byte| *byte != 0) {
             return Ok(false);
         }
-        if read < chunk.len() {
-            return Ok(true);
+        if read == 0 {
+            break;
         }
         at += read as u64;
     }
+    Ok(true)
 }

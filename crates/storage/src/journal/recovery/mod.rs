@@ -75,7 +75,12 @@ pub(crate) struct Recovered {
 }
 
 /// Reads the folder, creating it if it is not there.
-pub(crate) async fn recover(env: &Env, dir: &Path, identity: Identity) -> Result<Recovered, OpenError> {
+pub(crate) async fn recover(
+    env: &Env,
+    dir: &Path,
+    identity: Identity,
+    cache_bytes: usize,
+) -> Result<Recovered, OpenError> {
     env.vfs.create_dir_all(dir)?;
     let files = files::open_all(env, dir, identity)?;
     let next_segment = files.last().map_or(1, |newest| newest.id + 1);
@@ -87,7 +92,7 @@ pub(crate) async fn recover(env: &Env, dir: &Path, identity: Identity) -> Result
         scan.trim(newest)?;
         newest.file.sync().await?;
     }
-    let segments = Arc::new(SegmentTable::default());
+    let segments = Arc::new(SegmentTable::new(cache_bytes));
     for file in files {
         segments.push(Arc::new(Segment::sealed(file.id, file.file)));
     }

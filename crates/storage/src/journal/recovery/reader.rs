@@ -19,6 +19,7 @@ pub(super) struct Frame<'a> {
 /// A window over one file.
 pub(super) struct FrameReader<'a> {
     file: &'a dyn File,
+    file_len: u64,
     salt: u64,
     segment: u64,
     buffer: Vec<u8>,
@@ -26,14 +27,15 @@ pub(super) struct FrameReader<'a> {
 }
 
 impl<'a> FrameReader<'a> {
-    pub(super) fn new(file: &'a dyn File, salt: u64, segment: u64) -> Self {
-        Self {
+    pub(super) fn new(file: &'a dyn File, salt: u64, segment: u64) -> io::Result<Self> {
+        Ok(Self {
             file,
+            file_len: file.len()?,
             salt,
             segment,
             buffer: Vec::new(),
             start: 0,
-        }
+        })
     }
 
     /// The frame at `offset`, if there is a sound one.
@@ -84,7 +86,8 @@ impl<'a> FrameReader<'a> {
         let offset = u64::from(offset);
         let held = self.start..=self.start + self.buffer.len() as u64;
         if !held.contains(&offset) || !held.contains(&(offset + len as u64)) {
-            self.buffer.resize(len.max(CHUNK), 0);
+            let left = usize::try_from(self.file_len.saturating_sub(offset)).unwrap_or(usize::MAX);
+            self.buffer.resize(len.max(CHUNK).min(left), 0);
             let read = self.file.read_at(&mut self.buffer, offset)?;
             self.buffer.truncate(read);
             self.start = offset;

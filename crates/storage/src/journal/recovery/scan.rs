@@ -92,7 +92,7 @@ impl Scan {
         limit: Option<u32>,
         newest: bool,
     ) -> Result<(), OpenError> {
-        let mut reader = FrameReader::new(&*file.file, header.salt, header.segment);
+        let mut reader = FrameReader::new(&*file.file, header.salt, header.segment)?;
         let mut at = SEGMENT_HEADER_LEN;
         while limit != Some(at) {
             let end = |frame: &Frame<'_>| at.saturating_add(frame.header.padded_len());
