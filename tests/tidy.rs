@@ -10,11 +10,17 @@ const MOD_LINES_MAX: usize = 200;
 const FOLDER_ENTRIES_MAX: usize = 18;
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("cli has a parent").to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("cli has a parent")
+        .to_owned()
 }
 
 fn walk(dir: &Path, files: &mut Vec<PathBuf>) {
-    let mut entries: Vec<_> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut entries: Vec<_> = fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     entries.sort();
     for path in entries {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
@@ -60,9 +66,15 @@ fn files_are_short() {
     let mut problems = Vec::new();
     for (name, text) in files("rs") {
         let lines = product_code(&text).lines().count();
-        let cap = if name.ends_with("/mod.rs") { MOD_LINES_MAX } else { FILE_LINES_MAX };
+        let cap = if name.ends_with("/mod.rs") {
+            MOD_LINES_MAX
+        } else {
+            FILE_LINES_MAX
+        };
         if !is_test_file(&name) && lines > cap {
-            problems.push(format!("{name}: {lines} lines without tests, at most {cap}: which second type hides here?"));
+            problems.push(format!(
+                "{name}: {lines} lines without tests, at most {cap}: which second type hides here?"
+            ));
         }
     }
     fail_if_any(&problems);
@@ -73,7 +85,10 @@ fn folders_are_small() {
     let mut entries: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (name, _) in files("rs") {
         let (folder, file) = name.rsplit_once('/').unwrap_or(("", &name));
-        entries.entry(folder.to_owned()).or_default().insert(file.to_owned());
+        entries
+            .entry(folder.to_owned())
+            .or_default()
+            .insert(file.to_owned());
     }
     let problems: Vec<String> = entries
         .iter()
@@ -102,7 +117,17 @@ fn allowed(package: &str) -> &'static [&'static str] {
         "raft" => &["types", "env", "storage"],
         "client" => &["types", "env", "proto", "placement"],
         "server" => &["types", "env", "storage", "raft", "kv", "placement", "proto"],
-        "sim" => &["types", "env", "storage", "raft", "kv", "placement", "proto", "client", "server"],
+        "sim" => &[
+            "types",
+            "env",
+            "storage",
+            "raft",
+            "kv",
+            "placement",
+            "proto",
+            "client",
+            "server",
+        ],
         "cli" => &["types", "env", "proto", "client", "server"],
         _ => &[],
     }
@@ -112,11 +137,15 @@ fn allowed(package: &str) -> &'static [&'static str] {
 fn crates_depend_downwards() {
     let mut problems = Vec::new();
     for (name, text) in files("toml") {
-        let Some(folder) = name.strip_suffix("/Cargo.toml") else { continue };
+        let Some(folder) = name.strip_suffix("/Cargo.toml") else {
+            continue;
+        };
         let package = folder.rsplit('/').next().unwrap();
         let normal = text.split("[dev-dependencies]").next().unwrap();
         for line in normal.lines() {
-            let Some(dependency) = line.strip_prefix("atoll-") else { continue };
+            let Some(dependency) = line.strip_prefix("atoll-") else {
+                continue;
+            };
             let dependency = dependency.split(['.', ' ', '=']).next().unwrap();
             if !allowed(package).contains(&dependency) {
                 problems.push(format!("{name}: {package} must not depend on {dependency}"));
@@ -130,9 +159,8 @@ fn uses(text: &str, package: &str) -> bool {
     let prefix = format!("{package}::");
     product_code(text).lines().any(|line| {
         let code = line.split("//").next().unwrap();
-        code.match_indices(&prefix).any(|(at, _)| {
-            !code[..at].ends_with(|before: char| before.is_alphanumeric() || before == '_')
-        })
+        code.match_indices(&prefix)
+            .any(|(at, _)| !code[..at].ends_with(|before: char| before.is_alphanumeric() || before == '_'))
     })
 }
 
@@ -143,7 +171,14 @@ fn foreign_types_stay_where_they_belong() {
         ("tonic", &["crates/env/src/net/"]),
         (
             "atoll_proto",
-            &["crates/proto/", "crates/server/src/rpc/", "crates/client/", "cli/", "tests/", "crates/sim/"],
+            &[
+                "crates/proto/",
+                "crates/server/src/rpc/",
+                "crates/client/",
+                "cli/",
+                "tests/",
+                "crates/sim/",
+            ],
         ),
     ];
     let mut problems = Vec::new();
@@ -159,7 +194,12 @@ fn foreign_types_stay_where_they_belong() {
 
 #[test]
 fn nothing_is_left_undone_silently() {
-    let marks = ["TO".to_owned() + "DO", "FIX".to_owned() + "ME", "XX".to_owned() + "X", "#[ign".to_owned() + "ore"];
+    let marks = [
+        "TO".to_owned() + "DO",
+        "FIX".to_owned() + "ME",
+        "XX".to_owned() + "X",
+        "#[ign".to_owned() + "ore",
+    ];
     let mut problems = Vec::new();
     for (name, text) in files("rs") {
         for (number, line) in text.lines().enumerate() {

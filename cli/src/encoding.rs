@@ -10,7 +10,7 @@ use crate::failure::{Failure, Result};
 /// How keys and values are written in arguments and shown in tables.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Encoding {
-    /// The text's own bytes. Shown with bytes that are not text as \xNN.
+    /// The text's own bytes. What is not printable text is shown escaped.
     #[default]
     Utf8,
     /// Hexadecimal digits.

@@ -21,7 +21,7 @@ pub(crate) enum LogFormat {
 pub(crate) fn init(filter: &str, format: LogFormat) -> Result {
     let filter = EnvFilter::try_new(filter).map_err(|error| {
         Failure::usage(format!("the log filter '{filter}' is invalid: {error}"))
-            .next("write a level (error, warn, info, debug, trace) or pairs such as atoll_raft=debug,info")
+            .next("write a level (error, warn, info, debug, trace) or pairs such as atoll_raft=warn,info")
     })?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)

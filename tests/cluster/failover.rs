@@ -20,7 +20,10 @@ fn value(writer: usize, number: usize) -> String {
 async fn write_until(client: Client, writer: usize, stop: Arc<AtomicBool>, done: Arc<AtomicUsize>) -> usize {
     let mut number = 0;
     while !stop.load(Ordering::Acquire) {
-        client.put(key(writer, number), value(writer, number)).await.unwrap();
+        client
+            .put(key(writer, number), value(writer, number))
+            .await
+            .unwrap();
         number += 1;
         done.fetch_add(1, Ordering::AcqRel);
     }
@@ -46,7 +49,10 @@ async fn writes_survive_a_killed_leader_and_then_a_killed_cluster() {
         .map(|writer| tokio::spawn(write_until(client.clone(), writer, stop.clone(), done.clone())))
         .collect();
     let reached = async |count: usize| {
-        eventually("writes are acknowledged", async || done.load(Ordering::Acquire) >= count).await;
+        eventually("writes are acknowledged", async || {
+            done.load(Ordering::Acquire) >= count
+        })
+        .await;
     };
     reached(500).await;
     let victim = cluster.busiest().await;

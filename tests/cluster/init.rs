@@ -3,11 +3,24 @@
 use crate::support::{Cluster, atoll, text};
 
 fn init(endpoint: &str, nodes: &[String]) -> std::process::Output {
-    atoll(&["--output", "json", "init", "--endpoints", endpoint, "--nodes", &nodes.join(",")])
+    atoll(&[
+        "--output",
+        "json",
+        "init",
+        "--endpoints",
+        endpoint,
+        "--nodes",
+        &nodes.join(","),
+    ])
 }
 
 fn cluster_id(output: &std::process::Output) -> String {
-    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}{}",
+        text(&output.stdout),
+        text(&output.stderr)
+    );
     let reply: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     reply["cluster_id"].as_str().unwrap().to_owned()
 }
@@ -22,10 +35,16 @@ async fn two_inits_at_once_make_one_cluster() {
             std::thread::spawn(move || init(&endpoint, &nodes))
         })
         .collect();
-    let ids: Vec<String> = calls.into_iter().map(|call| cluster_id(&call.join().unwrap())).collect();
+    let ids: Vec<String> = calls
+        .into_iter()
+        .map(|call| cluster_id(&call.join().unwrap()))
+        .collect();
     assert_eq!(ids[0], ids[1]);
     // Again, later, from the third: the same cluster.
-    assert_eq!(cluster_id(&init(&cluster.addresses[2], &cluster.addresses)), ids[0]);
+    assert_eq!(
+        cluster_id(&init(&cluster.addresses[2], &cluster.addresses)),
+        ids[0]
+    );
     cluster.wait_serving().await;
 }
 
@@ -37,5 +56,8 @@ async fn an_overlapping_set_is_refused_and_names_the_way_out() {
     let refused = init(&cluster.addresses[2], &cluster.addresses[1..]);
     assert!(!refused.status.success());
     let message = text(&refused.stderr);
-    assert!(message.contains("atoll init"), "the error names no command: {message}");
+    assert!(
+        message.contains("atoll init"),
+        "the error names no command: {message}"
+    );
 }

@@ -37,15 +37,29 @@ async fn a_taken_directory_is_refused() {
     let dir = cluster.data_dir(0);
     let output = atoll(&["start", "--data-dir", dir.to_str().unwrap(), "--listen", &address]);
     assert!(!output.status.success());
-    assert!(text(&output.stderr).contains("another process"), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stderr).contains("another process"),
+        "{}",
+        text(&output.stderr)
+    );
 }
 
 #[test]
 fn a_public_address_needs_the_word() {
     let dir = tempfile::tempdir().unwrap();
-    let output = atoll(&["start", "--data-dir", dir.path().to_str().unwrap(), "--listen", "0.0.0.0:0"]);
+    let output = atoll(&[
+        "start",
+        "--data-dir",
+        dir.path().to_str().unwrap(),
+        "--listen",
+        "0.0.0.0:0",
+    ]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output.stderr).contains("--insecure"), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stderr).contains("--insecure"),
+        "{}",
+        text(&output.stderr)
+    );
 }
 
 #[tokio::test]
@@ -56,22 +70,49 @@ async fn bad_requests_are_refused_and_the_node_lives_on() {
     assert_eq!(kind(vec![], vec![1]).await, ErrorKind::Invalid);
     assert_eq!(kind(vec![b'k'; 4097], vec![1]).await, ErrorKind::Invalid);
     assert_eq!(kind(vec![b'k'], vec![0; (1 << 20) + 1]).await, ErrorKind::Invalid);
-    let twice = client.batch().put("{t}a", "1").delete("{t}a").commit().await.unwrap_err();
+    let twice = client
+        .batch()
+        .put("{t}a", "1")
+        .delete("{t}a")
+        .commit()
+        .await
+        .unwrap_err();
     assert_eq!(twice.kind(), ErrorKind::Invalid);
-    let two_slots = client.batch().put("a", "1").put("b", "2").commit().await.unwrap_err();
+    let two_slots = client
+        .batch()
+        .put("a", "1")
+        .put("b", "2")
+        .commit()
+        .await
+        .unwrap_err();
     assert_eq!(two_slots.kind(), ErrorKind::Invalid);
 
     // The same without a library that checks first: bytes that are no message, and no method.
     let env = Env::real();
     let limit = Duration::from_secs(10);
     for method in [
-        method::PUT, method::DELETE, method::COMPARE_AND_SET, method::WRITE, method::GET, method::MULTI_GET,
-        method::SCAN, method::OPEN_SESSION, method::INIT, method::GET_MAP, method::TRANSFER_LEADER,
-        method::HELLO, method::CLAIM, method::ADMIT, "/atoll.v1.Kv/NoSuchMethod",
+        method::PUT,
+        method::DELETE,
+        method::COMPARE_AND_SET,
+        method::WRITE,
+        method::GET,
+        method::MULTI_GET,
+        method::SCAN,
+        method::OPEN_SESSION,
+        method::INIT,
+        method::GET_MAP,
+        method::TRANSFER_LEADER,
+        method::HELLO,
+        method::CLAIM,
+        method::ADMIT,
+        "/atoll.v1.Kv/NoSuchMethod",
     ] {
         let garbage = Bytes::from_static(&[0xff; 64]);
         let answer = env.net.call(&cluster.addresses[0], method, garbage, limit).await;
-        assert!(matches!(answer, Err(CallError::Status(_))), "{method}: {answer:?}");
+        assert!(
+            matches!(answer, Err(CallError::Status(_))),
+            "{method}: {answer:?}"
+        );
     }
     client.put("good", "value").await.unwrap();
     assert_eq!(client.get("good").await.unwrap().unwrap().bytes, "value");
@@ -82,18 +123,24 @@ async fn the_command_line_keeps_its_exit_codes() {
     let cluster = Cluster::serving(1).await;
     let endpoint = cluster.addresses[0].as_str();
     let run = |arguments: &[&str]| {
-        let mut all = vec!["--endpoints", endpoint];
-        all.extend(arguments);
+        let mut all = vec![arguments[0], "--endpoints", endpoint];
+        all.extend(&arguments[1..]);
         atoll(&all)
     };
     assert_eq!(run(&["put", "key", "value"]).status.code(), Some(0));
-    let got = run(&["--output", "raw", "get", "key"]);
-    assert_eq!((got.status.code(), got.stdout.as_slice()), (Some(0), &b"value"[..]));
+    let got = run(&["get", "--output", "raw", "key"]);
+    assert_eq!(
+        (got.status.code(), got.stdout.as_slice()),
+        (Some(0), &b"value"[..])
+    );
     assert_eq!(run(&["get", "absent"]).status.code(), Some(1));
-    assert_eq!(run(&["cas", "key", "--expect", "absent", "other"]).status.code(), Some(1));
+    assert_eq!(
+        run(&["cas", "key", "--expect", "absent", "other"]).status.code(),
+        Some(1)
+    );
     assert_eq!(run(&["put", "", "value"]).status.code(), Some(2));
     assert_eq!(run(&["scan", "--limit", "x"]).status.code(), Some(2));
     let nobody = free_addresses(1).remove(0);
-    let output = atoll(&["--endpoints", &nobody, "--deadline", "2s", "get", "key"]);
+    let output = atoll(&["get", "--endpoints", &nobody, "--deadline", "2s", "key"]);
     assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
 }

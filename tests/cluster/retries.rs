@@ -20,11 +20,20 @@ struct ByHand<'a> {
 impl ByHand<'_> {
     async fn call(&self, node: usize, method: &'static str, request: Vec<u8>) -> Result<Bytes, CallError> {
         let limit = Duration::from_secs(10);
-        self.cluster.env.net.call(&self.cluster.addresses[node], method, request.into(), limit).await
+        self.cluster
+            .env
+            .net
+            .call(&self.cluster.addresses[node], method, request.into(), limit)
+            .await
     }
 
     fn session(&self, seq: u64, ack: u64) -> Option<v1::Session> {
-        Some(v1::Session { client_high: self.client, client_low: 1, seq, ack })
+        Some(v1::Session {
+            client_high: self.client,
+            client_low: 1,
+            seq,
+            ack,
+        })
     }
 
     /// Appends to a history kept in one key: applied twice it would show.
@@ -37,7 +46,9 @@ impl ByHand<'_> {
             after: 0,
         };
         let node = self.cluster.any_running();
-        let reply = self.call(node, method::COMPARE_AND_SET, request.encode_to_vec()).await?;
+        let reply = self
+            .call(node, method::COMPARE_AND_SET, request.encode_to_vec())
+            .await?;
         Ok(v1::WriteReply::decode(reply).unwrap())
     }
 
@@ -48,25 +59,45 @@ impl ByHand<'_> {
             session: self.session(seq, ack),
             after: 0,
         };
-        let reply = self.call(self.cluster.any_running(), method::PUT, request.encode_to_vec()).await?;
+        let reply = self
+            .call(self.cluster.any_running(), method::PUT, request.encode_to_vec())
+            .await?;
         Ok(v1::WriteReply::decode(reply).unwrap())
     }
 
     async fn get(&self) -> v1::GetReply {
-        let request = v1::GetRequest { key: GROUP_TAG.into(), options: None };
+        let request = v1::GetRequest {
+            key: GROUP_TAG.into(),
+            options: None,
+        };
         let node = self.cluster.any_running();
-        let reply = self.call(node, method::GET, request.encode_to_vec()).await.unwrap();
+        let reply = self
+            .call(node, method::GET, request.encode_to_vec())
+            .await
+            .unwrap();
         v1::GetReply::decode(reply).unwrap()
     }
 
     async fn open(&self, group: u64) {
-        let request = v1::OpenSessionRequest { client_high: self.client, client_low: 1, group };
-        self.call(self.cluster.any_running(), method::OPEN_SESSION, request.encode_to_vec()).await.unwrap();
+        let request = v1::OpenSessionRequest {
+            client_high: self.client,
+            client_low: 1,
+            group,
+        };
+        self.call(
+            self.cluster.any_running(),
+            method::OPEN_SESSION,
+            request.encode_to_vec(),
+        )
+        .await
+        .unwrap();
     }
 }
 
 fn error_kind(error: &CallError) -> v1::error_detail::Kind {
-    let CallError::Status(status) = error else { panic!("{error}") };
+    let CallError::Status(status) = error else {
+        panic!("{error}")
+    };
     v1::ErrorDetail::decode(status.details.clone()).unwrap().kind()
 }
 
@@ -74,7 +105,10 @@ fn error_kind(error: &CallError) -> v1::error_detail::Kind {
 async fn a_repeated_write_returns_its_first_outcome() {
     let mut cluster = Cluster::serving(3).await;
     let first = {
-        let by_hand = ByHand { cluster: &cluster, client: 7 };
+        let by_hand = ByHand {
+            cluster: &cluster,
+            client: 7,
+        };
         let group = by_hand.put(0, 0, "before").await.unwrap().proof.unwrap().group;
 
         // Unknown sessions are refused, never applied.
@@ -102,8 +136,14 @@ async fn a_repeated_write_returns_its_first_outcome() {
     let victim = cluster.busiest().await;
     cluster.kill(victim);
     {
-        let by_hand = ByHand { cluster: &cluster, client: 7 };
-        eventually("another leader answers", async || by_hand.cas(1, 1, 1, "one").await.is_ok()).await;
+        let by_hand = ByHand {
+            cluster: &cluster,
+            client: 7,
+        };
+        eventually("another leader answers", async || {
+            by_hand.cas(1, 1, 1, "one").await.is_ok()
+        })
+        .await;
         let again = by_hand.cas(1, 1, 1, "one").await.unwrap();
         assert_eq!((again.applied, again.version), (true, first.version));
     }
@@ -117,8 +157,14 @@ async fn a_repeated_write_returns_its_first_outcome() {
         cluster.start(node);
     }
     cluster.wait_serving().await;
-    let by_hand = ByHand { cluster: &cluster, client: 7 };
-    eventually("the group answers", async || by_hand.cas(1, 1, 1, "one").await.is_ok()).await;
+    let by_hand = ByHand {
+        cluster: &cluster,
+        client: 7,
+    };
+    eventually("the group answers", async || {
+        by_hand.cas(1, 1, 1, "one").await.is_ok()
+    })
+    .await;
     let again = by_hand.cas(1, 1, 1, "one").await.unwrap();
     assert_eq!((again.applied, again.version), (true, first.version));
     assert_eq!(by_hand.get().await.value, "six");

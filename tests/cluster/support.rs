@@ -16,13 +16,21 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Addresses nobody listens on right now.
 pub(crate) fn free_addresses(count: usize) -> Vec<String> {
-    let held: Vec<TcpListener> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    held.iter().map(|listener| listener.local_addr().unwrap().to_string()).collect()
+    let held: Vec<TcpListener> = (0..count)
+        .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
+        .collect();
+    held.iter()
+        .map(|listener| listener.local_addr().unwrap().to_string())
+        .collect()
 }
 
 /// Runs the binary to its end.
 pub(crate) fn atoll(arguments: &[&str]) -> Output {
-    Command::new(BINARY).args(arguments).stdin(Stdio::null()).output().unwrap()
+    Command::new(BINARY)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
 }
 
 pub(crate) fn text(bytes: &[u8]) -> String {
@@ -45,7 +53,16 @@ impl Process {
             .arg("start")
             .arg("--data-dir")
             .arg(data_dir)
-            .args(["--listen", address, "--join", &join.join(","), "--segment-mib", "8", "--threads", "1"])
+            .args([
+                "--listen",
+                address,
+                "--join",
+                &join.join(","),
+                "--segment-mib",
+                "8",
+                "--threads",
+                "1",
+            ])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
@@ -82,7 +99,12 @@ impl Cluster {
     pub(crate) fn fresh(count: usize) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let addresses = free_addresses(count);
-        let mut cluster = Self { dir, addresses, nodes: Vec::new(), env: Env::real() };
+        let mut cluster = Self {
+            dir,
+            addresses,
+            nodes: Vec::new(),
+            env: Env::real(),
+        };
         for node in 0..count {
             cluster.nodes.push(None);
             cluster.start(node);
@@ -94,8 +116,19 @@ impl Cluster {
     pub(crate) async fn serving(count: usize) -> Self {
         let cluster = Self::fresh(count);
         cluster.wait_answering().await;
-        let output = atoll(&["init", "--endpoints", &cluster.addresses[0], "--nodes", &cluster.addresses.join(",")]);
-        assert!(output.status.success(), "init: {}{}", text(&output.stdout), text(&output.stderr));
+        let output = atoll(&[
+            "init",
+            "--endpoints",
+            &cluster.addresses[0],
+            "--nodes",
+            &cluster.addresses.join(","),
+        ]);
+        assert!(
+            output.status.success(),
+            "init: {}{}",
+            text(&output.stdout),
+            text(&output.stderr)
+        );
         cluster.wait_serving().await;
         cluster
     }
@@ -116,8 +149,13 @@ impl Cluster {
     }
 
     pub(crate) async fn client(&self, deadline: Duration) -> Client {
-        let options = Options { deadline, ..Options::default() };
-        Client::connect(&self.env, &self.addresses, options).await.unwrap()
+        let options = Options {
+            deadline,
+            ..Options::default()
+        };
+        Client::connect(&self.env, &self.addresses, options)
+            .await
+            .unwrap()
     }
 
     pub(crate) async fn status(&self, node: usize) -> Option<v1::StatusReply> {
@@ -134,7 +172,9 @@ impl Cluster {
     pub(crate) async fn wait_serving(&self) {
         for node in (0..self.nodes.len()).filter(|node| self.nodes[*node].is_some()) {
             eventually("the node serves", async || {
-                let Some(status) = self.status(node).await else { return false };
+                let Some(status) = self.status(node).await else {
+                    return false;
+                };
                 let led = status.groups.iter().all(|group| group.leader_node != 0);
                 status.state == "serving" && status.groups.len() > 1 && led
             })
@@ -147,7 +187,11 @@ impl Cluster {
         let status = self.status(self.any_running()).await.unwrap();
         let leads = |node: &v1::NodeStatus| {
             let id = node.info.as_ref().unwrap().node;
-            status.groups.iter().filter(|group| group.group != 0 && group.leader_node == id).count()
+            status
+                .groups
+                .iter()
+                .filter(|group| group.group != 0 && group.leader_node == id)
+                .count()
         };
         let busiest = status.nodes.iter().max_by_key(|node| leads(node)).unwrap();
         let address = &busiest.info.as_ref().unwrap().address;

@@ -71,7 +71,7 @@ pub(crate) struct Start {
     #[arg(long, env = "ATOLL_NO_PREALLOCATE", value_parser = FalseyValueParser::new())]
     no_preallocate: bool,
 
-    /// What to log: a level, or pairs such as atoll_raft=debug,info.
+    /// What to log: a level, or pairs such as atoll_raft=warn,info; release builds have no debug level.
     #[arg(long, env = "ATOLL_LOG", default_value = LOG_DEFAULT, value_name = "FILTER")]
     log: String,
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 
-use atoll_env::{Env, watch};
 use atoll_env::net::Link;
+use atoll_env::{Env, watch};
 use atoll_storage::Journal;
 use atoll_types::{GroupId, GroupKey, NodeId, ReplicaId};
 use parking_lot::Mutex;

@@ -158,11 +158,7 @@ impl<P: Pack> Run<P> {
         loop {
             let (waiting, room, closed) = {
                 let queue = self.shared.queue.lock();
-                (
-                    !queue.items.is_empty(),
-                    queue.has_room(),
-                    queue.closed,
-                )
+                (!queue.items.is_empty(), queue.has_room(), queue.closed)
             };
             match (waiting, room) {
                 (true, true) => {

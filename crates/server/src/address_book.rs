@@ -37,14 +37,21 @@ pub(crate) struct AddressBook {
 impl AddressBook {
     /// Begins with hints; later ones replace earlier ones.
     pub(crate) fn new(hints: impl IntoIterator<Item = Member>) -> Self {
-        let book = Self { entries: RwLock::default() };
+        let book = Self {
+            entries: RwLock::default(),
+        };
         hints.into_iter().for_each(|hint| book.hint(hint));
         book
     }
 
     fn hint(&self, hint: Member) {
-        let entry =
-            Entry { uuid: hint.uuid, address: hint.address, confirmed: false, incarnation: 0, heard: None };
+        let entry = Entry {
+            uuid: hint.uuid,
+            address: hint.address,
+            confirmed: false,
+            incarnation: 0,
+            heard: None,
+        };
         self.entries.write().insert(hint.node, entry);
     }
 
@@ -100,7 +107,12 @@ impl AddressBook {
 
     /// Nobody (or somebody else) answered at an address: rumours about its node count again.
     pub(crate) fn failed(&self, address: &str) {
-        for entry in self.entries.write().values_mut().filter(|entry| entry.address == address) {
+        for entry in self
+            .entries
+            .write()
+            .values_mut()
+            .filter(|entry| entry.address == address)
+        {
             entry.confirmed = false;
         }
     }
@@ -136,7 +148,11 @@ impl AddressBook {
         let entries = self.entries.read();
         let wanted = entries.iter().filter(|(_, entry)| wanted(entry));
         wanted
-            .map(|(&node, entry)| Member { node, uuid: entry.uuid, address: entry.address.clone() })
+            .map(|(&node, entry)| Member {
+                node,
+                uuid: entry.uuid,
+                address: entry.address.clone(),
+            })
             .collect()
     }
 }
@@ -146,7 +162,11 @@ mod tests {
     use super::*;
 
     fn member(node: u64, address: &str) -> Member {
-        Member { node: NodeId(node), uuid: NodeUuid(u128::from(node)), address: address.to_owned() }
+        Member {
+            node: NodeId(node),
+            uuid: NodeUuid(u128::from(node)),
+            address: address.to_owned(),
+        }
     }
 
     fn at(secs: u64) -> Instant {

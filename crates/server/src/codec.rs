@@ -63,7 +63,10 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn bytes(&mut self, len: usize) -> Result<&'a [u8], Malformed> {
-        let (head, rest) = self.0.split_at_checked(len).ok_or_else(|| Malformed::new("it ends too early"))?;
+        let (head, rest) = self
+            .0
+            .split_at_checked(len)
+            .ok_or_else(|| Malformed::new("it ends too early"))?;
         self.0 = rest;
         Ok(head)
     }
@@ -105,7 +108,9 @@ impl<'a> Reader<'a> {
     pub(crate) fn count(&mut self, least: usize) -> Result<usize, Malformed> {
         let count = self.u32()? as usize;
         if count.saturating_mul(least) > self.0.len() {
-            return Err(Malformed::new(format!("it names {count} rows, more than its length allows")));
+            return Err(Malformed::new(format!(
+                "it names {count} rows, more than its length allows"
+            )));
         }
         Ok(count)
     }

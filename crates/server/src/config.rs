@@ -106,7 +106,9 @@ impl NodeConfig {
             }
             None => {}
         }
-        self.join.iter().try_for_each(|address| check_dialable("--join", address))?;
+        self.join
+            .iter()
+            .try_for_each(|address| check_dialable("--join", address))?;
         self.check_numbers()
     }
 
@@ -115,30 +117,50 @@ impl NodeConfig {
         if self.insecure || is_loopback(host) {
             return Ok(());
         }
-        Err(ConfigError::NotLoopback { setting, address: address.to_owned() })
+        Err(ConfigError::NotLoopback {
+            setting,
+            address: address.to_owned(),
+        })
     }
 
     fn check_numbers(&self) -> Result<(), ConfigError> {
         if !(SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&self.segment_bytes) {
             let value = u64::from(self.segment_bytes);
             let reason = "a journal segment has 8 MiB to 1 GiB";
-            return Err(ConfigError::Range { setting: "segment_bytes", value, reason });
+            return Err(ConfigError::Range {
+                setting: "segment_bytes",
+                value,
+                reason,
+            });
         }
         let raft = &self.raft;
         if raft.heartbeat_ms == 0 || raft.heartbeat_ms.saturating_mul(3) > raft.election_min_ms {
-            let reason = "the heartbeat is at least 1 ms and at most a third of the shortest election timeout";
-            return Err(ConfigError::Range { setting: "heartbeat_ms", value: raft.heartbeat_ms, reason });
+            let reason =
+                "the heartbeat is at least 1 ms and at most a third of the shortest election timeout";
+            return Err(ConfigError::Range {
+                setting: "heartbeat_ms",
+                value: raft.heartbeat_ms,
+                reason,
+            });
         }
         if raft.election_min_ms >= raft.election_max_ms {
             let reason = "the shortest election timeout is below the longest";
-            return Err(ConfigError::Range { setting: "election_min_ms", value: raft.election_min_ms, reason });
+            return Err(ConfigError::Range {
+                setting: "election_min_ms",
+                value: raft.election_min_ms,
+                reason,
+            });
         }
         Ok(())
     }
 }
 
 fn address_error(setting: &'static str, address: &str, reason: &'static str) -> ConfigError {
-    ConfigError::Address { setting, address: address.to_owned(), reason }
+    ConfigError::Address {
+        setting,
+        address: address.to_owned(),
+        reason,
+    }
 }
 
 fn split<'a>(setting: &'static str, address: &'a str) -> Result<(&'a str, u16), ConfigError> {
@@ -161,7 +183,11 @@ fn check_dialable(setting: &'static str, address: &str) -> Result<(), ConfigErro
         return Err(address_error(setting, address, "port 0 cannot be dialed"));
     }
     if is_unspecified(address) {
-        return Err(address_error(setting, address, "this means every interface and cannot be dialed"));
+        return Err(address_error(
+            setting,
+            address,
+            "this means every interface and cannot be dialed",
+        ));
     }
     Ok(())
 }
@@ -199,26 +225,50 @@ mod tests {
 
     #[test]
     fn other_addresses_need_the_insecure_flag_and_say_why() {
-        for listen in ["10.0.0.1:7000", "example.org:7000", "[2001:db8::1]:7000", "0.0.0.0:7000"] {
+        for listen in [
+            "10.0.0.1:7000",
+            "example.org:7000",
+            "[2001:db8::1]:7000",
+            "0.0.0.0:7000",
+        ] {
             let error = with(listen, Some("127.0.0.1:7000"), false).unwrap_err();
             let text = error.to_string();
-            assert!(text.contains("unencrypted") && text.contains("--insecure") && text.contains(listen), "{text}");
+            assert!(
+                text.contains("unencrypted") && text.contains("--insecure") && text.contains(listen),
+                "{text}"
+            );
             assert_eq!(with(listen, Some("10.0.0.1:7000"), true), Ok(()), "{listen}");
         }
         let error = with("127.0.0.1:7000", Some("10.0.0.1:7000"), false).unwrap_err();
-        assert!(error.to_string().starts_with("--advertise 10.0.0.1:7000"), "{error}");
+        assert!(
+            error.to_string().starts_with("--advertise 10.0.0.1:7000"),
+            "{error}"
+        );
     }
 
     #[test]
     fn every_interface_needs_an_advertised_address() {
-        assert!(with("0.0.0.0:7000", None, true).unwrap_err().to_string().contains("--advertise"));
+        assert!(
+            with("0.0.0.0:7000", None, true)
+                .unwrap_err()
+                .to_string()
+                .contains("--advertise")
+        );
         assert!(with("127.0.0.1:7000", Some("0.0.0.0:7000"), true).is_err());
         assert!(with("127.0.0.1:7000", Some("127.0.0.1:0"), true).is_err());
     }
 
     #[test]
     fn malformed_addresses_and_numbers_are_refused() {
-        for listen in ["", "7000", ":7000", "localhost", "localhost:x", "localhost:70000", "http://localhost:1"] {
+        for listen in [
+            "",
+            "7000",
+            ":7000",
+            "localhost",
+            "localhost:x",
+            "localhost:70000",
+            "http://localhost:1",
+        ] {
             assert!(with(listen, None, true).is_err(), "{listen}");
         }
         let mut config = NodeConfig::new("data", "127.0.0.1:0");

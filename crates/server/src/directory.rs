@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use atoll_env::watch;
 use atoll_placement::ShardMap;
 use atoll_types::{ClusterId, GroupId, NodeId, ReplicaId};
-use atoll_env::watch;
 
 use crate::identity::{Claim, Ident};
 use crate::membership::Membership;
@@ -22,8 +22,16 @@ pub(crate) struct Directory {
 impl Directory {
     /// Without a map yet (epoch 0).
     pub(crate) fn new(ident: Ident, membership: Arc<Membership>) -> Self {
-        let control = membership.initial_set().as_ref().map_or_else(Vec::new, Claim::control_nodes);
-        Self { ident, control, map: watch::Sender::new(Arc::default()), membership }
+        let control = membership
+            .initial_set()
+            .as_ref()
+            .map_or_else(Vec::new, Claim::control_nodes);
+        Self {
+            ident,
+            control,
+            map: watch::Sender::new(Arc::default()),
+            membership,
+        }
     }
 
     /// The newest map; epoch 0 before there is one.

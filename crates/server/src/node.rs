@@ -141,7 +141,10 @@ impl Core {
         };
         let dir = self.membership.dir();
         dir.create_journal()?;
-        let identity = Identity { cluster: ident.cluster, node: ident.node };
+        let identity = Identity {
+            cluster: ident.cluster,
+            node: ident.node,
+        };
         let journal = Journal::open(&self.env, &dir.journal(), identity, options).await?;
         if self.membership.ident().is_none() {
             self.membership.become_admitted(ident).await?;
@@ -155,14 +158,25 @@ impl Core {
 
     /// Refuses to run a directory beside nodes of another cluster. Who does not answer soon is met later.
     async fn check_cluster(&self, ident: Ident) -> Result<(), StartError> {
-        let anonymous = Greeting { uuid: self.membership.dir().uuid(), ..Greeting::default() };
+        let anonymous = Greeting {
+            uuid: self.membership.dir().uuid(),
+            ..Greeting::default()
+        };
         let join = self.config.join.iter();
         let asked = join.map(|address| self.peers.hello(address, &anonymous, CHECK));
         for (answer, address) in join_all(asked).await.into_iter().zip(&self.config.join) {
-            let theirs = answer.ok().and_then(|answer| answer.ident).map(|(cluster, _)| cluster);
+            let theirs = answer
+                .ok()
+                .and_then(|answer| answer.ident)
+                .map(|(cluster, _)| cluster);
             if let Some(theirs) = theirs.filter(|theirs| *theirs != ident.cluster) {
                 let Ident { cluster: ours, node } = ident;
-                return Err(StartError::OtherCluster { ours, node, theirs, address: address.clone() });
+                return Err(StartError::OtherCluster {
+                    ours,
+                    node,
+                    theirs,
+                    address: address.clone(),
+                });
             }
         }
         Ok(())
@@ -197,10 +211,17 @@ impl Node {
             Ok(serving) => serving,
             Err(source) => {
                 core.membership.dir().unlock();
-                return Err(StartError::Listen { address: listen.clone(), source });
+                return Err(StartError::Listen {
+                    address: listen.clone(),
+                    source,
+                });
             }
         };
-        let address = core.config.advertise.clone().unwrap_or_else(|| serving.address().to_owned());
+        let address = core
+            .config
+            .advertise
+            .clone()
+            .unwrap_or_else(|| serving.address().to_owned());
         core.membership.set_address(address);
         match Self::begin(&core).await {
             Ok(tasks) => Ok(Self { core, serving, tasks }),
@@ -222,8 +243,12 @@ impl Node {
             }
             None => tasks.push(spawn.spawn(join_when_complete(core.clone()))),
         }
-        let greeter =
-            Greeter::new(&core.env, core.membership.clone(), core.peers.clone(), &core.config.join);
+        let greeter = Greeter::new(
+            &core.env,
+            core.membership.clone(),
+            core.peers.clone(),
+            &core.config.join,
+        );
         tasks.push(spawn.spawn(greeter.run()));
         Ok(tasks)
     }
@@ -247,7 +272,11 @@ impl Node {
     /// elsewhere.
     pub fn replica_states(&self) -> Vec<ReplicaState> {
         let shards = self.core.running().map(|running| running.registry().all());
-        shards.into_iter().flatten().map(|shard| shard.replica_state()).collect()
+        shards
+            .into_iter()
+            .flatten()
+            .map(|shard| shard.replica_state())
+            .collect()
     }
 
     /// Waits until every replica placed on this node serves. For ever, if nobody calls `init`.
@@ -290,6 +319,9 @@ impl Node {
 async fn join_when_complete(core: Arc<Core>) {
     let ident = core.membership.completed().await;
     if let Err(error) = core.run(ident).await {
-        core.env.halt.now(&format!("the node cannot start: {error}")).await;
+        core.env
+            .halt
+            .now(&format!("the node cannot start: {error}"))
+            .await;
     }
 }

@@ -26,7 +26,11 @@ pub(crate) struct CheckedPeers {
 
 impl CheckedPeers {
     pub(crate) fn new(directory: Arc<Directory>, membership: Arc<Membership>, client: PeerClient) -> Self {
-        Self { directory, membership, client }
+        Self {
+            directory,
+            membership,
+            client,
+        }
     }
 }
 
@@ -40,7 +44,8 @@ impl Peers for CheckedPeers {
         let (membership, client) = (self.membership.clone(), self.client.clone());
         let cluster = self.directory.cluster();
         Box::pin(async move {
-            let address = address.ok_or_else(|| io::Error::other(format!("no address of node {node} is known")))?;
+            let address =
+                address.ok_or_else(|| io::Error::other(format!("no address of node {node} is known")))?;
             let own = membership.greeting();
             let answer = match client.hello(&address, &own, HELLO_LIMIT).await {
                 Ok(answer) => answer,
@@ -55,7 +60,9 @@ impl Peers for CheckedPeers {
                     Some((cluster, node)) => format!("node {node} of cluster {cluster}"),
                     None => "a node without a cluster".to_owned(),
                 };
-                return Err(io::Error::other(format!("{address} should be node {node}, but {who} answers there")));
+                return Err(io::Error::other(format!(
+                    "{address} should be node {node}, but {who} answers there"
+                )));
             }
             membership.heard(&answer);
             client.raft(&address, OPEN_LIMIT).await

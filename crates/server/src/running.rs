@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use atoll_env::watch;
 use atoll_env::{Env, Task};
 use atoll_raft::{Group, RaftError, RaftHost, RaftOptions};
 use atoll_storage::Journal;
 use atoll_types::{GroupId, GroupKey, NodeId, ReplicaId};
 use parking_lot::Mutex;
-use atoll_env::watch;
 
 use crate::control::balance::{Balancer, caught_up};
 use crate::control::reconcile::Reconciler;
@@ -50,7 +50,13 @@ impl Running {
         let registry = Arc::new(Registry::default());
         let dialer = CheckedPeers::new(directory.clone(), membership.clone(), peers.clone());
         let host = RaftHost::new(env.clone(), journal.clone(), Arc::new(dialer), options);
-        let keeper = Keeper::new(env, host.clone(), journal.clone(), directory.clone(), registry.clone());
+        let keeper = Keeper::new(
+            env,
+            host.clone(),
+            journal.clone(),
+            directory.clone(),
+            registry.clone(),
+        );
         let running = Arc::new(Self {
             env: env.clone(),
             ident,
@@ -77,19 +83,34 @@ impl Running {
     async fn start_control(&self, membership: &Arc<Membership>, peers: &PeerClient) -> Result<(), RaftError> {
         let node = self.ident.node;
         if !self.directory.control_nodes().contains(&node) {
-            self.spawn(follow::run(self.env.clone(), self.directory.clone(), peers.clone()));
+            self.spawn(follow::run(
+                self.env.clone(),
+                self.directory.clone(),
+                peers.clone(),
+            ));
             return Ok(());
         }
         let key = GroupKey::new(GroupId::CONTROL, FIRST_GENERATION);
         if self.journal.quarantined().contains(&key) {
             tracing::error!(%node, group = %key, "the control plane's log is damaged here: this replica does not start");
-            self.spawn(follow::run(self.env.clone(), self.directory.clone(), peers.clone()));
+            self.spawn(follow::run(
+                self.env.clone(),
+                self.directory.clone(),
+                peers.clone(),
+            ));
             return Ok(());
         }
         let (machine, state) = ControlMachine::new(self.directory.clone());
-        let group = self.host.start_group(key, ReplicaId(node.0), Box::new(machine)).await?;
+        let group = self
+            .host
+            .start_group(key, ReplicaId(node.0), Box::new(machine))
+            .await?;
         if let Some(claim) = membership.initial_set().filter(|_| node == NodeId(1)) {
-            self.spawn(initialize(self.env.clone(), group.clone(), claim.control_voters()));
+            self.spawn(initialize(
+                self.env.clone(),
+                group.clone(),
+                claim.control_voters(),
+            ));
         }
         self.spawn_reconciler(node, group, state, membership);
         Ok(())
@@ -103,10 +124,6 @@ impl Running {
         membership: &Arc<Membership>,
     ) {
         self.spawn(Reconciler::new(&self.env, node, group, state, membership.clone()).run());
-    }
-
-    pub(crate) fn ident(&self) -> Ident {
-        self.ident
     }
 
     pub(crate) fn journal(&self) -> &Journal {
@@ -172,8 +189,13 @@ impl Running {
             let node = self.directory.node_of(group.key().id, replica);
             replica != group.replica() && node.is_some_and(|node| membership.book().reachable(node, now))
         };
-        let candidates = status.matched.iter().filter(|(replica, _)| up(*replica) && caught_up(&status, *replica));
-        candidates.max_by_key(|(_, index)| *index).map(|(replica, _)| *replica)
+        let candidates = status
+            .matched
+            .iter()
+            .filter(|(replica, _)| up(*replica) && caught_up(&status, *replica));
+        candidates
+            .max_by_key(|(_, index)| *index)
+            .map(|(replica, _)| *replica)
     }
 
     /// Stops everything; what was acknowledged is durable, and the journal is closed.

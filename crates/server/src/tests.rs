@@ -12,15 +12,29 @@ use bytes::Bytes;
 pub(crate) struct NoNet;
 
 fn nobody<T: Send + 'static>() -> BoxFuture<'static, Result<T, CallError>> {
-    Box::pin(std::future::ready(Err(CallError::NotSent("nobody is there".to_owned()))))
+    Box::pin(std::future::ready(Err(CallError::NotSent(
+        "nobody is there".to_owned(),
+    ))))
 }
 
 impl Net for NoNet {
-    fn call(&self, _: &str, _: &'static str, _: Bytes, _: Duration) -> BoxFuture<'static, Result<Bytes, CallError>> {
+    fn call(
+        &self,
+        _: &str,
+        _: &'static str,
+        _: Bytes,
+        _: Duration,
+    ) -> BoxFuture<'static, Result<Bytes, CallError>> {
         nobody()
     }
 
-    fn open(&self, _: &str, _: &'static str, _: u8, _: Duration) -> BoxFuture<'static, Result<Link, CallError>> {
+    fn open(
+        &self,
+        _: &str,
+        _: &'static str,
+        _: u8,
+        _: Duration,
+    ) -> BoxFuture<'static, Result<Link, CallError>> {
         nobody()
     }
 

@@ -36,14 +36,25 @@ struct Process {
 
 impl World {
     fn new(seed: u64) -> Self {
-        let net = MemNet::new(MemNetOptions { seed, ..MemNetOptions::default() });
+        let net = MemNet::new(MemNetOptions {
+            seed,
+            ..MemNetOptions::default()
+        });
         let caller = Arc::new(net.node("caller", Spawn::tokio()));
-        Self { net, clock: Clock::simulated(1.0, 1_700_000_000_000), disks: BTreeMap::new(), caller }
+        Self {
+            net,
+            clock: Clock::simulated(1.0, 1_700_000_000_000),
+            disks: BTreeMap::new(),
+            caller,
+        }
     }
 
     fn env(&mut self, name: u64) -> (Env, Scope) {
         let disk = self.disks.entry(name).or_insert_with(|| {
-            MemVfs::new(MemVfsOptions { seed: name, ..MemVfsOptions::default() })
+            MemVfs::new(MemVfsOptions {
+                seed: name,
+                ..MemVfsOptions::default()
+            })
         });
         let rng = Rng::seeded(name * 1000 + self.clock.now().as_nanos());
         let scope = Scope::new(rng.clone());
@@ -68,7 +79,11 @@ impl World {
         config.join = join.to_vec();
         // In the node's own scope, like everything it spawns.
         let started = env.clone().spawn.spawn(Node::start(env, config)).await;
-        Ok(Process { name, node: started.expect("nobody ends the scope")?, scope })
+        Ok(Process {
+            name,
+            node: started.expect("nobody ends the scope")?,
+            scope,
+        })
     }
 
     async fn start(&mut self, name: u64) -> Process {
@@ -97,22 +112,38 @@ impl World {
         method: &'static str,
         request: impl Message,
     ) -> Result<R, CallError> {
-        let reply = self.caller.call(&address(node), method, request.encode_to_vec().into(), LIMIT).await?;
+        let reply = self
+            .caller
+            .call(&address(node), method, request.encode_to_vec().into(), LIMIT)
+            .await?;
         Ok(R::decode(reply).unwrap())
     }
 
     async fn init(&self, on: u64, nodes: u64) -> v1::InitReply {
         let addresses = (1..=nodes).map(address).collect();
-        self.call(on, method::INIT, v1::InitRequest { addresses, groups: 0 }).await.unwrap()
+        self.call(on, method::INIT, v1::InitRequest { addresses, groups: 0 })
+            .await
+            .unwrap()
     }
 
     async fn status(&self, node: u64) -> v1::StatusReply {
-        self.call(node, method::STATUS, v1::StatusRequest {}).await.unwrap()
+        self.call(node, method::STATUS, v1::StatusRequest {})
+            .await
+            .unwrap()
     }
 
     async fn put(&self, node: u64, key: &str, value: &str) -> Result<v1::WriteReply, CallError> {
         let (key, value) = (Bytes::from(key.to_owned()), Bytes::from(value.to_owned()));
-        self.call(node, method::PUT, v1::PutRequest { key, value, ..Default::default() }).await
+        self.call(
+            node,
+            method::PUT,
+            v1::PutRequest {
+                key,
+                value,
+                ..Default::default()
+            },
+        )
+        .await
     }
 
     /// Retries while the group has no leader.
@@ -130,9 +161,16 @@ impl World {
 
     async fn get(&self, node: u64, key: &str) -> Option<String> {
         for _ in 0..300 {
-            let request = v1::GetRequest { key: Bytes::from(key.to_owned()), ..Default::default() };
+            let request = v1::GetRequest {
+                key: Bytes::from(key.to_owned()),
+                ..Default::default()
+            };
             match self.call::<v1::GetReply>(node, method::GET, request).await {
-                Ok(reply) => return reply.found.then(|| String::from_utf8(reply.value.to_vec()).unwrap()),
+                Ok(reply) => {
+                    return reply
+                        .found
+                        .then(|| String::from_utf8(reply.value.to_vec()).unwrap());
+                }
                 Err(CallError::Status(status)) if status.code == Code::Unavailable => {}
                 Err(error) => panic!("{key}: {error:?}"),
             }
@@ -196,21 +234,33 @@ async fn three_nodes_become_a_cluster_that_serves() {
     let processes = world.start_all(3).await;
     assert_eq!(world.status(1).await.state, "waiting for init");
     let refused = world.put(1, "k", "v").await.unwrap_err();
-    assert!(matches!(&refused, CallError::Status(s) if s.code == Code::Unavailable && s.message.contains("atoll init")));
+    assert!(
+        matches!(&refused, CallError::Status(s) if s.code == Code::Unavailable && s.message.contains("atoll init"))
+    );
 
     let made = world.init(2, 3).await;
     assert!(!made.already);
-    assert_eq!(made.nodes.iter().map(|node| node.node).collect::<Vec<_>>(), [1, 2, 3]);
-    if world.clock.timeout(LIMIT, serving(&processes)).await.is_err() { for n in 1..=3 { let s = world.status(n).await; eprintln!("{n}: {} {:#?} {:?}", s.state, s.groups, s.counters); } panic!("x"); }
+    assert_eq!(
+        made.nodes.iter().map(|node| node.node).collect::<Vec<_>>(),
+        [1, 2, 3]
+    );
+    world.clock.timeout(LIMIT, serving(&processes)).await.expect("all nodes serve soon");
 
     let ids: Vec<u64> = (1..=3).collect();
     assert_eq!(world.leads(&ids).await.values().sum::<u32>(), 6);
     for id in &ids {
         let status = world.status(*id).await;
-        assert_eq!((status.state.as_str(), &status.cluster_id), ("serving", &made.cluster_id));
+        assert_eq!(
+            (status.state.as_str(), &status.cluster_id),
+            ("serving", &made.cluster_id)
+        );
         assert_eq!(status.groups.len(), 7);
         assert_eq!(status.groups.iter().map(|group| group.slots).sum::<u32>(), 16_384);
-        assert!(status.nodes.iter().all(|node| node.reachable), "{:?}", status.nodes);
+        assert!(
+            status.nodes.iter().all(|node| node.reachable),
+            "{:?}",
+            status.nodes
+        );
         assert!(status.counters.unwrap().syncs > 0);
     }
     let again = world.init(3, 3).await;
@@ -218,10 +268,15 @@ async fn three_nodes_become_a_cluster_that_serves() {
     assert_eq!(again.cluster_id, made.cluster_id);
 
     for n in 0..30 {
-        world.put_until_done(1 + n % 3, &format!("key {n}"), &format!("value {n}")).await;
+        world
+            .put_until_done(1 + n % 3, &format!("key {n}"), &format!("value {n}"))
+            .await;
     }
     for n in 0..30 {
-        assert_eq!(world.get(1 + (n + 1) % 3, &format!("key {n}")).await, Some(format!("value {n}")));
+        assert_eq!(
+            world.get(1 + (n + 1) % 3, &format!("key {n}")).await,
+            Some(format!("value {n}"))
+        );
     }
     assert_eq!(world.get(1, "no such key").await, None);
 }
@@ -237,10 +292,14 @@ async fn leaderships_are_spread_and_return_to_a_node_that_comes_back() {
     let gone = processes.remove(0);
     let id = gone.node.id().unwrap().0;
     world.crash(&gone);
+    let cut = world.clock.now();
     let others: Vec<u64> = (1..=3).filter(|node| *node != id).collect();
     let names: Vec<u64> = processes.iter().map(|process| process.name).collect();
     let leads = world.leads(&names).await;
-    assert!(leads.keys().all(|node| others.contains(node)) && leads.values().sum::<u32>() == 6, "{leads:?}");
+    assert!(
+        leads.keys().all(|node| others.contains(node)) && leads.values().sum::<u32>() == 6,
+        "{leads:?}"
+    );
 
     processes.push(world.start(gone.name).await);
     world.until_leads(&[1, 2, 3], &even).await;
@@ -254,16 +313,25 @@ async fn a_power_cut_of_all_nodes_loses_nothing_acknowledged() {
     for round in 0..3 {
         serving(&processes).await;
         for n in 0..10 {
-            world.put_until_done(1 + n % 3, &format!("{round}/{n}"), &format!("{}", n * n)).await;
+            world
+                .put_until_done(1 + n % 3, &format!("{round}/{n}"), &format!("{}", n * n))
+                .await;
         }
         for process in &processes {
             world.crash(process);
         }
         processes = world.start_all(3).await;
-        world.clock.timeout(LIMIT, serving(&processes)).await.expect("all nodes serve again");
+        world
+            .clock
+            .timeout(LIMIT, serving(&processes))
+            .await
+            .expect("all nodes serve again");
         assert_eq!(world.status(1).await.cluster_id, made.cluster_id);
         for n in 0..10 {
-            assert_eq!(world.get(1 + n % 3, &format!("{round}/{n}")).await, Some(format!("{}", n * n)));
+            assert_eq!(
+                world.get(1 + n % 3, &format!("{round}/{n}")).await,
+                Some(format!("{}", n * n))
+            );
         }
     }
 }
@@ -287,23 +355,47 @@ async fn a_shutdown_gives_leaderships_away_first() {
 
     let back = world.start(leaving.name).await;
     back.node.wait_serving().await;
-    assert_eq!(world.get(leaving.name, "after").await, Some("shutdown".to_owned()));
+    assert_eq!(
+        world.get(leaving.name, "after").await,
+        Some("shutdown".to_owned())
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_directory_of_another_cluster_is_refused_at_start() {
     let mut world = World::new(5);
     let processes = world.start_all(2).await;
-    let one: v1::InitReply =
-        world.call(1, method::INIT, v1::InitRequest { addresses: vec![address(1)], groups: 1 }).await.unwrap();
-    let two: v1::InitReply =
-        world.call(2, method::INIT, v1::InitRequest { addresses: vec![address(2)], groups: 1 }).await.unwrap();
+    let one: v1::InitReply = world
+        .call(
+            1,
+            method::INIT,
+            v1::InitRequest {
+                addresses: vec![address(1)],
+                groups: 1,
+            },
+        )
+        .await
+        .unwrap();
+    let two: v1::InitReply = world
+        .call(
+            2,
+            method::INIT,
+            v1::InitRequest {
+                addresses: vec![address(2)],
+                groups: 1,
+            },
+        )
+        .await
+        .unwrap();
     serving(&processes).await;
     world.crash(&processes[1]);
     let refused = world.try_start(2, &[address(1)]).await.map(|_| ()).unwrap_err();
     let text = refused.to_string();
     assert!(matches!(refused, StartError::OtherCluster { .. }), "{text}");
-    assert!(text.contains(&one.cluster_id) && text.contains(&two.cluster_id), "{text}");
+    assert!(
+        text.contains(&one.cluster_id) && text.contains(&two.cluster_id),
+        "{text}"
+    );
     // The refused start left nothing behind: without the wrong address it works.
     let back = world.start(2).await;
     back.node.wait_serving().await;
@@ -317,12 +409,25 @@ async fn nodes_outside_group_0_follow_the_map() {
     let request = v1::InitRequest { addresses, groups: 7 };
     let made: v1::InitReply = world.call(4, method::INIT, request).await.unwrap();
     assert_eq!(made.nodes.len(), 7);
-    world.clock.timeout(LIMIT, serving(&processes)).await.expect("all nodes serve");
+    world
+        .clock
+        .timeout(LIMIT, serving(&processes))
+        .await
+        .expect("all nodes serve");
     let all: Vec<u64> = (1..=7).collect();
-    world.until_leads(&all, &all.iter().map(|node| (*node, 1)).collect::<Vec<_>>()).await;
+    world
+        .until_leads(&all, &all.iter().map(|node| (*node, 1)).collect::<Vec<_>>())
+        .await;
     for node in &all {
         let status = world.status(*node).await;
-        assert_eq!(status.groups.iter().filter(|group| group.hosted && group.group != 0).count(), 3);
+        assert_eq!(
+            status
+                .groups
+                .iter()
+                .filter(|group| group.hosted && group.group != 0)
+                .count(),
+            3
+        );
         let control = status.groups.iter().find(|group| group.group == 0).unwrap();
         assert_eq!(control.replicas.len(), 5);
         assert_eq!(control.hosted, status.node <= 5);
@@ -334,10 +439,16 @@ async fn a_locked_directory_and_a_taken_address_are_refused() {
     let mut world = World::new(7);
     let first = world.start(1).await;
     let (env, _scope) = world.env(2);
-    let elsewhere = Env { vfs: Arc::new(world.disks[&1].clone()), ..env.clone() };
+    let elsewhere = Env {
+        vfs: Arc::new(world.disks[&1].clone()),
+        ..env.clone()
+    };
     let mut config = NodeConfig::new("/data", address(2));
     config.insecure = true;
-    assert!(matches!(Node::start(elsewhere, config.clone()).await.err(), Some(StartError::Locked(_))));
+    assert!(matches!(
+        Node::start(elsewhere, config.clone()).await.err(),
+        Some(StartError::Locked(_))
+    ));
     config.insecure = false;
     let refused = Node::start(env, config).await.err().unwrap();
     assert!(refused.to_string().contains("--insecure"), "{refused}");

@@ -14,11 +14,19 @@ fn main() -> ExitCode {
         given.map_or(otherwise, |text| text.parse().expect("a number"))
     };
     let (first, count) = (number("--seed", 1), number("--count", 1));
-    let options = Options { keep_trace: true, ..Options::default() };
+    let options = Options {
+        keep_trace: true,
+        ..Options::default()
+    };
     let mut good = true;
     for seed in first..first.saturating_add(count) {
         let report = run(seed, &options);
-        good &= show(&report, &run(seed, &options), arguments.iter().any(|argument| argument == "--trace")).is_ok_and(|good| good);
+        good &= show(
+            &report,
+            &run(seed, &options),
+            arguments.iter().any(|argument| argument == "--trace"),
+        )
+        .is_ok_and(|good| good);
     }
     ExitCode::from(u8::from(!good))
 }
@@ -30,8 +38,26 @@ fn show(report: &Report, again: &Report, trace: bool) -> std::io::Result<bool> {
             writeln!(out, "{line}")?;
         }
     }
-    let Report { seed, trace_hash, operations, acknowledged, reads, conflicts, failed, unknown, .. } = report;
-    let Report { crashes, cuts, compared, frames, simulated_ms, violations, .. } = report;
+    let Report {
+        seed,
+        trace_hash,
+        operations,
+        acknowledged,
+        reads,
+        conflicts,
+        failed,
+        unknown,
+        ..
+    } = report;
+    let Report {
+        crashes,
+        cuts,
+        compared,
+        frames,
+        simulated_ms,
+        violations,
+        ..
+    } = report;
     writeln!(
         out,
         "seed {seed}: trace {trace_hash:016x}, {operations} operations ({acknowledged} writes acknowledged, {reads} reads, \
@@ -42,7 +68,12 @@ fn show(report: &Report, again: &Report, trace: bool) -> std::io::Result<bool> {
     for violation in violations {
         writeln!(out, "  VIOLATION {violation}")?;
     }
-    if let Some((ours, theirs)) = report.trace.iter().zip(&again.trace).find(|(ours, theirs)| ours != theirs) {
+    if let Some((ours, theirs)) = report
+        .trace
+        .iter()
+        .zip(&again.trace)
+        .find(|(ours, theirs)| ours != theirs)
+    {
         writeln!(out, "  NOT REPEATED, first difference:\n    {ours}\n    {theirs}")?;
     }
     Ok(violations.is_empty() && report == again)

@@ -21,7 +21,9 @@ pub fn check(history: &[Operation]) -> Vec<String> {
     for operation in history {
         keys.entry(&operation.key).or_default().push(operation);
     }
-    keys.into_iter().flat_map(|(key, operations)| Key::new(key, operations).check()).collect()
+    keys.into_iter()
+        .flat_map(|(key, operations)| Key::new(key, operations).check())
+        .collect()
 }
 
 struct Key<'a> {
@@ -42,7 +44,13 @@ struct Write<'a> {
 impl<'a> Key<'a> {
     fn new(key: &'a str, operations: Vec<&'a Operation>) -> Self {
         let versions = BTreeMap::new();
-        Self { key, operations, writes: BTreeMap::new(), versions, violations: Vec::new() }
+        Self {
+            key,
+            operations,
+            writes: BTreeMap::new(),
+            versions,
+            violations: Vec::new(),
+        }
     }
 
     fn check(mut self) -> Vec<String> {
@@ -55,13 +63,26 @@ impl<'a> Key<'a> {
     }
 
     fn wrong(&mut self, what: &str, operation: &Operation) {
-        self.violations.push(format!("{}: {what}: {operation:?}", self.key));
+        self.violations
+            .push(format!("{}: {what}: {operation:?}", self.key));
     }
 
     fn collect_writes(&mut self) {
         for operation in self.operations.clone() {
-            let Some(value) = operation.call.value() else { continue };
-            if self.writes.insert(value, Write { operation, version: None }).is_some() {
+            let Some(value) = operation.call.value() else {
+                continue;
+            };
+            if self
+                .writes
+                .insert(
+                    value,
+                    Write {
+                        operation,
+                        version: None,
+                    },
+                )
+                .is_some()
+            {
                 self.wrong("the test stored one value twice", operation);
             }
             if let Outcome::Written(version) = operation.outcome {
@@ -86,7 +107,9 @@ impl<'a> Key<'a> {
 
     fn match_reads(&mut self) {
         for read in self.operations.clone() {
-            let Outcome::Read { version, value } = read.outcome else { continue };
+            let Outcome::Read { version, value } = read.outcome else {
+                continue;
+            };
             if version == 0 {
                 continue;
             }
@@ -120,10 +143,14 @@ impl<'a> Key<'a> {
             }
         }
         let nameless = self.versions.values().filter(|value| value.is_none()).count();
-        let unseen = |write: &&Write<'_>| write.version.is_none() && write.operation.outcome == Outcome::Unknown;
+        let unseen =
+            |write: &&Write<'_>| write.version.is_none() && write.operation.outcome == Outcome::Unknown;
         let possible = self.writes.values().filter(unseen).count();
         if nameless > possible {
-            let message = format!("{}: {nameless} versions but {possible} writes that can be theirs", self.key);
+            let message = format!(
+                "{}: {nameless} versions but {possible} writes that can be theirs",
+                self.key
+            );
             self.violations.push(message);
         }
     }
@@ -135,26 +162,28 @@ impl<'a> Key<'a> {
     }
 
     fn follow_time(&mut self) {
-        let mut events: Vec<(u64, bool, usize)> = Vec::new();
+        let mut events = Vec::new();
         for (number, operation) in self.operations.iter().enumerate() {
-            events.push((operation.invoked, false, number));
-            events.push((operation.completed, true, number));
+            events.push((operation.invoked, false, number, *operation));
+            events.push((operation.completed, true, number, *operation));
         }
-        events.sort_unstable();
+        events.sort_by_key(|(at, completed, number, _)| (*at, *completed, *number));
         // The highest version in an answer so far, and what it was when each operation began.
         let mut newest = 0;
-        let mut floors = vec![0; self.operations.len()];
-        for (_, completed, number) in events {
-            let operation = self.operations[number];
+        let mut floors = BTreeMap::new();
+        for (_, completed, number, operation) in events {
             if !completed {
-                floors[number] = newest;
+                floors.insert(number, newest);
                 continue;
             }
             let Some(version) = self.proven(operation) else { continue };
-            let floor = floors[number];
+            let floor = floors.get(&number).copied().unwrap_or(0);
             let wrote = matches!(operation.outcome, Outcome::Written(_) | Outcome::Unknown);
             if version < floor || (wrote && version == floor) {
-                self.wrong(&format!("version {version} after {floor} was acknowledged"), operation);
+                self.wrong(
+                    &format!("version {version} after {floor} was acknowledged"),
+                    operation,
+                );
             }
             // An unknown write may be later than its answer.
             if operation.outcome != Outcome::Unknown {
@@ -166,12 +195,16 @@ impl<'a> Key<'a> {
     fn check_compare_and_sets(&mut self) {
         let mut used = BTreeSet::new();
         for operation in self.operations.clone() {
-            let Call::Cas { expected, .. } = operation.call else { continue };
+            let Call::Cas { expected, .. } = operation.call else {
+                continue;
+            };
             if operation.outcome == Outcome::Conflict(expected) {
                 self.wrong("refused although the version was the expected one", operation);
             }
             let applied = !matches!(operation.outcome, Outcome::Conflict(_));
-            let Some(version) = self.proven(operation).filter(|_| applied) else { continue };
+            let Some(version) = self.proven(operation).filter(|_| applied) else {
+                continue;
+            };
             if !used.insert(expected) {
                 self.wrong("two compare-and-sets replaced the same version", operation);
             }

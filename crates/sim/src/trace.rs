@@ -23,8 +23,15 @@ struct Lines {
 impl Trace {
     /// An empty trace that starts now; `keep` to have the text too.
     pub(crate) fn new(net: MemNet, keep: bool) -> Self {
-        let lines = Lines { hash: 0xcbf2_9ce4_8422_2325, kept: keep.then(Vec::new) };
-        Self { clock: Clock::simulated(1.0, 0), net, lines: Arc::new(Mutex::new(lines)) }
+        let lines = Lines {
+            hash: 0xcbf2_9ce4_8422_2325,
+            kept: keep.then(Vec::new),
+        };
+        Self {
+            clock: Clock::simulated(1.0, 0),
+            net,
+            lines: Arc::new(Mutex::new(lines)),
+        }
     }
 
     /// Adds an event.

@@ -53,7 +53,10 @@ impl Key {
         match inline.get_mut(..bytes.len()) {
             Some(head) => {
                 head.copy_from_slice(bytes);
-                Self(Repr::Inline { len: bytes.len() as u8, bytes: inline })
+                Self(Repr::Inline {
+                    len: bytes.len() as u8,
+                    bytes: inline,
+                })
             }
             None => Self(Repr::Heap(bytes.into())),
         }
@@ -127,7 +130,10 @@ mod tests {
     fn bounds() {
         assert_eq!(Key::new(b""), Err(KeyError::Empty));
         assert!(Key::new(&vec![7; KEY_BYTES_MAX]).is_ok());
-        assert_eq!(Key::new(&vec![7; KEY_BYTES_MAX + 1]), Err(KeyError::TooLong(KEY_BYTES_MAX + 1)));
+        assert_eq!(
+            Key::new(&vec![7; KEY_BYTES_MAX + 1]),
+            Err(KeyError::TooLong(KEY_BYTES_MAX + 1))
+        );
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use hdrhistogram::Histogram;
 use serde_json::{Map, Value, json};
 
+use super::command::{Bench, Workload};
 use super::figures::Figures;
-use super::{Bench, Workload};
 use crate::output::Table;
 use crate::units::{count, per_second, rate, span};
 

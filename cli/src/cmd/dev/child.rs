@@ -17,7 +17,7 @@ pub(super) struct Child {
     pub(super) pid: u32,
     process: tokio::process::Child,
     /// Held open and never written to: when it closes, the child stops.
-    stdin: Option<ChildStdin>,
+    _stdin: Option<ChildStdin>,
 }
 
 impl Child {
@@ -57,7 +57,7 @@ impl Child {
             number,
             pid,
             process,
-            stdin,
+            _stdin: stdin,
         })
     }
 
@@ -69,7 +69,6 @@ impl Child {
             // It may have ended by itself a moment ago.
             let _ = kill_process(pid, Signal::TERM);
         }
-        self.stdin = None;
     }
 
     /// Waits for the end and says how it was. May be called again after being cancelled.

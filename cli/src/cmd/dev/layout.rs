@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use atoll_env::Env;
 use atoll_env::vfs::OpenMode;
 
-use super::shown;
 use crate::failure::{Failure, Result};
 
 /// As much of a log as is worth showing.
@@ -121,6 +120,16 @@ impl Layout {
 
     fn data(&self, number: u16) -> PathBuf {
         self.node(number).join("data")
+    }
+}
+
+/// The path as a user would type it.
+pub(super) fn shown(path: &Path) -> String {
+    let text = path.display().to_string();
+    if text.contains(' ') {
+        format!("'{text}'")
+    } else {
+        text
     }
 }
 

@@ -6,8 +6,7 @@ use atoll_client::admin::{self, InitOptions};
 use atoll_env::Env;
 
 use super::child::Child;
-use super::layout::Layout;
-use super::shown;
+use super::layout::{Layout, shown};
 use crate::failure::{Exit, Failure, Result};
 use crate::output::Table;
 use crate::survey::Survey;
@@ -16,6 +15,25 @@ use crate::survey::Survey;
 const READY_MAX: Duration = Duration::from_secs(120);
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// How long an address is asked whether somebody is there.
+const PORT_CHECK_MAX: Duration = Duration::from_secs(1);
+
+/// Fails if another node answers at one of the addresses. Its answers would be taken for those of our
+/// child, which cannot serve there.
+pub(super) async fn check_free(env: &Env, addresses: &[String]) -> Result {
+    for address in addresses {
+        let answer = env
+            .clock
+            .timeout(PORT_CHECK_MAX, admin::status(env, address))
+            .await;
+        if let Ok(Ok(_)) = answer {
+            return Err(Failure::usage(format!("a node is already running at {address}"))
+                .next("stop it (another `atoll dev`?), or choose another --base-port"));
+        }
+    }
+    Ok(())
+}
 
 /// Waits until every node serves, making the cluster first if it does not exist yet.
 pub(super) async fn wait(env: &Env, addresses: &[String], groups: u32) -> Result {

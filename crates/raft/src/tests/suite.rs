@@ -65,7 +65,11 @@ impl RaftStateMachine<TypeConfig> for Position {
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot<LeaderId, u64, (), ()>>, io::Error> {
-        Ok(self.snapshot.lock().clone().map(|meta| Snapshot { meta, snapshot: () }))
+        Ok(self
+            .snapshot
+            .lock()
+            .clone()
+            .map(|meta| Snapshot { meta, snapshot: () }))
     }
 }
 
@@ -93,7 +97,11 @@ impl StoreBuilder<TypeConfig, LogStore, Position, ()> for Groups {
     async fn build(&self) -> Result<((), LogStore, Position), StorageError<TypeConfig>> {
         let group = GroupId(self.next.fetch_add(1, Ordering::Relaxed));
         let key = GroupKey::new(group, GroupGen(1));
-        let log = self.journal.create_group(key, ReplicaId(0)).await.expect("a group is created");
+        let log = self
+            .journal
+            .create_group(key, ReplicaId(0))
+            .await
+            .expect("a group is created");
         Ok(((), LogStore::new(log), Position::default()))
     }
 }
@@ -144,9 +152,23 @@ fn test_env() -> Env {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn openrafts_log_suite_passes_on_the_journal() {
     let env = test_env();
-    let identity = Identity { cluster: ClusterId(1), node: NodeId(1) };
-    let journal =
-        Journal::open(&env, "/data/journal".as_ref(), identity, JournalOptions::default()).await.unwrap();
-    let groups = Groups { journal, next: AtomicU64::new(1) };
-    Suite::<TypeConfig, LogStore, Position, Groups, ()>::test_all(groups).await.unwrap();
+    let identity = Identity {
+        cluster: ClusterId(1),
+        node: NodeId(1),
+    };
+    let journal = Journal::open(
+        &env,
+        "/data/journal".as_ref(),
+        identity,
+        JournalOptions::default(),
+    )
+    .await
+    .unwrap();
+    let groups = Groups {
+        journal,
+        next: AtomicU64::new(1),
+    };
+    Suite::<TypeConfig, LogStore, Position, Groups, ()>::test_all(groups)
+        .await
+        .unwrap();
 }

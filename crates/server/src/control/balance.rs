@@ -45,13 +45,23 @@ impl Balancer {
         membership: Arc<Membership>,
         peers: PeerClient,
     ) -> Self {
-        Self { env: env.clone(), directory, registry, membership, peers, misplaced: BTreeMap::new() }
+        Self {
+            env: env.clone(),
+            directory,
+            registry,
+            membership,
+            peers,
+            misplaced: BTreeMap::new(),
+        }
     }
 
     /// Runs until stopped.
     pub(crate) async fn run(mut self) {
         loop {
-            self.env.clock.sleep(EVERY.mul_f64(0.8 + 0.4 * self.env.rng.fraction())).await;
+            self.env
+                .clock
+                .sleep(EVERY.mul_f64(0.8 + 0.4 * self.env.rng.fraction()))
+                .await;
             if let Some((group, to, node)) = self.choose()
                 && self.answers(node).await
             {
@@ -68,8 +78,13 @@ impl Balancer {
         let mut chosen = None;
         for shard in self.registry.all() {
             let (group, status) = (shard.group().key().id, shard.group().status());
-            let preferred = map.groups.get(&group).and_then(|entry| entry.replicas.first_key_value());
-            let Some((&replica, &node)) = preferred else { continue };
+            let preferred = map
+                .groups
+                .get(&group)
+                .and_then(|entry| entry.replicas.first_key_value());
+            let Some((&replica, &node)) = preferred else {
+                continue;
+            };
             if !status.is_leader || replica == shard.group().replica() {
                 continue;
             }
@@ -87,13 +102,20 @@ impl Balancer {
     }
 
     async fn answers(&self, node: NodeId) -> bool {
-        let Some(address) = self.directory.address(node) else { return false };
-        let answer = self.peers.hello(&address, &self.membership.greeting(), LIMIT).await;
+        let Some(address) = self.directory.address(node) else {
+            return false;
+        };
+        let answer = self
+            .peers
+            .hello(&address, &self.membership.greeting(), LIMIT)
+            .await;
         answer.is_ok_and(|answer| answer.ident == Some((self.directory.cluster(), node)))
     }
 
     async fn hand_over(&self, group: GroupId, to: ReplicaId, node: NodeId) {
-        let Some(shard) = self.registry.get(group) else { return };
+        let Some(shard) = self.registry.get(group) else {
+            return;
+        };
         tracing::info!(%group, to = %node, "leadership goes to its preferred node");
         if let Err(error) = shard.group().transfer_leader(to).await {
             tracing::warn!(%group, %error, "the leadership was not handed over");
@@ -114,7 +136,11 @@ mod tests {
     #[test]
     fn only_a_follower_close_to_the_end_is_caught_up() {
         let matched = vec![(ReplicaId(1), 90), (ReplicaId(2), 50)];
-        let status = GroupStatus { last_index: 100, matched, ..GroupStatus::default() };
+        let status = GroupStatus {
+            last_index: 100,
+            matched,
+            ..GroupStatus::default()
+        };
         assert!(caught_up(&status, ReplicaId(1)));
         assert!(!caught_up(&status, ReplicaId(2)));
         assert!(!caught_up(&status, ReplicaId(3)));

@@ -64,7 +64,9 @@ impl ControlCommand {
         let mut input = Reader::new(bytes);
         let version = input.u8()?;
         if version != VERSION {
-            return Err(Malformed::new(format!("a control command of version {version}; this program knows {VERSION}")));
+            return Err(Malformed::new(format!(
+                "a control command of version {version}; this program knows {VERSION}"
+            )));
         }
         let kind = input.u8()?;
         let base = Epoch(input.u64()?);
@@ -72,10 +74,15 @@ impl ControlCommand {
             BOOTSTRAP => decode_bootstrap(&mut input)?,
             CREATE_GROUP => decode_create_group(&mut input)?,
             SET_SLOTS => decode_set_slots(&mut input)?,
-            SET_NODE_ADDRESS => {
-                Change::SetNodeAddress { node: NodeId(input.u64()?), address: input.text()? }
+            SET_NODE_ADDRESS => Change::SetNodeAddress {
+                node: NodeId(input.u64()?),
+                address: input.text()?,
+            },
+            other => {
+                return Err(Malformed::new(format!(
+                    "a control command of the unknown kind {other}"
+                )));
             }
-            other => return Err(Malformed::new(format!("a control command of the unknown kind {other}"))),
         };
         input.end()?;
         Ok(Self { base, change })
@@ -95,7 +102,12 @@ impl Change {
 
     fn encode(&self, out: &mut Writer) {
         match self {
-            Self::Bootstrap { cluster, groups, nodes, control } => {
+            Self::Bootstrap {
+                cluster,
+                groups,
+                nodes,
+                control,
+            } => {
                 out.u128(cluster.0);
                 out.u32(*groups);
                 out.u32(nodes.len() as u32);
@@ -135,13 +147,25 @@ fn decode_bootstrap(input: &mut Reader<'_>) -> Result<Change, Malformed> {
     let (cluster, groups) = (ClusterId(input.u128()?), input.u32()?);
     let count = input.count(8 + 16 + 2)?;
     let nodes: Result<_, Malformed> = (0..count)
-        .map(|_| Ok(Member { node: NodeId(input.u64()?), uuid: NodeUuid(input.u128()?), address: input.text()? }))
+        .map(|_| {
+            Ok(Member {
+                node: NodeId(input.u64()?),
+                uuid: NodeUuid(input.u128()?),
+                address: input.text()?,
+            })
+        })
         .collect();
     let nodes = nodes?;
     let count = input.count(8 + 8)?;
-    let control: Result<_, Malformed> =
-        (0..count).map(|_| Ok((ReplicaId(input.u64()?), NodeId(input.u64()?)))).collect();
-    Ok(Change::Bootstrap { cluster, groups, nodes, control: control? })
+    let control: Result<_, Malformed> = (0..count)
+        .map(|_| Ok((ReplicaId(input.u64()?), NodeId(input.u64()?))))
+        .collect();
+    Ok(Change::Bootstrap {
+        cluster,
+        groups,
+        nodes,
+        control: control?,
+    })
 }
 
 fn decode_create_group(input: &mut Reader<'_>) -> Result<Change, Malformed> {
@@ -153,7 +177,8 @@ fn decode_create_group(input: &mut Reader<'_>) -> Result<Change, Malformed> {
 
 fn decode_set_slots(input: &mut Reader<'_>) -> Result<Change, Malformed> {
     let count = input.count(2 + 2 + 8)?;
-    let runs: Result<_, Malformed> =
-        (0..count).map(|_| Ok((input.u16()?, input.u16()?, GroupId(input.u64()?)))).collect();
+    let runs: Result<_, Malformed> = (0..count)
+        .map(|_| Ok((input.u16()?, input.u16()?, GroupId(input.u64()?))))
+        .collect();
     Ok(Change::SetSlots { runs: runs? })
 }

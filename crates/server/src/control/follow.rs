@@ -26,6 +26,8 @@ pub(crate) async fn run(env: Env, directory: Arc<Directory>, peers: PeerClient) 
             }
         }
         turn = (turn + 1) % control.len().max(1);
-        env.clock.sleep(EVERY.mul_f64(0.8 + 0.4 * env.rng.fraction())).await;
+        env.clock
+            .sleep(EVERY.mul_f64(0.8 + 0.4 * env.rng.fraction()))
+            .await;
     }
 }

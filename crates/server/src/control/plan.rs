@@ -15,11 +15,16 @@ const REPLICAS: usize = 3;
 /// where nodes were heard from.
 pub(super) fn next_step(state: &ControlState, claim: &Claim, seen: &[Member]) -> Option<ControlCommand> {
     let change = if state.bootstrapped() {
-        create_next_group(state).or_else(|| give_out_slots(state)).or_else(|| correct_address(state, seen))?
+        create_next_group(state)
+            .or_else(|| give_out_slots(state))
+            .or_else(|| correct_address(state, seen))?
     } else {
         bootstrap(claim)
     };
-    Some(ControlCommand { base: state.map.epoch, change })
+    Some(ControlCommand {
+        base: state.map.epoch,
+        change,
+    })
 }
 
 fn bootstrap(claim: &Claim) -> Change {
@@ -27,7 +32,11 @@ fn bootstrap(claim: &Claim) -> Change {
         cluster: claim.cluster,
         groups: claim.groups,
         nodes: claim.members.clone(),
-        control: claim.control_nodes().into_iter().map(|node| (ReplicaId(node.0), node)).collect(),
+        control: claim
+            .control_nodes()
+            .into_iter()
+            .map(|node| (ReplicaId(node.0), node))
+            .collect(),
     }
 }
 
@@ -52,7 +61,11 @@ fn give_out_slots(state: &ControlState) -> Option<Change> {
         return None;
     }
     let slots = assign(&wanted_groups(state), Epoch(state.map.epoch.0 + 1));
-    let runs = slots.runs().into_iter().map(|run| (run.first.0, run.last.0, run.owner.group)).collect();
+    let runs = slots
+        .runs()
+        .into_iter()
+        .map(|run| (run.first.0, run.last.0, run.owner.group))
+        .collect();
     Some(Change::SetSlots { runs })
 }
 
@@ -61,5 +74,8 @@ fn correct_address(state: &ControlState, seen: &[Member]) -> Option<Change> {
         let entry = state.map.nodes.get(&member.node);
         entry.is_some_and(|entry| entry.uuid == member.uuid && entry.address != member.address)
     })?;
-    Some(Change::SetNodeAddress { node: moved.node, address: moved.address.clone() })
+    Some(Change::SetNodeAddress {
+        node: moved.node,
+        address: moved.address.clone(),
+    })
 }

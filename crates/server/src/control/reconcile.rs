@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atoll_env::Env;
+use atoll_env::watch;
 use atoll_raft::{Group, ProposeError};
 use atoll_types::{NodeId, Outcome};
-use atoll_env::watch;
 
 use super::plan::next_step;
 use super::{ControlCommand, ControlState};
@@ -35,13 +35,21 @@ impl Reconciler {
         state: watch::Receiver<Arc<ControlState>>,
         membership: Arc<Membership>,
     ) -> Self {
-        Self { env: env.clone(), node, group, state, membership }
+        Self {
+            env: env.clone(),
+            node,
+            group,
+            state,
+            membership,
+        }
     }
 
     /// Ends when the group stops.
     pub(crate) async fn run(mut self) {
         let mut leader = self.group.watch_leader();
-        let Some(claim) = self.membership.initial_set() else { return };
+        let Some(claim) = self.membership.initial_set() else {
+            return;
+        };
         loop {
             if *leader.borrow_and_update() != Some(self.group.replica()) {
                 if leader.changed().await.is_err() {
@@ -61,7 +69,11 @@ impl Reconciler {
     fn seen(&self) -> Vec<Member> {
         let mut seen = self.membership.book().confirmed();
         let (node, uuid) = (self.node, self.membership.dir().uuid());
-        seen.push(Member { node, uuid, address: self.membership.address().to_owned() });
+        seen.push(Member {
+            node,
+            uuid,
+            address: self.membership.address().to_owned(),
+        });
         seen
     }
 
@@ -76,7 +88,10 @@ impl Reconciler {
             Ok(outcomes) => tracing::warn!(group = 0, ?outcomes, ?step, "a step was refused"),
             Err(error) => tracing::warn!(group = 0, %error, "a step has no outcome"),
         }
-        self.env.clock.sleep(RETRY.mul_f64(0.5 + self.env.rng.fraction())).await;
+        self.env
+            .clock
+            .sleep(RETRY.mul_f64(0.5 + self.env.rng.fraction()))
+            .await;
     }
 
     async fn rest(&mut self, leader: &mut watch::Receiver<Option<atoll_types::ReplicaId>>) {

@@ -38,7 +38,10 @@ impl ControlState {
     /// Makes a change, or none of it.
     pub(crate) fn apply(&mut self, command: &ControlCommand) -> Result<Epoch, Rejected> {
         if command.base != self.map.epoch {
-            return Err(Rejected::Stale { base: command.base, actual: self.map.epoch });
+            return Err(Rejected::Stale {
+                base: command.base,
+                actual: self.map.epoch,
+            });
         }
         let mut next = self.clone();
         next.map.epoch = Epoch(self.map.epoch.0 + 1);
@@ -57,9 +60,12 @@ impl ControlState {
 
     fn change(&mut self, change: &Change) -> Result<(), Rejected> {
         match change {
-            Change::Bootstrap { cluster, groups, nodes, control } => {
-                self.bootstrap(*cluster, *groups, nodes, control)
-            }
+            Change::Bootstrap {
+                cluster,
+                groups,
+                nodes,
+                control,
+            } => self.bootstrap(*cluster, *groups, nodes, control),
             Change::CreateGroup { group, nodes } => self.create_group(*group, nodes),
             Change::SetSlots { runs } => self.set_slots(runs),
             Change::SetNodeAddress { node, address } => match self.map.nodes.get_mut(node) {
@@ -83,16 +89,27 @@ impl ControlState {
             return Err(Rejected::Invalid("there is a cluster already"));
         }
         if nodes.is_empty() || control.is_empty() || groups == 0 || groups as usize > GROUPS_PER_NODE_MAX {
-            return Err(Rejected::Invalid("a cluster has nodes, a control plane and groups"));
+            return Err(Rejected::Invalid(
+                "a cluster has nodes, a control plane and groups",
+            ));
         }
-        let entry = |node: &Member| NodeEntry { uuid: node.uuid, address: node.address.clone() };
+        let entry = |node: &Member| NodeEntry {
+            uuid: node.uuid,
+            address: node.address.clone(),
+        };
         self.map.cluster = cluster;
         self.map.nodes = nodes.iter().map(|node| (node.node, entry(node))).collect();
         let replicas: BTreeMap<_, _> = control.iter().copied().collect();
         self.next_replica = replicas.keys().next_back().map_or(1, |last| last.0 + 1);
         self.next_group = 1;
         self.wanted_groups = groups;
-        self.map.groups.insert(GroupId::CONTROL, GroupEntry { generation: FIRST_GENERATION, replicas });
+        self.map.groups.insert(
+            GroupId::CONTROL,
+            GroupEntry {
+                generation: FIRST_GENERATION,
+                replicas,
+            },
+        );
         Ok(())
     }
 
@@ -103,13 +120,21 @@ impl ControlState {
 
     fn create_group(&mut self, group: GroupId, nodes: &[NodeId]) -> Result<(), Rejected> {
         if group.0 == 0 || group.0 != self.next_group || nodes.is_empty() {
-            return Err(Rejected::Invalid("group ids are given out in order, from 1, and a group has replicas"));
+            return Err(Rejected::Invalid(
+                "group ids are given out in order, from 1, and a group has replicas",
+            ));
         }
         let first = self.next_replica;
         let replicas: BTreeMap<_, _> = (first..).map(ReplicaId).zip(nodes.iter().copied()).collect();
         self.next_replica = first + nodes.len() as u64;
         self.next_group += 1;
-        self.map.groups.insert(group, GroupEntry { generation: FIRST_GENERATION, replicas });
+        self.map.groups.insert(
+            group,
+            GroupEntry {
+                generation: FIRST_GENERATION,
+                replicas,
+            },
+        );
         Ok(())
     }
 

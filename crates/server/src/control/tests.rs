@@ -43,16 +43,29 @@ fn the_plan_makes_every_group_and_gives_every_slot_out() {
         let control = &state.map.groups[&GroupId::CONTROL];
         assert_eq!(control.replicas.len() as u64, nodes.min(5));
         assert!(control.replicas.iter().all(|(replica, node)| replica.0 == node.0));
-        let data: Vec<_> = state.map.groups.iter().filter(|(id, _)| **id != GroupId::CONTROL).collect();
+        let data: Vec<_> = state
+            .map
+            .groups
+            .iter()
+            .filter(|(id, _)| **id != GroupId::CONTROL)
+            .collect();
         assert_eq!(data.len() as u32, groups);
-        assert!(data.iter().all(|(_, entry)| entry.replicas.len() as u64 == nodes.min(3)));
+        assert!(
+            data.iter()
+                .all(|(_, entry)| entry.replicas.len() as u64 == nodes.min(3))
+        );
     }
 }
 
 #[test]
 fn replica_ids_are_never_given_twice_and_first_replicas_are_spread() {
     let (state, _) = made(&claim(3, 6));
-    let ids: Vec<ReplicaId> = state.map.groups.values().flat_map(|entry| entry.replicas.keys().copied()).collect();
+    let ids: Vec<ReplicaId> = state
+        .map
+        .groups
+        .values()
+        .flat_map(|entry| entry.replicas.keys().copied())
+        .collect();
     let distinct: BTreeSet<_> = ids.iter().collect();
     assert_eq!(distinct.len(), ids.len());
     assert!(ids.iter().all(|id| id.0 < state.next_replica));
@@ -101,23 +114,54 @@ fn impossible_changes_change_nothing() {
     let base = state.map.epoch;
     let nodes = |ids: &[u64]| ids.iter().copied().map(NodeId).collect();
     let bad = [
-        Change::Bootstrap { cluster: ClusterId(1), groups: 1, nodes: vec![], control: vec![] },
-        Change::CreateGroup { group: GroupId(9), nodes: nodes(&[1]) },
-        Change::CreateGroup { group: GroupId(3), nodes: nodes(&[]) },
-        Change::CreateGroup { group: GroupId(3), nodes: nodes(&[1, 77]) },
-        Change::CreateGroup { group: GroupId(3), nodes: nodes(&[1, 1]) },
-        Change::SetSlots { runs: vec![(0, 16_383, GroupId(1))] },
-        Change::SetNodeAddress { node: NodeId(8), address: "x:1".to_owned() },
+        Change::Bootstrap {
+            cluster: ClusterId(1),
+            groups: 1,
+            nodes: vec![],
+            control: vec![],
+        },
+        Change::CreateGroup {
+            group: GroupId(9),
+            nodes: nodes(&[1]),
+        },
+        Change::CreateGroup {
+            group: GroupId(3),
+            nodes: nodes(&[]),
+        },
+        Change::CreateGroup {
+            group: GroupId(3),
+            nodes: nodes(&[1, 77]),
+        },
+        Change::CreateGroup {
+            group: GroupId(3),
+            nodes: nodes(&[1, 1]),
+        },
+        Change::SetSlots {
+            runs: vec![(0, 16_383, GroupId(1))],
+        },
+        Change::SetNodeAddress {
+            node: NodeId(8),
+            address: "x:1".to_owned(),
+        },
     ];
     for change in bad {
         let mut tried = state.clone();
-        let outcome = tried.apply(&ControlCommand { base, change: change.clone() });
+        let outcome = tried.apply(&ControlCommand {
+            base,
+            change: change.clone(),
+        });
         assert!(matches!(outcome, Err(Rejected::Invalid(_))), "{change:?}");
         assert_eq!(tried, state);
     }
     let mut grown = state.clone();
-    let change = Change::CreateGroup { group: GroupId(3), nodes: nodes(&[2, 3]) };
-    assert_eq!(grown.apply(&ControlCommand { base, change }), Ok(Epoch(base.0 + 1)));
+    let change = Change::CreateGroup {
+        group: GroupId(3),
+        nodes: nodes(&[2, 3]),
+    };
+    assert_eq!(
+        grown.apply(&ControlCommand { base, change }),
+        Ok(Epoch(base.0 + 1))
+    );
 }
 
 #[test]
@@ -127,8 +171,16 @@ fn slots_are_given_out_whole_or_not_at_all() {
     for _ in 0..2 {
         state.apply(&next_step(&state, &claim, &[]).unwrap()).unwrap();
     }
-    for runs in [vec![(0, 100, GroupId(1))], vec![(0, 16_383, GroupId(0))], vec![(0, 16_384, GroupId(1))], vec![]] {
-        let command = ControlCommand { base: state.map.epoch, change: Change::SetSlots { runs } };
+    for runs in [
+        vec![(0, 100, GroupId(1))],
+        vec![(0, 16_383, GroupId(0))],
+        vec![(0, 16_384, GroupId(1))],
+        vec![],
+    ] {
+        let command = ControlCommand {
+            base: state.map.epoch,
+            change: Change::SetSlots { runs },
+        };
         assert!(matches!(state.clone().apply(&command), Err(Rejected::Invalid(_))));
     }
     state.apply(&next_step(&state, &claim, &[]).unwrap()).unwrap();
@@ -141,7 +193,10 @@ fn a_node_that_moved_gets_its_new_address_once() {
     let (mut state, _) = made(&claim);
     let mut moved = claim.members[1].clone();
     moved.address = "127.0.0.1:9999".to_owned();
-    let stranger = Member { uuid: NodeUuid(1), ..moved.clone() };
+    let stranger = Member {
+        uuid: NodeUuid(1),
+        ..moved.clone()
+    };
     assert_eq!(next_step(&state, &claim, std::slice::from_ref(&stranger)), None);
     let step = next_step(&state, &claim, std::slice::from_ref(&moved)).unwrap();
     state.apply(&step).unwrap();
@@ -162,7 +217,12 @@ fn bytes_that_are_no_command_are_refused_without_harm() {
         assert!(ControlCommand::decode(&long).is_err());
         let mut other = bytes.clone();
         other[0] = 2;
-        assert!(ControlCommand::decode(&other).unwrap_err().0.contains("version 2"));
+        assert!(
+            ControlCommand::decode(&other)
+                .unwrap_err()
+                .0
+                .contains("version 2")
+        );
         other[0] = 1;
         other[1] = 99;
         assert!(ControlCommand::decode(&other).is_err());

@@ -40,24 +40,42 @@ impl Claim {
         for (member, position) in members.iter_mut().zip(1..) {
             member.node = NodeId(position);
         }
-        Self { cluster, groups, members }
+        Self {
+            cluster,
+            groups,
+            members,
+        }
     }
 
     /// What must hold of every claim, whoever wrote it.
     pub(crate) fn check(&self) -> Result<(), String> {
         if self.members.is_empty() || self.members.len() > MEMBERS_MAX {
-            return Err(format!("an initial set has 1 to {MEMBERS_MAX} nodes, not {}", self.members.len()));
+            return Err(format!(
+                "an initial set has 1 to {MEMBERS_MAX} nodes, not {}",
+                self.members.len()
+            ));
         }
         if self.groups == 0 || self.groups as usize > atoll_types::limits::GROUPS_PER_NODE_MAX {
             let max = atoll_types::limits::GROUPS_PER_NODE_MAX;
-            return Err(format!("a cluster starts with 1 to {max} groups, not {}", self.groups));
+            return Err(format!(
+                "a cluster starts with 1 to {max} groups, not {}",
+                self.groups
+            ));
         }
         let in_order = self.members.is_sorted_by(|a, b| a.uuid < b.uuid);
-        let numbered = self.members.iter().zip(1..).all(|(member, position)| member.node.0 == position);
+        let numbered = self
+            .members
+            .iter()
+            .zip(1..)
+            .all(|(member, position)| member.node.0 == position);
         if !in_order || !numbered {
             return Err("an initial set is ordered by uuid and numbered from 1".to_owned());
         }
-        match self.members.iter().find(|member| !(1..=ADDRESS_BYTES_MAX).contains(&member.address.len())) {
+        match self
+            .members
+            .iter()
+            .find(|member| !(1..=ADDRESS_BYTES_MAX).contains(&member.address.len()))
+        {
             Some(member) => Err(format!("node {} has no usable address", member.node)),
             None => Ok(()),
         }
@@ -65,27 +83,44 @@ impl Claim {
 
     /// True if the other set has the same directories. Addresses may have changed since.
     pub(crate) fn same_set(&self, other: &[Member]) -> bool {
-        self.members.iter().map(|member| member.uuid).eq(other.iter().map(|member| member.uuid))
+        self.members
+            .iter()
+            .map(|member| member.uuid)
+            .eq(other.iter().map(|member| member.uuid))
     }
 
     /// The node id of a directory in this set.
     pub(crate) fn node_of(&self, uuid: NodeUuid) -> Option<NodeId> {
-        self.members.iter().find(|member| member.uuid == uuid).map(|member| member.node)
+        self.members
+            .iter()
+            .find(|member| member.uuid == uuid)
+            .map(|member| member.node)
     }
 
     /// The nodes that carry group 0.
     pub(crate) fn control_nodes(&self) -> Vec<NodeId> {
-        self.members.iter().take(CONTROL_REPLICAS_MAX).map(|member| member.node).collect()
+        self.members
+            .iter()
+            .take(CONTROL_REPLICAS_MAX)
+            .map(|member| member.node)
+            .collect()
     }
 
     /// Group 0's voters. Its replica ids are the node ids, so that a node needs no map to reach it.
     pub(crate) fn control_voters(&self) -> BTreeSet<ReplicaId> {
-        self.control_nodes().into_iter().map(|node| ReplicaId(node.0)).collect()
+        self.control_nodes()
+            .into_iter()
+            .map(|node| ReplicaId(node.0))
+            .collect()
     }
 
     /// The members' addresses, for messages to people.
     pub(crate) fn addresses(&self) -> String {
-        let addresses: Vec<_> = self.members.iter().map(|member| member.address.as_str()).collect();
+        let addresses: Vec<_> = self
+            .members
+            .iter()
+            .map(|member| member.address.as_str())
+            .collect();
         addresses.join(",")
     }
 }

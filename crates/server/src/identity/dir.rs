@@ -7,8 +7,8 @@ use atoll_env::{Env, vfs};
 use atoll_types::NodeUuid;
 use parking_lot::Mutex;
 
-use super::file::{self, FILE_BYTES_MAX, Hints, Ident, SmallFile};
 use super::Claim;
+use super::file::{self, FILE_BYTES_MAX, Hints, Ident, SmallFile};
 
 /// Why a data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -34,11 +34,19 @@ impl DataDir {
     /// Creates or opens; draws the uuid of a new one.
     pub(crate) async fn open(env: &Env, path: &Path) -> Result<Self, IdentityError> {
         create_durably(&*env.vfs, path)?;
-        let lock = env.vfs.lock(&path.join("LOCK")).map_err(|error| match error.kind() {
-            io::ErrorKind::WouldBlock => IdentityError::Locked(error),
-            _ => IdentityError::Io(error),
-        })?;
-        let mut dir = Self { env: env.clone(), path: path.to_owned(), uuid: NodeUuid(0), lock: Mutex::new(Some(lock)) };
+        let lock = env
+            .vfs
+            .lock(&path.join("LOCK"))
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::WouldBlock => IdentityError::Locked(error),
+                _ => IdentityError::Io(error),
+            })?;
+        let mut dir = Self {
+            env: env.clone(),
+            path: path.to_owned(),
+            uuid: NodeUuid(0),
+            lock: Mutex::new(Some(lock)),
+        };
         dir.uuid = match dir.read::<NodeUuid>()? {
             Some(uuid) => uuid,
             None => dir.draw_uuid().await?,
@@ -49,8 +57,13 @@ impl DataDir {
     async fn draw_uuid(&self) -> Result<NodeUuid, IdentityError> {
         for later in [Claim::NAME, Ident::NAME, "journal"] {
             if self.env.vfs.exists(&self.path.join(later))? {
-                let reason = format!("is missing although {later} is there; restore it or start with an empty directory");
-                return Err(IdentityError::Corrupt { path: self.path.join(NodeUuid::NAME), reason });
+                let reason = format!(
+                    "is missing although {later} is there; restore it or start with an empty directory"
+                );
+                return Err(IdentityError::Corrupt {
+                    path: self.path.join(NodeUuid::NAME),
+                    reason,
+                });
             }
         }
         let uuid = NodeUuid(self.env.rng.bits128());
@@ -76,9 +89,15 @@ impl DataDir {
     /// The claim, if there is one.
     pub(crate) fn claim(&self) -> Result<Option<Claim>, IdentityError> {
         let claim = self.read::<Claim>()?;
-        if claim.as_ref().is_some_and(|claim| claim.node_of(self.uuid).is_none()) {
+        if claim
+            .as_ref()
+            .is_some_and(|claim| claim.node_of(self.uuid).is_none())
+        {
             let reason = "is another directory's: this one's uuid is not in it".to_owned();
-            return Err(IdentityError::Corrupt { path: self.path.join(Claim::NAME), reason });
+            return Err(IdentityError::Corrupt {
+                path: self.path.join(Claim::NAME),
+                reason,
+            });
         }
         Ok(claim)
     }
@@ -86,14 +105,19 @@ impl DataDir {
     /// The identity, if admitted. A log that is gone with it is an error: a voter without its log
     /// could vote twice.
     pub(crate) fn ident(&self) -> Result<Option<Ident>, IdentityError> {
-        let Some(ident) = self.read::<Ident>()? else { return Ok(None) };
+        let Some(ident) = self.read::<Ident>()? else {
+            return Ok(None);
+        };
         let journal = self.journal();
         if !self.env.vfs.exists(&journal)? || self.env.vfs.list(&journal)?.is_empty() {
             let reason = format!(
                 "is missing although this is node {} of cluster {}: its log is lost, so it must not vote again",
                 ident.node, ident.cluster
             );
-            return Err(IdentityError::Corrupt { path: journal, reason });
+            return Err(IdentityError::Corrupt {
+                path: journal,
+                reason,
+            });
         }
         Ok(Some(ident))
     }
@@ -137,7 +161,10 @@ impl DataDir {
         let bytes = self.env.vfs.read_small(&path, FILE_BYTES_MAX)?;
         match file::decode(&bytes) {
             Ok(value) => Ok(Some(value)),
-            Err(malformed) => Err(IdentityError::Corrupt { path, reason: malformed.to_string() }),
+            Err(malformed) => Err(IdentityError::Corrupt {
+                path,
+                reason: malformed.to_string(),
+            }),
         }
     }
 
@@ -149,7 +176,9 @@ impl DataDir {
             // Nobody waits any more only when the node is going away.
             let _ = done.send(vfs::replace_file(&*disk, &path, &bytes).await);
         });
-        let written = result.await.map_err(|_| io::Error::other("the process is ending"))?;
+        let written = result
+            .await
+            .map_err(|_| io::Error::other("the process is ending"))?;
         Ok(written?)
     }
 }
@@ -162,7 +191,11 @@ fn create_durably(vfs: &dyn vfs::Vfs, path: &Path) -> io::Result<()> {
     }
     let mut grown = Vec::new();
     for folder in path.ancestors().skip(1) {
-        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        let folder = if folder.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            folder
+        };
         grown.push(folder);
         if vfs.exists(folder)? {
             break;

@@ -15,7 +15,8 @@ const MEMBER_BYTES_MIN: usize = 8 + 16 + 2;
 /// Bytes of a small file, at most: the longest claim has room.
 pub(super) const FILE_BYTES_MAX: u64 = 1 << 20;
 
-const _: () = assert!((MEMBER_BYTES_MIN + super::claim::ADDRESS_BYTES_MAX) * MEMBERS_MAX < FILE_BYTES_MAX as usize);
+const _: () =
+    assert!((MEMBER_BYTES_MIN + super::claim::ADDRESS_BYTES_MAX) * MEMBERS_MAX < FILE_BYTES_MAX as usize);
 
 /// Who an admitted directory is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +71,9 @@ pub(super) fn decode<T: SmallFile>(bytes: &[u8]) -> Result<T, Malformed> {
     }
     let version = reader.u8()?;
     if version != VERSION {
-        return Err(Malformed::new(format!("it has format version {version}; this program knows {VERSION}")));
+        return Err(Malformed::new(format!(
+            "it has format version {version}; this program knows {VERSION}"
+        )));
     }
     let sum_at = bytes.len().saturating_sub(4);
     let (covered, sum) = bytes.split_at(sum_at);
@@ -113,7 +116,11 @@ impl SmallFile for Claim {
     }
 
     fn read(body: &mut Reader<'_>) -> Result<Self, Malformed> {
-        let claim = Self { cluster: ClusterId(body.u128()?), groups: body.u32()?, members: read_members(body)? };
+        let claim = Self {
+            cluster: ClusterId(body.u128()?),
+            groups: body.u32()?,
+            members: read_members(body)?,
+        };
         claim.check().map_err(Malformed)?;
         Ok(claim)
     }
@@ -130,7 +137,10 @@ impl SmallFile for Ident {
     }
 
     fn read(body: &mut Reader<'_>) -> Result<Self, Malformed> {
-        let ident = Self { cluster: ClusterId(body.u128()?), node: NodeId(body.u64()?) };
+        let ident = Self {
+            cluster: ClusterId(body.u128()?),
+            node: NodeId(body.u64()?),
+        };
         match body.u32()? {
             FORMAT => Ok(ident),
             other => {
@@ -151,7 +161,10 @@ impl SmallFile for Hints {
     }
 
     fn read(body: &mut Reader<'_>) -> Result<Self, Malformed> {
-        Ok(Self { starts: body.u64()?, nodes: read_members(body)? })
+        Ok(Self {
+            starts: body.u64()?,
+            nodes: read_members(body)?,
+        })
     }
 }
 
@@ -168,7 +181,11 @@ fn read_members(body: &mut Reader<'_>) -> Result<Vec<Member>, Malformed> {
     let count = body.count(MEMBER_BYTES_MIN)?;
     (0..count)
         .map(|_| {
-            Ok(Member { node: NodeId(body.u64()?), uuid: NodeUuid(body.u128()?), address: body.text()? })
+            Ok(Member {
+                node: NodeId(body.u64()?),
+                uuid: NodeUuid(body.u128()?),
+                address: body.text()?,
+            })
         })
         .collect()
 }

@@ -27,8 +27,16 @@ fn path() -> PathBuf {
 }
 
 fn claim_of(uuid: NodeUuid) -> Claim {
-    let member = |uuid: u128| Member { node: NodeId(0), uuid: NodeUuid(uuid), address: format!("h:{}", uuid % 99) };
-    Claim::new(ClusterId(5), 6, vec![member(uuid.0), member(1), member(u128::MAX)])
+    let member = |uuid: u128| Member {
+        node: NodeId(0),
+        uuid: NodeUuid(uuid),
+        address: format!("h:{}", uuid % 99),
+    };
+    Claim::new(
+        ClusterId(5),
+        6,
+        vec![member(uuid.0), member(1), member(u128::MAX)],
+    )
 }
 
 /// A directory of an admitted node.
@@ -36,9 +44,21 @@ async fn admitted(vfs: &MemVfs) -> DataDir {
     let dir = DataDir::open(&env(vfs, 1), &path()).await.unwrap();
     dir.write_claim(&claim_of(dir.uuid())).await.unwrap();
     dir.create_journal().unwrap();
-    replace_file(vfs, &dir.journal().join("segment"), b"log").await.unwrap();
-    dir.write_ident(&Ident { cluster: ClusterId(5), node: NodeId(2) }).await.unwrap();
-    dir.write_hints(&Hints { starts: 3, nodes: claim_of(dir.uuid()).members }).await.unwrap();
+    replace_file(vfs, &dir.journal().join("segment"), b"log")
+        .await
+        .unwrap();
+    dir.write_ident(&Ident {
+        cluster: ClusterId(5),
+        node: NodeId(2),
+    })
+    .await
+    .unwrap();
+    dir.write_hints(&Hints {
+        starts: 3,
+        nodes: claim_of(dir.uuid()).members,
+    })
+    .await
+    .unwrap();
     dir
 }
 
@@ -51,8 +71,20 @@ async fn everything_written_survives_a_power_cut() {
     let dir = DataDir::open(&env(&vfs, 2), &path()).await.unwrap();
     assert_eq!(dir.uuid(), uuid);
     assert_eq!(dir.claim().unwrap(), Some(claim_of(uuid)));
-    assert_eq!(dir.ident().unwrap(), Some(Ident { cluster: ClusterId(5), node: NodeId(2) }));
-    assert_eq!(dir.hints(), Hints { starts: 3, nodes: claim_of(uuid).members });
+    assert_eq!(
+        dir.ident().unwrap(),
+        Some(Ident {
+            cluster: ClusterId(5),
+            node: NodeId(2)
+        })
+    );
+    assert_eq!(
+        dir.hints(),
+        Hints {
+            starts: 3,
+            nodes: claim_of(uuid).members
+        }
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -83,7 +115,10 @@ async fn every_flipped_bit_is_noticed() {
         for offset in 0..bytes.len() as u64 {
             vfs.flip_bit(&file, offset, (offset % 8) as u8);
             let error = reopened(&vfs).await.expect_err(&format!("{name} at {offset}"));
-            assert!(matches!(&error, IdentityError::Corrupt { path, .. } if *path == file), "{error}");
+            assert!(
+                matches!(&error, IdentityError::Corrupt { path, .. } if *path == file),
+                "{error}"
+            );
             vfs.flip_bit(&file, offset, (offset % 8) as u8);
         }
         for len in 0..bytes.len() as u64 {
@@ -120,7 +155,10 @@ async fn an_identity_without_its_log_is_refused() {
     vfs.remove(&dir.journal().join("segment")).unwrap();
     dir.unlock();
     let error = reopened(&vfs).await.unwrap_err().to_string();
-    assert!(error.contains("log is lost") && error.contains("node 2"), "{error}");
+    assert!(
+        error.contains("log is lost") && error.contains("node 2"),
+        "{error}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -151,7 +189,10 @@ async fn a_power_cut_at_any_step_leaves_one_uuid_or_none() {
     for step in 1..=trial.operations() {
         let vfs = MemVfs::default();
         vfs.freeze_at(step);
-        let seen = DataDir::open(&env(&vfs, 1), &path()).await.ok().map(|dir| dir.uuid());
+        let seen = DataDir::open(&env(&vfs, 1), &path())
+            .await
+            .ok()
+            .map(|dir| dir.uuid());
         let vfs = vfs.crash(Crash::LoseAll);
         let uuid = DataDir::open(&env(&vfs, 2), &path()).await.unwrap().uuid();
         assert!(seen.is_none_or(|seen| seen == uuid), "step {step}");

@@ -32,7 +32,13 @@ pub(crate) struct Greeter {
 
 impl Greeter {
     pub(crate) fn new(env: &Env, membership: Arc<Membership>, peers: PeerClient, join: &[String]) -> Self {
-        Self { env: env.clone(), membership, peers, join: join.to_vec(), complained: BTreeSet::new() }
+        Self {
+            env: env.clone(),
+            membership,
+            peers,
+            join: join.to_vec(),
+            complained: BTreeSet::new(),
+        }
     }
 
     /// Never ends by itself.
@@ -50,7 +56,10 @@ impl Greeter {
             let settled = self.membership.ident().is_some() && !self.membership.book().incomplete();
             let pause = if settled { LATER } else { SOON };
             // Nodes started together do not greet in step for ever.
-            self.env.clock.sleep(pause.mul_f64(0.8 + 0.4 * self.env.rng.fraction())).await;
+            self.env
+                .clock
+                .sleep(pause.mul_f64(0.8 + 0.4 * self.env.rng.fraction()))
+                .await;
         }
     }
 
@@ -63,10 +72,16 @@ impl Greeter {
     async fn round(&mut self) {
         let targets = self.targets();
         let own = self.membership.greeting();
-        let asked = targets.iter().map(|address| self.peers.hello(address, &own, LIMIT));
+        let asked = targets
+            .iter()
+            .map(|address| self.peers.hello(address, &own, LIMIT));
         let answers: Vec<_> = join_all(asked).await.into_iter().zip(&targets).collect();
         if let Standing::Claimed(claim) = self.membership.standing()
-            && all_hold(&claim, &own, answers.iter().filter_map(|(answer, _)| answer.as_ref().ok()))
+            && all_hold(
+                &claim,
+                &own,
+                answers.iter().filter_map(|(answer, _)| answer.as_ref().ok()),
+            )
         {
             self.membership.set_complete();
         }
@@ -93,7 +108,10 @@ impl Greeter {
             Ok(greeting) => {
                 self.complained.remove(address);
                 // Whoever moved away from this address is not here any more.
-                let moved = book.all().into_iter().any(|node| node.address == address && node.uuid != greeting.uuid);
+                let moved = book
+                    .all()
+                    .into_iter()
+                    .any(|node| node.address == address && node.uuid != greeting.uuid);
                 if moved {
                     book.failed(address);
                 }
@@ -115,9 +133,14 @@ fn all_hold<'a>(claim: &Claim, own: &Greeting, answers: impl Iterator<Item = &'a
     let held = |greeting: &Greeting| {
         let same = |(cluster, set): &(_, Vec<_>)| *cluster == claim.cluster && claim.same_set(set);
         greeting.claim.as_ref().is_some_and(same)
-            || greeting.ident.is_some_and(|(cluster, _)| cluster == claim.cluster)
+            || greeting
+                .ident
+                .is_some_and(|(cluster, _)| cluster == claim.cluster)
     };
-    let mut holders: BTreeSet<_> = answers.filter(|answer| held(answer)).map(|answer| answer.uuid).collect();
+    let mut holders: BTreeSet<_> = answers
+        .filter(|answer| held(answer))
+        .map(|answer| answer.uuid)
+        .collect();
     holders.insert(own.uuid);
     claim.members.iter().all(|member| holders.contains(&member.uuid))
 }

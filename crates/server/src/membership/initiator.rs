@@ -42,15 +42,28 @@ pub(crate) struct Initiator {
 
 impl Initiator {
     pub(crate) fn new(env: &Env, membership: Arc<Membership>, peers: PeerClient, join: &[String]) -> Self {
-        Self { env: env.clone(), membership, peers, join: join.to_vec() }
+        Self {
+            env: env.clone(),
+            membership,
+            peers,
+            join: join.to_vec(),
+        }
     }
 
     /// Makes the cluster, or finishes making it, or finds it made. `groups` 0: two per node.
-    pub(crate) async fn run(&self, addresses: Vec<String>, groups: u32, limit: Option<Duration>) -> Result<Made, Status> {
+    pub(crate) async fn run(
+        &self,
+        addresses: Vec<String>,
+        groups: u32,
+        limit: Option<Duration>,
+    ) -> Result<Made, Status> {
         let limit = limit.map_or(LONGEST, |limit| limit.min(LONGEST));
         match self.env.clock.timeout(limit, self.steps(addresses, groups)).await {
             Ok(made) => made,
-            Err(elapsed) => Err(Status::new(Code::DeadlineExceeded, format!("init: {elapsed}; it is safe to repeat"))),
+            Err(elapsed) => Err(Status::new(
+                Code::DeadlineExceeded,
+                format!("init: {elapsed}; it is safe to repeat"),
+            )),
         }
     }
 
@@ -64,7 +77,11 @@ impl Initiator {
         if !already {
             tracing::info!(cluster = %claim.cluster, set = claim.addresses(), "the cluster is made");
         }
-        Ok(Made { cluster: claim.cluster, members: claim.members, already })
+        Ok(Made {
+            cluster: claim.cluster,
+            members: claim.members,
+            already,
+        })
     }
 
     /// Who is at each address, each directory once.
@@ -97,8 +114,13 @@ impl Initiator {
             return Ok(self.membership.greeting());
         }
         // Without an identity: whoever is asked shall say who it is, also if it is of another cluster.
-        let anonymous = Greeting { uuid: self.membership.dir().uuid(), ..Greeting::default() };
-        let mut greeting = self.persist(address, || self.peers.hello(address, &anonymous, CALL_LIMIT)).await?;
+        let anonymous = Greeting {
+            uuid: self.membership.dir().uuid(),
+            ..Greeting::default()
+        };
+        let mut greeting = self
+            .persist(address, || self.peers.hello(address, &anonymous, CALL_LIMIT))
+            .await?;
         if greeting.address.is_empty() {
             address.clone_into(&mut greeting.address);
         }
@@ -108,12 +130,20 @@ impl Initiator {
     fn wanted(&self, greetings: &[Greeting], groups: u32) -> Result<Claim, Status> {
         let members: Vec<Member> = greetings
             .iter()
-            .map(|greeting| Member { node: NodeId(0), uuid: greeting.uuid, address: greeting.address.clone() })
+            .map(|greeting| Member {
+                node: NodeId(0),
+                uuid: greeting.uuid,
+                address: greeting.address.clone(),
+            })
             .collect();
-        let default = GROUPS_PER_NODE.saturating_mul(members.len() as u32).min(GROUPS_PER_NODE_MAX as u32);
+        let default = GROUPS_PER_NODE
+            .saturating_mul(members.len() as u32)
+            .min(GROUPS_PER_NODE_MAX as u32);
         let groups = if groups == 0 { default } else { groups };
         let claim = Claim::new(ClusterId(self.env.rng.bits128()), groups, members);
-        claim.check().map_err(|reason| Status::new(Code::InvalidArgument, reason))?;
+        claim
+            .check()
+            .map_err(|reason| Status::new(Code::InvalidArgument, reason))?;
         Ok(claim)
     }
 
@@ -126,12 +156,18 @@ impl Initiator {
                 let held = self.membership.claim(claim.clone()).await?;
                 (held.cluster, held.groups)
             } else {
-                self.persist(&member.address, || self.peers.claim(&member.address, &claim, CALL_LIMIT)).await?
+                self.persist(&member.address, || {
+                    self.peers.claim(&member.address, &claim, CALL_LIMIT)
+                })
+                .await?
             };
             if position == 0 {
                 (claim.cluster, claim.groups) = (cluster, groups);
             } else if cluster != claim.cluster {
-                let broken = format!("{} holds a claim of the same set but of cluster {cluster}", member.address);
+                let broken = format!(
+                    "{} holds a claim of the same set but of cluster {cluster}",
+                    member.address
+                );
                 return Err(Status::new(Code::Internal, broken));
             }
         }
@@ -145,7 +181,10 @@ impl Initiator {
             if member.uuid == own {
                 return self.membership.admit(claim.cluster, &claim.members).await;
             }
-            self.persist(&member.address, || self.peers.admit(&member.address, claim, CALL_LIMIT)).await
+            self.persist(&member.address, || {
+                self.peers.admit(&member.address, claim, CALL_LIMIT)
+            })
+            .await
         });
         for (result, member) in join_all(told).await.into_iter().zip(&claim.members) {
             if let Err(error) = result {
@@ -182,8 +221,14 @@ impl Initiator {
     }
 
     async fn sees_all(&self, address: &str, claim: &Claim) -> bool {
-        let Ok(Some(map)) = self.peers.map(address, 0, CALL_LIMIT).await else { return false };
-        let groups = map.groups.keys().filter(|group| **group != GroupId::CONTROL).count();
+        let Ok(Some(map)) = self.peers.map(address, 0, CALL_LIMIT).await else {
+            return false;
+        };
+        let groups = map
+            .groups
+            .keys()
+            .filter(|group| **group != GroupId::CONTROL)
+            .count();
         map.cluster == claim.cluster && groups >= claim.groups as usize && !map.runs().is_empty()
     }
 
@@ -200,7 +245,10 @@ impl Initiator {
                 Err(error) => error,
             };
             if self.env.clock.now() >= until {
-                return Err(Status::new(Code::Unavailable, format!("{address} does not answer: {error}")));
+                return Err(Status::new(
+                    Code::Unavailable,
+                    format!("{address} does not answer: {error}"),
+                ));
             }
             self.env.clock.sleep(RETRY_EVERY).await;
         }

@@ -25,5 +25,5 @@ mod standing;
 mod tests;
 
 pub(crate) use greeter::Greeter;
-pub(crate) use initiator::{Initiator, Made};
+pub(crate) use initiator::Initiator;
 pub(crate) use standing::{Greeting, Membership, Standing, init_command};

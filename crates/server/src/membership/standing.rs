@@ -4,9 +4,9 @@ use std::sync::{Arc, OnceLock};
 
 use atoll_env::Env;
 use atoll_env::net::{Code, Status};
+use atoll_env::watch;
 use atoll_types::{ClusterId, NodeId, NodeUuid};
 use parking_lot::RwLock;
-use atoll_env::watch;
 use tokio::sync::Mutex;
 
 use crate::address_book::AddressBook;
@@ -124,10 +124,6 @@ impl Membership {
         &self.book
     }
 
-    pub(crate) fn incarnation(&self) -> u64 {
-        self.incarnation
-    }
-
     pub(crate) fn standing(&self) -> Standing {
         self.standing.read().clone()
     }
@@ -200,7 +196,11 @@ impl Membership {
     }
 
     fn learn(&self, node: NodeId, from: &Greeting) {
-        let sender = Member { node, uuid: from.uuid, address: from.address.clone() };
+        let sender = Member {
+            node,
+            uuid: from.uuid,
+            address: from.address.clone(),
+        };
         if self.book.greeted(&sender, from.incarnation, self.env.clock.now()) {
             tracing::info!(%node, address = from.address, "node found");
         }
@@ -212,20 +212,31 @@ impl Membership {
 
     /// Promises this directory to a set, durably, or says to which one it is promised.
     pub(crate) async fn claim(&self, wanted: Claim) -> Result<Claim, Status> {
-        wanted.check().map_err(|reason| Status::new(Code::InvalidArgument, reason))?;
+        wanted
+            .check()
+            .map_err(|reason| Status::new(Code::InvalidArgument, reason))?;
         if wanted.node_of(self.dir.uuid()).is_none() {
-            let refusal = format!("the set does not contain this node's directory ({})", self.dir.uuid());
+            let refusal = format!(
+                "the set does not contain this node's directory ({})",
+                self.dir.uuid()
+            );
             return Err(Status::new(Code::FailedPrecondition, refusal));
         }
         let _deciding = self.deciding.lock().await;
         match self.standing() {
             Standing::Fresh => self.claim_first(wanted).await,
-            Standing::Claimed(held) | Standing::Admitted(_, Some(held)) if held.same_set(&wanted.members) => Ok(held),
+            Standing::Claimed(held) | Standing::Admitted(_, Some(held)) if held.same_set(&wanted.members) => {
+                Ok(held)
+            }
             Standing::Claimed(held) => Err(self.promised_elsewhere(&held)),
             Standing::Admitted(ident, held) => {
                 let set = held.map_or_else(String::new, |held| format!(" (made of {})", held.addresses()));
-                let refusal =
-                    format!("{} is node {} of cluster {}{set} already", self.address(), ident.node, ident.cluster);
+                let refusal = format!(
+                    "{} is node {} of cluster {}{set} already",
+                    self.address(),
+                    ident.node,
+                    ident.cluster
+                );
                 Err(Status::new(Code::FailedPrecondition, refusal))
             }
         }
@@ -234,7 +245,10 @@ impl Membership {
     async fn claim_first(&self, wanted: Claim) -> Result<Claim, Status> {
         if let Err(error) = self.dir.write_claim(&wanted).await {
             // It may or may not be on the disk; only a restart can tell.
-            self.env.halt.now(&format!("the claim cannot be written: {error}")).await;
+            self.env
+                .halt
+                .now(&format!("the claim cannot be written: {error}"))
+                .await;
         }
         tracing::info!(cluster = %wanted.cluster, set = wanted.addresses(), "claimed");
         self.book.add_hints(&wanted.members, self.dir.uuid());
@@ -262,13 +276,16 @@ impl Membership {
             Standing::Fresh => return refuse("this node holds no claim".to_owned()),
             Standing::Claimed(held) if held.cluster == cluster && held.same_set(set) => self.set_complete(),
             Standing::Admitted(ident, _) if ident.cluster == cluster => return Ok(()),
-            Standing::Claimed(Claim { cluster: held, .. }) | Standing::Admitted(Ident { cluster: held, .. }, _) => {
+            Standing::Claimed(Claim { cluster: held, .. })
+            | Standing::Admitted(Ident { cluster: held, .. }, _) => {
                 return refuse(format!("this node belongs to cluster {held}, not {cluster}"));
             }
         }
         let mut progress = self.progress.subscribe();
         // The sender lives as long as self.
-        let _ = progress.wait_for(|progress| *progress == Progress::Admitted).await;
+        let _ = progress
+            .wait_for(|progress| *progress == Progress::Admitted)
+            .await;
         Ok(())
     }
 
@@ -287,12 +304,19 @@ impl Membership {
     pub(crate) async fn completed(&self) -> Ident {
         let mut progress = self.progress.subscribe();
         // The sender lives as long as self.
-        let _ = progress.wait_for(|progress| *progress >= Progress::Complete).await;
+        let _ = progress
+            .wait_for(|progress| *progress >= Progress::Complete)
+            .await;
         match self.standing() {
             Standing::Admitted(ident, _) => ident,
             Standing::Claimed(claim) => {
-                let node = claim.node_of(self.dir.uuid()).expect("a claim names the directory that holds it");
-                Ident { cluster: claim.cluster, node }
+                let node = claim
+                    .node_of(self.dir.uuid())
+                    .expect("a claim names the directory that holds it");
+                Ident {
+                    cluster: claim.cluster,
+                    node,
+                }
             }
             Standing::Fresh => unreachable!("only a claimed set can be complete"),
         }
@@ -319,7 +343,12 @@ impl Membership {
 
     /// Remembers for the next start what is known now.
     pub(crate) async fn save_hints(&self) -> Result<(), IdentityError> {
-        self.dir.write_hints(&Hints { starts: self.incarnation, nodes: self.book.all() }).await
+        self.dir
+            .write_hints(&Hints {
+                starts: self.incarnation,
+                nodes: self.book.all(),
+            })
+            .await
     }
 }
 

@@ -18,7 +18,8 @@ use futures_util::future::join_all;
 use parking_lot::Mutex;
 use prost::Message;
 
-use super::{Greeter, Greeting, Initiator, Made, Membership, Standing};
+use super::initiator::Made;
+use super::{Greeter, Greeting, Initiator, Membership, Standing};
 use crate::identity::DataDir;
 use crate::rpc::{PeerClient, testing};
 
@@ -44,7 +45,11 @@ impl Wire {
             }
             *left -= 1;
         }
-        state.handlers.get(to).cloned().ok_or_else(|| CallError::NotSent("nobody".to_owned()))
+        state
+            .handlers
+            .get(to)
+            .cloned()
+            .ok_or_else(|| CallError::NotSent("nobody".to_owned()))
     }
 
     fn lose(&self, lossy: Option<(&'static str, usize)>) {
@@ -53,7 +58,13 @@ impl Wire {
 }
 
 impl Net for Wire {
-    fn call(&self, to: &str, method: &'static str, request: Bytes, _: Duration) -> BoxFuture<'static, Result<Bytes, CallError>> {
+    fn call(
+        &self,
+        to: &str,
+        method: &'static str,
+        request: Bytes,
+        _: Duration,
+    ) -> BoxFuture<'static, Result<Bytes, CallError>> {
         let handler = self.deliver(to, method);
         Box::pin(async move {
             Clock::simulated(1.0, 0).sleep(Duration::from_millis(5)).await;
@@ -61,8 +72,16 @@ impl Net for Wire {
         })
     }
 
-    fn open(&self, _: &str, _: &'static str, _: u8, _: Duration) -> BoxFuture<'static, Result<Link, CallError>> {
-        Box::pin(std::future::ready(Err(CallError::NotSent("no streams here".to_owned()))))
+    fn open(
+        &self,
+        _: &str,
+        _: &'static str,
+        _: u8,
+        _: Duration,
+    ) -> BoxFuture<'static, Result<Link, CallError>> {
+        Box::pin(std::future::ready(Err(CallError::NotSent(
+            "no streams here".to_owned(),
+        ))))
     }
 
     fn serve(&self, _: &str, _: Arc<dyn Handler>) -> BoxFuture<'static, io::Result<Serving>> {
@@ -77,7 +96,12 @@ impl Handler for Answers {
         Some(false)
     }
 
-    fn call(&self, method: &str, request: Bytes, _: Option<Duration>) -> BoxFuture<'static, Result<Bytes, Status>> {
+    fn call(
+        &self,
+        method: &str,
+        request: Bytes,
+        _: Option<Duration>,
+    ) -> BoxFuture<'static, Result<Bytes, Status>> {
         let (membership, method) = (self.0.clone(), method.to_owned());
         Box::pin(async move {
             if method == method::GET_MAP {
@@ -99,11 +123,18 @@ fn fake_map(membership: &Membership) -> Result<Bytes, Status> {
     let map = ShardMap {
         epoch: Epoch(1),
         cluster: ident.cluster,
-        groups: groups.iter().map(|group| (*group, atoll_placement::GroupEntry::default())).collect(),
+        groups: groups
+            .iter()
+            .map(|group| (*group, atoll_placement::GroupEntry::default()))
+            .collect(),
         slots: assign(&groups, Epoch(1)),
         ..ShardMap::default()
     };
-    Ok(v1::GetMapReply { map: Some(testing::wire_map(&map)) }.encode_to_vec().into())
+    Ok(v1::GetMapReply {
+        map: Some(testing::wire_map(&map)),
+    }
+    .encode_to_vec()
+    .into())
 }
 
 /// One simulated process.
@@ -135,21 +166,43 @@ impl Node {
         let dir = DataDir::open(&env, Path::new("/data")).await.unwrap();
         let membership = Membership::open(&env, dir).await.unwrap();
         membership.set_address(address.clone());
-        wire.0.lock().handlers.insert(address.clone(), Arc::new(Answers(membership.clone())));
-        let node = Self { env, scope, vfs, wire: wire.clone(), address, membership };
-        node.env.spawn.spawn(admit_when_complete(node.membership.clone(), node.vfs.clone()));
+        wire.0
+            .lock()
+            .handlers
+            .insert(address.clone(), Arc::new(Answers(membership.clone())));
+        let node = Self {
+            env,
+            scope,
+            vfs,
+            wire: wire.clone(),
+            address,
+            membership,
+        };
+        node.env
+            .spawn
+            .spawn(admit_when_complete(node.membership.clone(), node.vfs.clone()));
         let peers = PeerClient::new(&node.env);
-        node.env.spawn.spawn(Greeter::new(&node.env, node.membership.clone(), peers, join).run());
+        node.env
+            .spawn
+            .spawn(Greeter::new(&node.env, node.membership.clone(), peers, join).run());
         node
     }
 
     /// `init` as if called on this node, until the process ends.
     async fn init(&self, addresses: &[&str]) -> Result<Made, Status> {
-        let initiator =
-            Initiator::new(&self.env, self.membership.clone(), PeerClient::new(&self.env), &[]);
+        let initiator = Initiator::new(
+            &self.env,
+            self.membership.clone(),
+            PeerClient::new(&self.env),
+            &[],
+        );
         let addresses = addresses.iter().map(|&address| address.to_owned()).collect();
-        let run = self.env.spawn.spawn(async move { initiator.run(addresses, 0, None).await });
-        run.await.unwrap_or_else(|| Err(Status::new(Code::Cancelled, "the process ended")))
+        let run = self
+            .env
+            .spawn
+            .spawn(async move { initiator.run(addresses, 0, None).await });
+        run.await
+            .unwrap_or_else(|| Err(Status::new(Code::Cancelled, "the process ended")))
     }
 
     /// Ends the process and returns its disk.
@@ -170,7 +223,11 @@ impl Node {
             }
             self.env.clock.sleep(Duration::from_millis(100)).await;
         }
-        panic!("{} is never admitted; it is {:?}", self.address, self.membership.standing());
+        panic!(
+            "{} is never admitted; it is {:?}",
+            self.address,
+            self.membership.standing()
+        );
     }
 }
 
@@ -178,7 +235,9 @@ async fn admit_when_complete(membership: Arc<Membership>, vfs: MemVfs) {
     let ident = membership.completed().await;
     let dir = membership.dir();
     let made = dir.create_journal().is_ok()
-        && replace_file(&vfs, &dir.journal().join("segment"), b"log").await.is_ok();
+        && replace_file(&vfs, &dir.journal().join("segment"), b"log")
+            .await
+            .is_ok();
     if made && membership.ident().is_none() {
         // A disk that fails is a process that ends; the test looks at what is left.
         let _ = membership.become_admitted(ident).await;
@@ -193,7 +252,13 @@ async fn nodes(wire: &Wire, count: u64) -> Vec<Node> {
 /// Ends all processes and starts them again on their disks.
 async fn restart(wire: &Wire, nodes: Vec<Node>, how: Crash) -> Vec<Node> {
     let disks: Vec<MemVfs> = nodes.into_iter().map(|node| node.crash(how)).collect();
-    join_all(disks.into_iter().zip(1..).map(|(disk, name)| Node::start(wire, name, disk, &[]))).await
+    join_all(
+        disks
+            .into_iter()
+            .zip(1..)
+            .map(|(disk, name)| Node::start(wire, name, disk, &[])),
+    )
+    .await
 }
 
 const ALL: [&str; 3] = ["n1:1", "n2:1", "n3:1"];
@@ -217,7 +282,13 @@ async fn init_makes_a_cluster_and_repeating_it_finds_that() {
     assert!(made.members.is_sorted_by_key(|member| member.uuid));
     assert_eq!(one_cluster(&nodes).await, made.cluster);
     let again = nodes[2].init(&ALL).await.unwrap();
-    assert_eq!(again, Made { already: true, ..made });
+    assert_eq!(
+        again,
+        Made {
+            already: true,
+            ..made
+        }
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -226,7 +297,10 @@ async fn concurrent_inits_of_one_set_make_one_cluster() {
     let nodes = nodes(&wire, 3).await;
     let made = join_all(nodes.iter().map(|node| node.init(&ALL))).await;
     let cluster = one_cluster(&nodes).await;
-    assert!(made.iter().all(|made| made.as_ref().unwrap().cluster == cluster), "{made:?}");
+    assert!(
+        made.iter().all(|made| made.as_ref().unwrap().cluster == cluster),
+        "{made:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -240,9 +314,22 @@ async fn of_overlapping_sets_one_becomes_a_cluster_and_the_other_is_told() {
         both => panic!("exactly one succeeds: {both:?}"),
     };
     assert_eq!(refused.code, Code::FailedPrecondition);
-    let holder = made.members.iter().map(|member| member.address.as_str()).collect::<Vec<_>>().join(",");
-    assert!(refused.message.contains(&holder), "{} does not name {holder}", refused.message);
-    let clusters: BTreeSet<_> = nodes.iter().filter_map(Node::ident).map(|(cluster, _)| cluster).collect();
+    let holder = made
+        .members
+        .iter()
+        .map(|member| member.address.as_str())
+        .collect::<Vec<_>>()
+        .join(",");
+    assert!(
+        refused.message.contains(&holder),
+        "{} does not name {holder}",
+        refused.message
+    );
+    let clusters: BTreeSet<_> = nodes
+        .iter()
+        .filter_map(Node::ident)
+        .map(|(cluster, _)| cluster)
+        .collect();
     assert_eq!(clusters, BTreeSet::from([made.cluster]));
 }
 
@@ -253,9 +340,16 @@ async fn a_set_that_waits_for_another_names_the_command_that_finishes_it() {
     wire.lose(Some((method::CLAIM, 1)));
     assert!(nodes[0].init(&ALL).await.is_err());
     wire.lose(None);
-    let claimed = nodes.iter().find(|node| node.membership.standing() != Standing::Fresh).unwrap();
+    let claimed = nodes
+        .iter()
+        .find(|node| node.membership.standing() != Standing::Fresh)
+        .unwrap();
     let refused = claimed.init(&[&claimed.address]).await.unwrap_err();
-    assert!(refused.message.contains("atoll init --nodes"), "{}", refused.message);
+    assert!(
+        refused.message.contains("atoll init --nodes"),
+        "{}",
+        refused.message
+    );
     assert_eq!(claimed.ident(), None);
 }
 
@@ -284,7 +378,10 @@ async fn a_wholly_claimed_set_completes_without_the_caller() {
         wire.lose(Some((method::ADMIT, admitted)));
         // The caller dies with its node as soon as all are claimed.
         let all_claimed = async {
-            while nodes.iter().any(|node| node.membership.standing() == Standing::Fresh) {
+            while nodes
+                .iter()
+                .any(|node| node.membership.standing() == Standing::Fresh)
+            {
                 nodes[0].env.clock.sleep(Duration::from_millis(1)).await;
             }
         };
@@ -314,7 +411,10 @@ async fn a_disk_that_stops_at_any_step_of_an_init_delays_it_only() {
             let made = nodes[0].init(&ALL).await.unwrap();
             let cluster = one_cluster(&nodes).await;
             assert_eq!(made.cluster, cluster);
-            assert!(first.is_none_or(|first| first.cluster == cluster), "step {step} of node {broken}");
+            assert!(
+                first.is_none_or(|first| first.cluster == cluster),
+                "step {step} of node {broken}"
+            );
             if !broke {
                 break;
             }
@@ -333,8 +433,15 @@ async fn one_address_given_twice_is_an_error_and_so_is_silence() {
     let refused = nodes[0].init(&["n1:1", "n2:1", "alias:1"]).await.unwrap_err();
     assert_eq!(refused.code, Code::InvalidArgument);
     let refused = nodes[0].init(&["n1:1", "nobody:1"]).await.unwrap_err();
-    assert!(refused.code == Code::Unavailable && refused.message.contains("nobody:1"), "{refused:?}");
-    assert!(nodes.iter().all(|node| node.membership.standing() == Standing::Fresh));
+    assert!(
+        refused.code == Code::Unavailable && refused.message.contains("nobody:1"),
+        "{refused:?}"
+    );
+    assert!(
+        nodes
+            .iter()
+            .all(|node| node.membership.standing() == Standing::Fresh)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -344,7 +451,10 @@ async fn greetings_of_another_cluster_are_refused_and_teach_nothing() {
     nodes[0].init(&["n1:1"]).await.unwrap();
     nodes[1].init(&["n2:1"]).await.unwrap();
     let (one, two) = (nodes[0].admitted().await.0, nodes[1].admitted().await.0);
-    let refused = nodes[0].membership.answer_greeting(&nodes[1].membership.greeting()).unwrap_err();
+    let refused = nodes[0]
+        .membership
+        .answer_greeting(&nodes[1].membership.greeting())
+        .unwrap_err();
     assert_eq!(refused.code, Code::FailedPrecondition);
     assert!(refused.message.contains(&one.to_string()) && refused.message.contains(&two.to_string()));
     assert_eq!(nodes[0].membership.book().all(), vec![]);
@@ -361,7 +471,13 @@ async fn a_cluster_whose_addresses_all_changed_finds_itself_by_join() {
     let disks: Vec<MemVfs> = first.into_iter().map(|node| node.crash(Crash::LoseAll)).collect();
     // Everyone is somewhere else and knows only where the first one is.
     let join = ["n11:1".to_owned()];
-    let moved = join_all(disks.into_iter().zip(11..).map(|(disk, name)| Node::start(&wire, name, disk, &join))).await;
+    let moved = join_all(
+        disks
+            .into_iter()
+            .zip(11..)
+            .map(|(disk, name)| Node::start(&wire, name, disk, &join)),
+    )
+    .await;
     for node in &moved {
         for other in moved.iter().filter(|other| other.address != node.address) {
             let id = other.ident().unwrap().1;

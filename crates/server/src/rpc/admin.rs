@@ -22,7 +22,12 @@ pub(super) async fn init(
     request: v1::InitRequest,
     deadline: Option<Duration>,
 ) -> Result<v1::InitReply, Status> {
-    let initiator = Initiator::new(&core.env, core.membership.clone(), core.peers.clone(), &core.config.join);
+    let initiator = Initiator::new(
+        &core.env,
+        core.membership.clone(),
+        core.peers.clone(),
+        &core.config.join,
+    );
     let made = initiator.run(request.addresses, request.groups, deadline).await?;
     Ok(v1::InitReply {
         cluster_id: made.cluster.to_string(),
@@ -38,7 +43,9 @@ pub(super) fn get_map(core: &Core, request: v1::GetMapRequest) -> Result<v1::Get
         return Err(unavailable("this node has no shard map yet"));
     }
     let newer = map.epoch.0 > request.known_epoch;
-    Ok(v1::GetMapReply { map: newer.then(|| map_to_wire(&map, |group| leader_of(&running, group))) })
+    Ok(v1::GetMapReply {
+        map: newer.then(|| map_to_wire(&map, |group| leader_of(&running, group))),
+    })
 }
 
 /// Who leads a group that has a replica here, as far as that knows.
@@ -60,11 +67,17 @@ pub(super) async fn transfer_leader(
         return Err(not_the_leader(&running, id));
     }
     let directory = running.directory();
-    let target = status.voters.into_iter().find(|replica| directory.node_of(id, *replica) == Some(to));
+    let target = status
+        .voters
+        .into_iter()
+        .find(|replica| directory.node_of(id, *replica) == Some(to));
     let nowhere = || Status::new(Code::NotFound, format!("group {id} has no replica on node {to}"));
     let target = target.ok_or_else(nowhere)?;
     if target != group.replica() {
-        group.transfer_leader(target).await.map_err(|error| unavailable(&error.to_string()))?;
+        group
+            .transfer_leader(target)
+            .await
+            .map_err(|error| unavailable(&error.to_string()))?;
     }
     Ok(v1::TransferLeaderReply {})
 }
@@ -85,9 +98,11 @@ pub(super) fn status(core: &Core) -> v1::StatusReply {
     let (cluster, node, initial) = match core.membership.standing() {
         Standing::Fresh => (String::new(), 0, Vec::new()),
         Standing::Claimed(claim) => (String::new(), 0, claim.members),
-        Standing::Admitted(ident, claim) => {
-            (ident.cluster.to_string(), ident.node.0, claim.map_or_else(Vec::new, |claim| claim.members))
-        }
+        Standing::Admitted(ident, claim) => (
+            ident.cluster.to_string(),
+            ident.node.0,
+            claim.map_or_else(Vec::new, |claim| claim.members),
+        ),
     };
     v1::StatusReply {
         cluster_id: cluster,
@@ -110,21 +125,31 @@ fn nodes(core: &Core, map: Option<&ShardMap>, initial: &[Member]) -> Vec<v1::Nod
     let book = core.membership.book();
     let own = core.membership.dir().uuid();
     let now = core.env.clock.now();
-    let mapped = map.into_iter().flat_map(|map| &map.nodes).map(|(&node, entry)| Member {
-        node,
-        uuid: entry.uuid,
-        address: entry.address.clone(),
-    });
+    let mapped = map
+        .into_iter()
+        .flat_map(|map| &map.nodes)
+        .map(|(&node, entry)| Member {
+            node,
+            uuid: entry.uuid,
+            address: entry.address.clone(),
+        });
     let mut members: Vec<Member> = mapped.collect();
     if members.is_empty() {
         members = initial.to_vec();
     }
     let status = |mut member: Member| {
         let here = member.uuid == own;
-        let seen = if here { Some(core.membership.address().to_owned()) } else { book.address(member.node) };
+        let seen = if here {
+            Some(core.membership.address().to_owned())
+        } else {
+            book.address(member.node)
+        };
         member.address = seen.unwrap_or(member.address);
         let reachable = here || book.reachable(member.node, now);
-        v1::NodeStatus { info: members_to_wire(&[member]).pop(), reachable }
+        v1::NodeStatus {
+            info: members_to_wire(&[member]).pop(),
+            reachable,
+        }
     };
     members.into_iter().map(status).collect()
 }
@@ -164,7 +189,11 @@ fn add_local(row: &mut v1::GroupStatus, running: &Running, group: &Group) {
 
 fn counters(core: &Core, running: Option<&Running>) -> v1::Counters {
     let (cpu_us, resident_bytes) = process::usage(&*core.env.vfs);
-    let mut counters = v1::Counters { cpu_us, resident_bytes, ..v1::Counters::default() };
+    let mut counters = v1::Counters {
+        cpu_us,
+        resident_bytes,
+        ..v1::Counters::default()
+    };
     let Some(running) = running else { return counters };
     let (journal, transport) = (running.journal().stats(), running.host().stats());
     counters.syncs = journal.syncs;

@@ -37,22 +37,47 @@ pub(super) fn map_to_wire(map: &ShardMap, leader: impl Fn(GroupId) -> Option<Nod
 }
 
 pub(super) fn replicas_to_wire(replicas: &BTreeMap<ReplicaId, NodeId>) -> Vec<v1::ReplicaStatus> {
-    replicas.iter().map(|(replica, node)| v1::ReplicaStatus { replica: replica.0, node: node.0 }).collect()
+    replicas
+        .iter()
+        .map(|(replica, node)| v1::ReplicaStatus {
+            replica: replica.0,
+            node: node.0,
+        })
+        .collect()
 }
 
 /// Nothing of a map that contradicts itself.
 pub(super) fn map_from_wire(wire: v1::ShardMap) -> Option<ShardMap> {
     let nodes = members_from_wire(wire.nodes)?.into_iter();
     let groups = wire.groups.into_iter().map(|group| {
-        let replicas =
-            group.replicas.into_iter().map(|replica| (ReplicaId(replica.replica), NodeId(replica.node))).collect();
-        (GroupId(group.group), GroupEntry { generation: GroupGen(group.generation), replicas })
+        let replicas = group
+            .replicas
+            .into_iter()
+            .map(|replica| (ReplicaId(replica.replica), NodeId(replica.node)))
+            .collect();
+        (
+            GroupId(group.group),
+            GroupEntry {
+                generation: GroupGen(group.generation),
+                replicas,
+            },
+        )
     });
     let runs: Option<Vec<_>> = wire.slots.into_iter().map(run_from_wire).collect();
     let map = ShardMap {
         epoch: Epoch(wire.epoch),
         cluster: ClusterId::from_hex(&wire.cluster_id)?,
-        nodes: nodes.map(|node| (node.node, NodeEntry { uuid: node.uuid, address: node.address })).collect(),
+        nodes: nodes
+            .map(|node| {
+                (
+                    node.node,
+                    NodeEntry {
+                        uuid: node.uuid,
+                        address: node.address,
+                    },
+                )
+            })
+            .collect(),
         groups: groups.collect(),
         slots: Slots::from_runs(runs?).ok()?,
     };
@@ -63,7 +88,10 @@ fn run_from_wire(run: v1::SlotRun) -> Option<SlotRun> {
     Some(SlotRun {
         first: SlotId(u16::try_from(run.first).ok()?),
         last: SlotId(u16::try_from(run.last).ok()?),
-        owner: SlotOwner { group: GroupId(run.group), epoch: Epoch(run.slot_epoch) },
+        owner: SlotOwner {
+            group: GroupId(run.group),
+            epoch: Epoch(run.slot_epoch),
+        },
     })
 }
 
@@ -83,7 +111,11 @@ pub(super) fn members_from_wire(infos: Vec<v1::NodeInfo>) -> Option<Vec<Member>>
         .map(|info| {
             let uuid = NodeUuid::from_hex(&info.uuid)?;
             let fits = info.address.len() <= ADDRESS_BYTES_MAX;
-            fits.then_some(Member { node: NodeId(info.node), uuid, address: info.address })
+            fits.then_some(Member {
+                node: NodeId(info.node),
+                uuid,
+                address: info.address,
+            })
         })
         .collect()
 }
@@ -94,10 +126,24 @@ mod tests {
     use atoll_placement::assign;
 
     fn sample() -> ShardMap {
-        let node = |n: u64| (NodeId(n), NodeEntry { uuid: NodeUuid(u128::from(n)), address: format!("h:{n}") });
+        let node = |n: u64| {
+            (
+                NodeId(n),
+                NodeEntry {
+                    uuid: NodeUuid(u128::from(n)),
+                    address: format!("h:{n}"),
+                },
+            )
+        };
         let group = |n: u64| {
             let replicas = (0..3).map(|i| (ReplicaId(n * 10 + i), NodeId(i + 1))).collect();
-            (GroupId(n), GroupEntry { generation: GroupGen(1), replicas })
+            (
+                GroupId(n),
+                GroupEntry {
+                    generation: GroupGen(1),
+                    replicas,
+                },
+            )
         };
         ShardMap {
             epoch: Epoch(9),

@@ -21,14 +21,20 @@ pub(super) fn hello(
     let (claimed_cluster, claimed_set) = own.claim.unwrap_or_default();
     let claimed = !claimed_set.is_empty();
     Ok(v1::HelloReply {
-        cluster_id: own.ident.map_or_else(String::new, |(cluster, _)| cluster.to_string()),
+        cluster_id: own
+            .ident
+            .map_or_else(String::new, |(cluster, _)| cluster.to_string()),
         node: own.ident.map_or(0, |(_, node)| node.0),
         uuid: own.uuid.to_string(),
         incarnation: own.incarnation,
         address: own.address,
         known: members_to_wire(&own.known),
         map_epoch,
-        claimed_cluster_id: if claimed { claimed_cluster.to_string() } else { String::new() },
+        claimed_cluster_id: if claimed {
+            claimed_cluster.to_string()
+        } else {
+            String::new()
+        },
         claimed_set: members_to_wire(&claimed_set),
     })
 }
@@ -39,8 +45,17 @@ pub(super) async fn claim(
 ) -> Result<v1::ClaimReply, Status> {
     let cluster = ClusterId::from_hex(&request.cluster_id).ok_or_else(|| malformed("cluster id"))?;
     let members = members_from_wire(request.set).ok_or_else(|| malformed("set"))?;
-    let held = membership.claim(Claim { cluster, groups: request.groups, members }).await?;
-    Ok(v1::ClaimReply { cluster_id: held.cluster.to_string(), groups: held.groups })
+    let held = membership
+        .claim(Claim {
+            cluster,
+            groups: request.groups,
+            members,
+        })
+        .await?;
+    Ok(v1::ClaimReply {
+        cluster_id: held.cluster.to_string(),
+        groups: held.groups,
+    })
 }
 
 pub(super) async fn admit(

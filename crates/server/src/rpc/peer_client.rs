@@ -26,9 +26,16 @@ impl PeerClient {
     }
 
     /// Greets, and hears who answers.
-    pub(crate) async fn hello(&self, to: &str, own: &Greeting, limit: Duration) -> Result<Greeting, CallError> {
+    pub(crate) async fn hello(
+        &self,
+        to: &str,
+        own: &Greeting,
+        limit: Duration,
+    ) -> Result<Greeting, CallError> {
         let request = v1::HelloRequest {
-            cluster_id: own.ident.map_or_else(String::new, |(cluster, _)| cluster.to_string()),
+            cluster_id: own
+                .ident
+                .map_or_else(String::new, |(cluster, _)| cluster.to_string()),
             node: own.ident.map_or(0, |(_, node)| node.0),
             uuid: own.uuid.to_string(),
             incarnation: own.incarnation,
@@ -41,7 +48,12 @@ impl PeerClient {
 
     /// Asks a node to promise itself to a set. Returns the cluster id and number of groups of the
     /// claim it holds now.
-    pub(crate) async fn claim(&self, to: &str, claim: &Claim, limit: Duration) -> Result<(ClusterId, u32), CallError> {
+    pub(crate) async fn claim(
+        &self,
+        to: &str,
+        claim: &Claim,
+        limit: Duration,
+    ) -> Result<(ClusterId, u32), CallError> {
         let request = v1::ClaimRequest {
             cluster_id: claim.cluster.to_string(),
             set: members_to_wire(&claim.members),
@@ -54,36 +66,63 @@ impl PeerClient {
 
     /// Tells a node that all of its set hold the claim.
     pub(crate) async fn admit(&self, to: &str, claim: &Claim, limit: Duration) -> Result<(), CallError> {
-        let request =
-            v1::AdmitRequest { cluster_id: claim.cluster.to_string(), set: members_to_wire(&claim.members) };
+        let request = v1::AdmitRequest {
+            cluster_id: claim.cluster.to_string(),
+            set: members_to_wire(&claim.members),
+        };
         let _: v1::AdmitReply = self.call(to, method::ADMIT, &request, limit).await?;
         Ok(())
     }
 
     /// The node's map if it is newer than `known`.
-    pub(crate) async fn map(&self, to: &str, known: u64, limit: Duration) -> Result<Option<ShardMap>, CallError> {
+    pub(crate) async fn map(
+        &self,
+        to: &str,
+        known: u64,
+        limit: Duration,
+    ) -> Result<Option<ShardMap>, CallError> {
         let request = v1::GetMapRequest { known_epoch: known };
         let reply: v1::GetMapReply = self.call(to, method::GET_MAP, &request, limit).await?;
-        reply.map.map(|map| map_from_wire(map).ok_or_else(|| unreadable(to))).transpose()
+        reply
+            .map
+            .map(|map| map_from_wire(map).ok_or_else(|| unreadable(to)))
+            .transpose()
     }
 
     /// Opens the Raft stream.
     pub(crate) async fn raft(&self, to: &str, limit: Duration) -> io::Result<Link> {
-        self.env.net.open(to, method::RAFT, 0, limit).await.map_err(|error| io::Error::other(error.to_string()))
+        self.env
+            .net
+            .open(to, method::RAFT, 0, limit)
+            .await
+            .map_err(|error| io::Error::other(error.to_string()))
     }
 
-    async fn call<Q, R>(&self, to: &str, method: &'static str, request: &Q, limit: Duration) -> Result<R, CallError>
+    async fn call<Q, R>(
+        &self,
+        to: &str,
+        method: &'static str,
+        request: &Q,
+        limit: Duration,
+    ) -> Result<R, CallError>
     where
         Q: Message,
         R: Message + Default,
     {
-        let reply = self.env.net.call(to, method, request.encode_to_vec().into(), limit).await?;
+        let reply = self
+            .env
+            .net
+            .call(to, method, request.encode_to_vec().into(), limit)
+            .await?;
         R::decode(reply).map_err(|_| unreadable(to))
     }
 }
 
 fn unreadable(from: &str) -> CallError {
-    CallError::Status(Status::new(Code::Internal, format!("{from} sent an answer that cannot be read")))
+    CallError::Status(Status::new(
+        Code::Internal,
+        format!("{from} sent an answer that cannot be read"),
+    ))
 }
 
 fn greeting_from_reply(reply: v1::HelloReply) -> Option<Greeting> {

@@ -83,18 +83,31 @@ impl Handler for Router {
     fn call(&self, method: &str, request: Bytes, deadline: Option<Duration>) -> Reply {
         let core = self.core.clone();
         match method {
-            method::INIT => unary(request, move |request| async move { admin::init(&core, request, deadline).await }),
-            method::STATUS => unary(request, move |v1::StatusRequest {}| async move { Ok(admin::status(&core)) }),
-            method::GET_MAP => unary(request, move |request| async move { admin::get_map(&core, request) }),
-            method::TRANSFER_LEADER => {
-                unary(request, move |request| async move { admin::transfer_leader(&core, request).await })
-            }
+            method::INIT => unary(request, move |request| async move {
+                admin::init(&core, request, deadline).await
+            }),
+            method::STATUS => unary(request, move |v1::StatusRequest {}| async move {
+                Ok(admin::status(&core))
+            }),
+            method::GET_MAP => unary(
+                request,
+                move |request| async move { admin::get_map(&core, request) },
+            ),
+            method::TRANSFER_LEADER => unary(request, move |request| async move {
+                admin::transfer_leader(&core, request).await
+            }),
             method::HELLO => unary(request, move |request| async move {
-                let epoch = core.running().map_or(0, |running| running.directory().map().epoch.0);
+                let epoch = core
+                    .running()
+                    .map_or(0, |running| running.directory().map().epoch.0);
                 peer::hello(&core.membership, epoch, request)
             }),
-            method::CLAIM => unary(request, move |request| async move { peer::claim(&core.membership, request).await }),
-            method::ADMIT => unary(request, move |request| async move { peer::admit(&core.membership, request).await }),
+            method::CLAIM => unary(request, move |request| async move {
+                peer::claim(&core.membership, request).await
+            }),
+            method::ADMIT => unary(request, move |request| async move {
+                peer::admit(&core.membership, request).await
+            }),
             other => self.data(other, &request, deadline),
         }
     }
@@ -131,7 +144,10 @@ where
             Box::pin(async move { answer.await.map(|reply| reply.encode_to_vec().into()) })
         }
         Err(error) => {
-            let status = Status::new(Code::InvalidArgument, format!("the request cannot be read: {error}"));
+            let status = Status::new(
+                Code::InvalidArgument,
+                format!("the request cannot be read: {error}"),
+            );
             Box::pin(std::future::ready(Err(status)))
         }
     }

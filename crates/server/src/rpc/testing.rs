@@ -12,7 +12,11 @@ use super::{map, peer};
 use crate::membership::Membership;
 
 /// Answers Hello, Claim and Admit.
-pub(crate) async fn answer(membership: &Arc<Membership>, method: &str, request: Bytes) -> Result<Bytes, Status> {
+pub(crate) async fn answer(
+    membership: &Arc<Membership>,
+    method: &str,
+    request: Bytes,
+) -> Result<Bytes, Status> {
     let reply = match method {
         method::HELLO => {
             let request = v1::HelloRequest::decode(request).unwrap();

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use atoll_env::watch;
 use atoll_env::{Env, Task};
 use atoll_placement::{GroupEntry, ShardMap};
 use atoll_raft::{ProposeError, RaftHost};
 use atoll_storage::Journal;
 use atoll_types::{GroupId, GroupKey, ReplicaId};
 use parking_lot::Mutex;
-use atoll_env::watch;
 
 use super::Registry;
 use crate::directory::Directory;
@@ -72,7 +72,11 @@ impl Keeper {
         let given_out = map.group_of(atoll_types::SlotId(0)).is_some();
         let ready = |key: GroupKey| self.registry.get(key.id).is_some_and(|shard| shard.is_ready());
         let quarantined = self.journal.quarantined();
-        given_out && self.placed(&map).into_iter().all(|(key, _)| ready(key) || quarantined.contains(&key))
+        given_out
+            && self
+                .placed(&map)
+                .into_iter()
+                .all(|(key, _)| ready(key) || quarantined.contains(&key))
     }
 
     /// Stops starting things.
@@ -89,7 +93,8 @@ impl Keeper {
         let data = map.groups.iter().filter(|(id, _)| **id != GroupId::CONTROL);
         data.filter_map(|(&id, entry)| {
             let mut here = entry.replicas.iter().filter(|(_, node)| **node == local);
-            here.next().map(|(&replica, _)| (GroupKey::new(id, entry.generation), replica))
+            here.next()
+                .map(|(&replica, _)| (GroupKey::new(id, entry.generation), replica))
         })
         .collect()
     }
@@ -107,13 +112,25 @@ impl Keeper {
             return;
         }
         let keeper = self.clone();
-        tended.insert(key, self.env.spawn.spawn(async move { keeper.start(key, replica).await }));
+        tended.insert(
+            key,
+            self.env
+                .spawn
+                .spawn(async move { keeper.start(key, replica).await }),
+        );
     }
 
     async fn start(&self, key: GroupKey, replica: ReplicaId) {
         let cluster = self.directory.cluster();
-        let started =
-            Shard::start(self.env.clone(), &self.host, &self.journal, cluster, key, replica, self.pool.clone());
+        let started = Shard::start(
+            self.env.clone(),
+            &self.host,
+            &self.journal,
+            cluster,
+            key,
+            replica,
+            self.pool.clone(),
+        );
         match started.await {
             Ok(shard) => {
                 self.registry.insert(shard.clone());
@@ -167,8 +184,12 @@ impl Keeper {
     async fn give_slots(&self, shard: &Shard, map: &ShardMap) -> bool {
         let key = shard.group().key();
         let slots = map.slots.runs_of(key.id);
-        let epoch = slots.first().and_then(|(first, _)| map.slot_epoch(atoll_types::SlotId(*first)));
-        let Some(epoch) = epoch.filter(|_| !shard.info().has_genesis) else { return true };
+        let epoch = slots
+            .first()
+            .and_then(|(first, _)| map.slot_epoch(atoll_types::SlotId(*first)));
+        let Some(epoch) = epoch.filter(|_| !shard.info().has_genesis) else {
+            return true;
+        };
         match shard.genesis(&slots, epoch).await {
             Ok(()) => {
                 tracing::info!(group = %key, runs = slots.len(), "the group has its slots");

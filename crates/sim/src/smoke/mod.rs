@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use atoll_client::admin::{self, InitOptions};
 use atoll_client::{Client, Options as ClientOptions};
-use atoll_env::{Clock, Rng};
+use atoll_env::{Clock, Rng, Task};
 
 use crate::check::check;
 use crate::history::{Call, Operation, Outcome};
@@ -36,7 +36,13 @@ const LIMIT: Duration = Duration::from_secs(180);
 
 /// One run. The same seed and options give the same report.
 pub fn run(seed: u64, options: &Options) -> Report {
-    let ((), mut report) = ((), Report { seed, ..Report::default() });
+    let ((), mut report) = (
+        (),
+        Report {
+            seed,
+            ..Report::default()
+        },
+    );
     let (trace, panics) = panics::during(|| {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
@@ -97,14 +103,23 @@ impl Session {
     fn new(seed: u64, options: Options, clock: Clock) -> Self {
         let world = World::new(seed, NODES, options.keep_trace);
         let recorder = Recorder::new(world.trace.clone(), world.troubles.clone());
-        Self { seed, options, clock, world, recorder }
+        Self {
+            seed,
+            options,
+            clock,
+            world,
+            recorder,
+        }
     }
 
     async fn play(&mut self) -> Result<(), String> {
         self.make_cluster().await?;
-        self.bad_times().await;
+        let clients = self.bad_times().await;
         self.world.heal_all();
         self.all_serve().await?;
+        for client in clients {
+            client.await;
+        }
         self.read_everything().await?;
         self.replicas_agree().await
     }
@@ -118,14 +133,21 @@ impl Session {
             self.world.start(node);
         }
         let env = self.world.visitor("admin");
-        let options = InitOptions { addresses: Self::addresses(), groups: 1, ..InitOptions::default() };
+        let options = InitOptions {
+            addresses: Self::addresses(),
+            groups: 1,
+            ..InitOptions::default()
+        };
         // The node may not listen yet.
         self.clock.sleep(Duration::from_secs(1)).await;
-        admin::init(&env, &node_address(1), options).await.map_err(|error| format!("init: {error}"))?;
+        admin::init(&env, &node_address(1), options)
+            .await
+            .map_err(|error| format!("init: {error}"))?;
         self.all_serve().await
     }
 
-    async fn bad_times(&mut self) {
+    /// Ends with everything as the plan left it, and clients that are still waiting for answers.
+    async fn bad_times(&mut self) -> Vec<Task<()>> {
         let mut clients = Vec::new();
         for number in 1..=self.options.clients {
             let name = client_name(number);
@@ -149,10 +171,7 @@ impl Session {
             }
         }
         self.watch_until(began + self.options.chaos).await;
-        self.world.heal_all();
-        for client in clients {
-            client.await;
-        }
+        clients
     }
 
     async fn watch_until(&mut self, until: atoll_env::Instant) {

@@ -19,6 +19,12 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { chaos: Duration::from_secs(10), clients: 3, workers: 2, keys: 5, keep_trace: false }
+        Self {
+            chaos: Duration::from_secs(10),
+            clients: 3,
+            workers: 2,
+            keys: 5,
+            keep_trace: false,
+        }
     }
 }

@@ -24,12 +24,21 @@ pub(super) enum Step {
 /// all of them are without power at the same instant. Cuts come on top: they may well stop everything
 /// for a while.
 pub(super) fn plan(rng: &Rng, length: Duration, nodes: usize, clients: usize) -> Vec<(Duration, Step)> {
-    let mut planner = Planner { rng, length: length.as_millis() as u64, nodes, clients, steps: Vec::new() };
+    let mut planner = Planner {
+        rng,
+        length: length.as_millis() as u64,
+        nodes,
+        clients,
+        steps: Vec::new(),
+    };
     planner.fill();
     let mut steps = planner.steps;
     // Stable: what was planned first is done first.
     steps.sort_by_key(|(at, _)| *at);
-    steps.into_iter().map(|(at, step)| (Duration::from_millis(at), step)).collect()
+    steps
+        .into_iter()
+        .map(|(at, step)| (Duration::from_millis(at), step))
+        .collect()
 }
 
 struct Planner<'a> {
@@ -100,7 +109,11 @@ impl Planner<'_> {
         let heal = at + self.between(100, CUT_MS_MAX);
         let (both, turned) = (self.rng.below(100) < 55, self.rng.below(2) == 0);
         for peer in peers {
-            let (from, to) = if turned { (to.clone(), peer) } else { (peer, to.clone()) };
+            let (from, to) = if turned {
+                (to.clone(), peer)
+            } else {
+                (peer, to.clone())
+            };
             self.steps.push((heal, Step::Heal(from.clone(), to.clone())));
             self.steps.push((at, Step::Cut { from, to, both }));
         }
@@ -122,14 +135,22 @@ mod tests {
                 assert!(*at >= before);
                 before = *at;
                 match step {
-                    Step::Crash(node, _) => assert!(down.insert(*node), "seed {seed}: {node} is down already"),
+                    Step::Crash(node, _) => {
+                        assert!(down.insert(*node), "seed {seed}: {node} is down already")
+                    }
                     Step::Start(node) => assert!(down.remove(node)),
                     Step::Cut { .. } | Step::Heal(..) => {}
                 }
                 dark += usize::from(down.len() == 3);
             }
             assert!(down.is_empty() && dark == 1, "seed {seed}: dark {dark} times");
-            assert!(steps.iter().filter(|(_, step)| matches!(step, Step::Crash(..))).count() > 3);
+            assert!(
+                steps
+                    .iter()
+                    .filter(|(_, step)| matches!(step, Step::Crash(..)))
+                    .count()
+                    > 3
+            );
             assert!(steps.iter().any(|(_, step)| matches!(step, Step::Cut { .. })));
         }
     }

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use atoll_client::{Cas, Client, Error, ErrorKind, Options as ClientOptions, Value, Version};
+use atoll_client::{Bytes, Cas, Client, Error, ErrorKind, Options as ClientOptions, Value, Version};
 use atoll_env::{Env, Instant, Rng, Task};
-use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::world::Troubles;
@@ -30,7 +29,11 @@ struct Notes {
 
 impl Recorder {
     pub(super) fn new(trace: Trace, troubles: Troubles) -> Self {
-        Self { notes: Arc::default(), trace, troubles }
+        Self {
+            notes: Arc::default(),
+            trace,
+            troubles,
+        }
     }
 
     /// Everything noted.
@@ -58,15 +61,23 @@ impl Recorder {
         let completed = self.event();
         self.trace.event(who, &format!("{key} {call:?}: {outcome:?}"));
         let (who, key) = (who.to_owned(), key.to_owned());
-        self.notes.lock().history.push(Operation { who, key, call, invoked, completed, outcome });
+        self.notes.lock().history.push(Operation {
+            who,
+            key,
+            call,
+            invoked,
+            completed,
+            outcome,
+        });
         outcome
     }
 
     fn judge(&self, who: &str, error: &Error) -> Outcome {
         match error.kind() {
-            ErrorKind::Unavailable | ErrorKind::Overloaded | ErrorKind::Deadline | ErrorKind::SessionExpired => {
-                Outcome::Nothing
-            }
+            ErrorKind::Unavailable
+            | ErrorKind::Overloaded
+            | ErrorKind::Deadline
+            | ErrorKind::SessionExpired => Outcome::Nothing,
             ErrorKind::Unknown => Outcome::Unknown,
             _ => {
                 self.troubles.lock().push(format!("{who}: {error}"));
@@ -89,7 +100,10 @@ async fn ask(client: &Client, key: &str, call: Call) -> Result<Outcome, Error> {
         }
         Call::Get => match client.get(key).await? {
             None => Outcome::Read { version: 0, value: 0 },
-            Some(Value { bytes, version }) => Outcome::Read { version: version.0, value: read(&bytes) },
+            Some(Value { bytes, version }) => Outcome::Read {
+                version: version.0,
+                value: read(&bytes),
+            },
         },
     })
 }
@@ -109,9 +123,14 @@ fn spell(value: u64) -> Bytes {
 
 /// The number, if these are the bytes of one; else a number that nobody wrote.
 fn read(bytes: &Bytes) -> u64 {
-    let number = bytes.split(|byte| *byte == b':').next().and_then(|digits| std::str::from_utf8(digits).ok());
+    let number = bytes
+        .split(|byte| *byte == b':')
+        .next()
+        .and_then(|digits| std::str::from_utf8(digits).ok());
     let number = number.and_then(|digits| digits.parse().ok());
-    number.filter(|number| spell(*number) == *bytes).unwrap_or(u64::MAX)
+    number
+        .filter(|number| spell(*number) == *bytes)
+        .unwrap_or(u64::MAX)
 }
 
 /// What a client process does.
@@ -138,7 +157,9 @@ impl Plan {
             let client = loop {
                 match Client::connect(&env, &self.seeds, options.clone()).await {
                     Ok(client) => break client,
-                    Err(error) => recorder.trace.event(&self.name, &format!("cannot connect: {error}")),
+                    Err(error) => recorder
+                        .trace
+                        .event(&self.name, &format!("cannot connect: {error}")),
                 }
                 env.clock.sleep(Duration::from_millis(50)).await;
             };
@@ -192,10 +213,15 @@ impl Worker {
 
     fn choose(&self, key: &str) -> Call {
         match self.rng.below(100) {
-            0..40 => Call::Put { value: self.recorder.value() },
+            0..40 => Call::Put {
+                value: self.recorder.value(),
+            },
             40..70 => {
                 let expected = self.seen.get(key).copied().unwrap_or(0);
-                Call::Cas { expected, value: self.recorder.value() }
+                Call::Cas {
+                    expected,
+                    value: self.recorder.value(),
+                }
             }
             _ => Call::Get,
         }

@@ -69,7 +69,14 @@ impl World {
                 latency: Some(latency),
                 ..MemVfsOptions::default()
             };
-            (node, Machine { disk: MemVfs::new(options), processes: 0, process: None })
+            (
+                node,
+                Machine {
+                    disk: MemVfs::new(options),
+                    processes: 0,
+                    process: None,
+                },
+            )
         };
         Self {
             seed,
@@ -91,7 +98,8 @@ impl World {
 
     /// A process without a disk.
     pub(super) fn visitor(&self, name: &str) -> Env {
-        self.env(name, Rng::seeded(derive(self.seed, name, 0)), MemVfs::default()).0
+        self.env(name, Rng::seeded(derive(self.seed, name, 0)), MemVfs::default())
+            .0
     }
 
     fn env(&self, name: &str, rng: Rng, disk: MemVfs) -> (Env, Scope) {
@@ -131,15 +139,22 @@ impl World {
     pub(super) fn heal_all(&mut self) {
         self.trace.event("nemesis", "heals everything");
         self.net.heal_all();
-        let down = self.machines.iter().filter(|(_, machine)| machine.process.is_none());
+        let down = self
+            .machines
+            .iter()
+            .filter(|(_, machine)| machine.process.is_none());
         for node in down.map(|(node, _)| *node).collect::<Vec<_>>() {
             self.start(node);
         }
     }
 
     fn crash(&mut self, node: usize, how: Crash) {
-        let Some(machine) = self.machines.get_mut(&node) else { return };
-        let Some(process) = machine.process.take() else { return };
+        let Some(machine) = self.machines.get_mut(&node) else {
+            return;
+        };
+        let Some(process) = machine.process.take() else {
+            return;
+        };
         self.crashes += 1;
         process.scope.end();
         self.net.crash(&node_name(node));
@@ -148,7 +163,9 @@ impl World {
 
     /// Starts a node's next process. It may crash again before it has started.
     pub(super) fn start(&mut self, node: usize) {
-        let Some(machine) = self.machines.get_mut(&node) else { return };
+        let Some(machine) = self.machines.get_mut(&node) else {
+            return;
+        };
         machine.processes += 1;
         let (processes, disk) = (machine.processes, machine.disk.clone());
         let name = node_name(node);
@@ -191,12 +208,16 @@ impl World {
     /// them are at the same one now.
     pub(super) fn compare_replicas(&mut self) -> bool {
         let states = self.each(Node::replica_states);
-        for (node, state) in states.iter().flat_map(|(node, states)| states.iter().map(move |state| (*node, *state))) {
+        for (node, state) in states
+            .iter()
+            .flat_map(|(node, states)| states.iter().map(move |state| (*node, *state)))
+        {
             self.compare(node, state);
         }
         let mut all = states.values();
         let first = all.next();
-        states.len() == self.machines.len() && first.is_some_and(|first| !first.is_empty() && all.all(|one| one == first))
+        states.len() == self.machines.len()
+            && first.is_some_and(|first| !first.is_empty() && all.all(|one| one == first))
     }
 
     fn compare(&mut self, node: usize, state: ReplicaState) {
@@ -205,7 +226,10 @@ impl World {
         self.compared += usize::from(first != node);
         if hash != state.hash {
             let (group, index) = at;
-            let message = format!("group {group} at index {index}: n{first} had {hash:x}, n{node} has {:x}", state.hash);
+            let message = format!(
+                "group {group} at index {index}: n{first} had {hash:x}, n{node} has {:x}",
+                state.hash
+            );
             self.troubles.lock().push(message);
         }
     }

@@ -36,7 +36,13 @@ impl ValueCache {
     pub(crate) fn new(bytes: usize) -> Self {
         Self((bytes > 0).then(|| {
             let items = bytes / TYPICAL_VALUE_BYTES;
-            Cache::with(items, bytes as u64, Weigh, FxBuildHasher, DefaultLifecycle::default())
+            Cache::with(
+                items,
+                bytes as u64,
+                Weigh,
+                FxBuildHasher,
+                DefaultLifecycle::default(),
+            )
         }))
     }
 
@@ -61,7 +67,10 @@ mod tests {
         for offset in 0..10_000 {
             cache.insert(1, offset, &Bytes::from(vec![1; 100]));
         }
-        let kept: usize = (0..10_000).filter_map(|offset| cache.get(1, offset)).map(|value| value.len()).sum();
+        let kept: usize = (0..10_000)
+            .filter_map(|offset| cache.get(1, offset))
+            .map(|value| value.len())
+            .sum();
         assert!(kept > 0 && kept <= 64 * 1024, "{kept}");
         cache.insert(2, 0, &Bytes::from(vec![1; VALUE_BYTES_MAX + 1]));
         assert!(cache.get(2, 0).is_none());

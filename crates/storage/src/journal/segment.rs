@@ -120,7 +120,10 @@ struct Segments {
 
 impl SegmentTable {
     pub(crate) fn new(cache_bytes: usize) -> Self {
-        Self { segments: RwLock::default(), cache: ValueCache::new(cache_bytes) }
+        Self {
+            segments: RwLock::default(),
+            cache: ValueCache::new(cache_bytes),
+        }
     }
 
     /// Adds a segment; ids below that were never seen stay empty.
