@@ -4,9 +4,9 @@ use crate::support::{Cluster, atoll, text};
 
 fn init(endpoint: &str, nodes: &[String]) -> std::process::Output {
     atoll(&[
+        "init",
         "--output",
         "json",
-        "init",
         "--endpoints",
         endpoint,
         "--nodes",

@@ -27,8 +27,9 @@ impl ByHand<'_> {
             .await
     }
 
+    /// Number 0: without a session.
     fn session(&self, seq: u64, ack: u64) -> Option<v1::Session> {
-        Some(v1::Session {
+        (seq > 0).then_some(v1::Session {
             client_high: self.client,
             client_low: 1,
             seq,
@@ -83,6 +84,7 @@ impl ByHand<'_> {
             client_high: self.client,
             client_low: 1,
             group,
+            version: 0,
         };
         self.call(
             self.cluster.any_running(),

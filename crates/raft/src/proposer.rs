@@ -194,11 +194,21 @@ impl<P: Pack> Run<P> {
         };
         // Time counts only within one leadership: a leaderless period adds nothing, so a deadline can
         // come late but never early.
-        let elapsed = match self.last {
-            Some((previous, at)) if previous == leadership => now.since(at).min(ELAPSED_MAX),
-            _ => Duration::ZERO,
+        // Entries carry whole milliseconds; what is left counts for the next, or time would stand still
+        // under load.
+        let (elapsed, counted) = match self.last {
+            Some((previous, at)) if previous == leadership => {
+                let elapsed = now.since(at);
+                let whole = Duration::from_millis(elapsed.as_millis() as u64);
+                if elapsed > ELAPSED_MAX {
+                    (ELAPSED_MAX, now)
+                } else {
+                    (whole, at + whole)
+                }
+            }
+            _ => (Duration::ZERO, now),
         };
-        self.last = Some((leadership, now));
+        self.last = Some((leadership, counted));
         let payload = self.pack.lock().pack(&items, elapsed.as_millis() as u32);
         {
             let mut queue = self.shared.queue.lock();

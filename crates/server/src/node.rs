@@ -48,6 +48,20 @@ pub enum StartError {
         /// What the system says.
         source: io::Error,
     },
+    /// The node is admitted, so its journal held something once, and now it holds nothing.
+    #[error(
+        "{} holds nothing although this is node {node} of cluster {cluster}: its log is lost, so it must not vote \
+         again. Start a new node in an empty directory instead",
+        journal.display()
+    )]
+    LogLost {
+        /// The journal's folder.
+        journal: std::path::PathBuf,
+        /// The node.
+        node: NodeId,
+        /// Its cluster.
+        cluster: ClusterId,
+    },
     /// The nodes to join belong to another cluster than the data directory.
     #[error(
         "the data directory is of node {node} of cluster {ours}, but {address} belongs to cluster {theirs}: use \
@@ -146,7 +160,17 @@ impl Core {
             node: ident.node,
         };
         let journal = Journal::open(&self.env, &dir.journal(), identity, options).await?;
+        if self.membership.ident().is_some() && journal.frames_found() == 0 {
+            journal.close().await;
+            return Err(StartError::LogLost {
+                journal: dir.journal(),
+                node: ident.node,
+                cluster: ident.cluster,
+            });
+        }
         if self.membership.ident().is_none() {
+            // From here on a journal without a frame is a lost one.
+            journal.mark().await.map_err(OpenError::from)?;
             self.membership.become_admitted(ident).await?;
         }
         let raft = self.config.raft.clone();

@@ -244,7 +244,11 @@ async fn three_nodes_become_a_cluster_that_serves() {
         made.nodes.iter().map(|node| node.node).collect::<Vec<_>>(),
         [1, 2, 3]
     );
-    world.clock.timeout(LIMIT, serving(&processes)).await.expect("all nodes serve soon");
+    world
+        .clock
+        .timeout(LIMIT, serving(&processes))
+        .await
+        .expect("all nodes serve soon");
 
     let ids: Vec<u64> = (1..=3).collect();
     assert_eq!(world.leads(&ids).await.values().sum::<u32>(), 6);

@@ -176,7 +176,9 @@ impl<'a> Key<'a> {
                 floors.insert(number, newest);
                 continue;
             }
-            let Some(version) = self.proven(operation) else { continue };
+            let Some(version) = self.proven(operation) else {
+                continue;
+            };
             let floor = floors.get(&number).copied().unwrap_or(0);
             let wrote = matches!(operation.outcome, Outcome::Written(_) | Outcome::Unknown);
             if version < floor || (wrote && version == floor) {

@@ -23,12 +23,18 @@ fn nothing_acknowledged_is_lost_whatever_breaks() {
         conflicts += report.conflicts;
         unclear += report.unknown + report.failed;
     }
-    assert!(conflicts > 0 && unclear > 0, "the seeds are too gentle: {conflicts} conflicts, {unclear} unclear");
+    assert!(
+        conflicts > 0 && unclear > 0,
+        "the seeds are too gentle: {conflicts} conflicts, {unclear} unclear"
+    );
 }
 
 #[test]
 fn a_seed_repeats_its_run_to_the_last_frame() {
-    let options = Options { keep_trace: true, ..Options::default() };
+    let options = Options {
+        keep_trace: true,
+        ..Options::default()
+    };
     let (first, second) = (run(101, &options), run(101, &options));
     for (ours, theirs) in first.trace.iter().zip(&second.trace) {
         assert_eq!(ours, theirs);
@@ -37,7 +43,10 @@ fn a_seed_repeats_its_run_to_the_last_frame() {
     // Another thread has other thread-local state, and its own runtime anyway.
     let options = Options::default();
     let elsewhere = std::thread::scope(|scope| {
-        scope.spawn(|| run(101, &options)).join().expect("the run does not panic")
+        scope
+            .spawn(|| run(101, &options))
+            .join()
+            .expect("the run does not panic")
     });
     assert_eq!(elsewhere.trace_hash, first.trace_hash);
     assert_ne!(run(102, &options).trace_hash, first.trace_hash);
@@ -48,7 +57,14 @@ fn a_seed_repeats_its_run_to_the_last_frame() {
 fn history(operations: &[(u64, u64, Call, Outcome)]) -> Vec<Operation> {
     let operation = |&(invoked, completed, call, outcome)| {
         let (who, key) = ("somebody".to_owned(), "k".to_owned());
-        Operation { who, key, call, invoked, completed, outcome }
+        Operation {
+            who,
+            key,
+            call,
+            invoked,
+            completed,
+            outcome,
+        }
     };
     operations.iter().map(operation).collect()
 }
@@ -70,16 +86,40 @@ fn histories_in_order_pass() {
     use Call::Get;
     use Outcome::{Conflict, Nothing, Unknown, Written};
     let good = [
-        history(&[(1, 2, Get, saw(0, 0)), (3, 4, put(1), Written(10)), (5, 6, Get, saw(10, 1))]),
+        history(&[
+            (1, 2, Get, saw(0, 0)),
+            (3, 4, put(1), Written(10)),
+            (5, 6, Get, saw(10, 1)),
+        ]),
         // Reads beside a write see it or not, but not back and forth.
-        history(&[(1, 9, put(1), Written(10)), (2, 3, Get, saw(0, 0)), (4, 5, Get, saw(10, 1))]),
+        history(&[
+            (1, 9, put(1), Written(10)),
+            (2, 3, Get, saw(0, 0)),
+            (4, 5, Get, saw(10, 1)),
+        ]),
         // A write of unknown outcome happens late, or never.
-        history(&[(1, 2, put(1), Unknown), (3, 4, Get, saw(0, 0)), (5, 6, Get, saw(10, 1))]),
-        history(&[(1, 2, put(1), Unknown), (3, 4, put(2), Written(10)), (5, 6, Get, saw(10, 2))]),
+        history(&[
+            (1, 2, put(1), Unknown),
+            (3, 4, Get, saw(0, 0)),
+            (5, 6, Get, saw(10, 1)),
+        ]),
+        history(&[
+            (1, 2, put(1), Unknown),
+            (3, 4, put(2), Written(10)),
+            (5, 6, Get, saw(10, 2)),
+        ]),
         history(&[(1, 2, put(1), Nothing), (3, 4, Get, saw(0, 0))]),
-        history(&[(1, 2, cas(0, 1), Written(10)), (3, 4, cas(0, 2), Conflict(10)), (5, 6, cas(10, 3), Written(11))]),
+        history(&[
+            (1, 2, cas(0, 1), Written(10)),
+            (3, 4, cas(0, 2), Conflict(10)),
+            (5, 6, cas(10, 3), Written(11)),
+        ]),
         // Nobody read the unknown write, but a conflict shows it.
-        history(&[(1, 2, put(1), Unknown), (3, 4, cas(0, 2), Conflict(10)), (5, 6, cas(10, 3), Written(11))]),
+        history(&[
+            (1, 2, put(1), Unknown),
+            (3, 4, cas(0, 2), Conflict(10)),
+            (5, 6, cas(10, 3), Written(11)),
+        ]),
     ];
     for history in good {
         assert_eq!(check(&history), Vec::<String>::new());
@@ -93,23 +133,78 @@ fn planted_errors_are_found() {
     let write = (1, 2, put(1), Written(10));
     let bad = [
         ("lost write", history(&[write, (3, 4, Get, saw(0, 0))])),
-        ("stale read", history(&[write, (3, 4, put(2), Written(11)), (5, 6, Get, saw(10, 1))])),
-        ("back in time", history(&[write, (3, 20, put(2), Written(11)), (4, 5, Get, saw(11, 2)), (6, 7, Get, saw(10, 1))])),
+        (
+            "stale read",
+            history(&[write, (3, 4, put(2), Written(11)), (5, 6, Get, saw(10, 1))]),
+        ),
+        (
+            "back in time",
+            history(&[
+                write,
+                (3, 20, put(2), Written(11)),
+                (4, 5, Get, saw(11, 2)),
+                (6, 7, Get, saw(10, 1)),
+            ]),
+        ),
         ("version too low", history(&[write, (3, 4, put(2), Written(9))])),
-        ("applied twice", history(&[write, (3, 4, Get, saw(10, 1)), (5, 6, Get, saw(12, 1))])),
-        ("one version for two", history(&[write, (1, 3, put(2), Written(10))])),
+        (
+            "applied twice",
+            history(&[write, (3, 4, Get, saw(10, 1)), (5, 6, Get, saw(12, 1))]),
+        ),
+        (
+            "one version for two",
+            history(&[write, (1, 3, put(2), Written(10))]),
+        ),
         ("value from nowhere", history(&[write, (3, 4, Get, saw(11, 7))])),
-        ("from the future", history(&[(3, 4, put(1), Written(10)), (1, 2, Get, saw(10, 1))])),
-        ("promised not to happen", history(&[(1, 2, put(1), Nothing), (3, 4, Get, saw(10, 1))])),
-        ("conflict that wrote", history(&[write, (3, 4, cas(9, 2), Conflict(10)), (5, 6, Get, saw(11, 2))])),
-        ("lost update", history(&[write, (3, 9, cas(10, 2), Written(12)), (4, 8, put(3), Written(11))])),
-        ("two from one version", history(&[write, (3, 8, cas(10, 2), Written(11)), (4, 9, cas(10, 3), Written(12))])),
-        ("unknown, but overlooked a write", history(&[
-            write, (3, 4, put(2), Written(11)), (5, 6, cas(10, 3), Unknown), (7, 8, Get, saw(12, 3)),
-        ])),
-        ("refused without a reason", history(&[write, (3, 4, cas(10, 2), Conflict(10))])),
-        ("guard of no version", history(&[write, (3, 4, cas(11, 2), Written(12))])),
-        ("conflict with no version", history(&[write, (3, 4, cas(9, 2), Conflict(11))])),
+        (
+            "from the future",
+            history(&[(3, 4, put(1), Written(10)), (1, 2, Get, saw(10, 1))]),
+        ),
+        (
+            "promised not to happen",
+            history(&[(1, 2, put(1), Nothing), (3, 4, Get, saw(10, 1))]),
+        ),
+        (
+            "conflict that wrote",
+            history(&[write, (3, 4, cas(9, 2), Conflict(10)), (5, 6, Get, saw(11, 2))]),
+        ),
+        (
+            "lost update",
+            history(&[
+                write,
+                (3, 9, cas(10, 2), Written(12)),
+                (4, 8, put(3), Written(11)),
+            ]),
+        ),
+        (
+            "two from one version",
+            history(&[
+                write,
+                (3, 8, cas(10, 2), Written(11)),
+                (4, 9, cas(10, 3), Written(12)),
+            ]),
+        ),
+        (
+            "unknown, but overlooked a write",
+            history(&[
+                write,
+                (3, 4, put(2), Written(11)),
+                (5, 6, cas(10, 3), Unknown),
+                (7, 8, Get, saw(12, 3)),
+            ]),
+        ),
+        (
+            "refused without a reason",
+            history(&[write, (3, 4, cas(10, 2), Conflict(10))]),
+        ),
+        (
+            "guard of no version",
+            history(&[write, (3, 4, cas(11, 2), Written(12))]),
+        ),
+        (
+            "conflict with no version",
+            history(&[write, (3, 4, cas(9, 2), Conflict(11))]),
+        ),
     ];
     for (what, history) in bad {
         assert!(!check(&history).is_empty(), "{what}: {history:?}");

@@ -28,11 +28,12 @@ impl Child {
         };
         let log = OpenOptions::new()
             .create(true)
-            .append(keep_log)
-            .write(true)
-            .truncate(!keep_log)
+            .append(true)
             .open(log)
             .map_err(cannot)?;
+        if !keep_log {
+            log.set_len(0).map_err(cannot)?;
+        }
         let mut command = Command::new(std::env::current_exe().map_err(cannot)?);
         for (name, _) in std::env::vars_os() {
             // Settings meant for one node would otherwise reach all of them.

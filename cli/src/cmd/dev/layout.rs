@@ -13,11 +13,12 @@ const LAST_WORDS_BYTES: u64 = 2048;
 const LAST_WORDS_LINES: usize = 12;
 
 /// Where everything is.
-#[derive(Clone, Debug)]
 pub(super) struct Layout {
     dir: PathBuf,
     nodes: u16,
     base_port: u16,
+    /// Keeps a second `atoll dev` out of the folder, which would begin the logs of running nodes anew.
+    _lock: Option<Box<dyn Send + Sync>>,
 }
 
 impl Layout {
@@ -34,6 +35,10 @@ impl Layout {
         // Absolute, so that the commands that are shown work from any folder.
         let dir = std::path::absolute(dir).map_err(cannot)?;
         env.vfs.create_dir_all(&dir).map_err(cannot)?;
+        let lock = env.vfs.lock(&dir.join("LOCK")).map_err(|error| {
+            let what = format!("{} is in use by another `atoll dev` ({error})", dir.display());
+            Failure::usage(what).next("stop that one, or choose another --dir")
+        })?;
         let found = node_folders(&env.vfs.list(&dir).map_err(cannot)?);
         if found != 0 && found != nodes {
             let what = format!("{} holds a cluster of {found} nodes, not {nodes}", dir.display());
@@ -43,6 +48,7 @@ impl Layout {
             dir,
             nodes,
             base_port,
+            _lock: Some(lock),
         };
         for number in layout.numbers() {
             env.vfs.create_dir_all(&layout.data(number)).map_err(cannot)?;
@@ -179,6 +185,7 @@ mod tests {
             dir: "d".into(),
             nodes: 3,
             base_port: 7401,
+            _lock: None,
         }
     }
 

@@ -114,6 +114,7 @@ fn open_job(client: ClientId, group: GroupId, deadline: atoll_env::Instant) -> J
         client_high,
         client_low,
         group: group.0,
+        version: 0,
     };
     Job {
         route: Route::Group(group),

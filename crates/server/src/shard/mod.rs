@@ -129,9 +129,15 @@ impl Shard {
         self.state.ownerships.newest().owned() > 0 && self.leader.borrow().is_some()
     }
 
-    /// The command that opens a session, with a version just read from this group.
-    pub(crate) fn session_opening(&self, client: ClientId) -> Command {
-        Command::open_session(client, self.state.version())
+    /// The command that opens a session, with the version that the client read from this group; zero
+    /// if it read none.
+    pub(crate) fn session_opening(&self, client: ClientId, read: Version) -> Command {
+        let read = if read == Version::ZERO {
+            self.state.version()
+        } else {
+            read
+        };
+        Command::open_session(client, read)
     }
 
     /// Gives the group its first slots. Idempotent: the same genesis again does nothing.

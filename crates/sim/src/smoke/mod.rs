@@ -140,9 +140,14 @@ impl Session {
         };
         // The node may not listen yet.
         self.clock.sleep(Duration::from_secs(1)).await;
-        admin::init(&env, &node_address(1), options)
-            .await
-            .map_err(|error| format!("init: {error}"))?;
+        let until = self.clock.now() + RECOVERY;
+        // A frame may be lost; to ask again is what one is told to do.
+        while let Err(error) = admin::init(&env, &node_address(1), options.clone()).await {
+            if self.clock.now() > until {
+                return Err(format!("init: {error}"));
+            }
+            self.clock.sleep(LOOK).await;
+        }
         self.all_serve().await
     }
 

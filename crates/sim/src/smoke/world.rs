@@ -107,8 +107,8 @@ impl World {
         let spawn = Spawn::simulated(scope.clone());
         let (troubles, who) = (self.troubles.clone(), name.to_owned());
         let env = Env {
-            // Up to a percent fast or slow, and minutes off.
-            clock: Clock::simulated(0.99 + rng.fraction() / 50.0, WALL_MS + rng.below(600_000)),
+            // Up to a percent fast or slow; wall time differs by less than what versions may be ahead.
+            clock: Clock::simulated(0.99 + rng.fraction() / 50.0, WALL_MS + rng.below(30_000)),
             net: Arc::new(self.net.node(name, spawn.clone())),
             rng,
             spawn,

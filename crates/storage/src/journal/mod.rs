@@ -189,6 +189,22 @@ impl Journal {
         Ok(GroupLog::new(self.0.clone(), group))
     }
 
+    /// Sound frames found when the journal was opened. None where there must have been some means that
+    /// the log is lost.
+    pub fn frames_found(&self) -> u64 {
+        self.0.frames_found
+    }
+
+    /// The first damage found when the journal was opened.
+    pub fn damage(&self) -> Option<&str> {
+        self.0.damage.as_deref()
+    }
+
+    /// Makes a frame durable, so that from now on a journal without one is known to have lost it.
+    pub async fn mark(&self) -> io::Result<()> {
+        self.0.barrier().await
+    }
+
     fn insert_group(&self, key: GroupKey, replica: ReplicaId) -> io::Result<Arc<Group>> {
         let mut groups = self.0.groups.write();
         if let Some(group) = groups.get(&key) {
@@ -200,6 +216,14 @@ impl Journal {
                 return Err(io::Error::new(io::ErrorKind::AlreadyExists, reason));
             }
             return Ok(group.clone());
+        }
+        if let Some(damage) = &self.0.damage {
+            // It may have lived here and voted: an empty log under its id would forget both.
+            let reason = format!(
+                "the journal is damaged ({damage}): whether group {key} stood in it cannot be told, so replica {replica} must not \
+                 start here again"
+            );
+            return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
         }
         if groups.len() >= GROUPS_PER_NODE_MAX {
             let reason = format!("a node hosts at most {GROUPS_PER_NODE_MAX} groups");

@@ -38,6 +38,10 @@ pub(crate) struct Shared {
     pub(crate) tail_bytes: AtomicUsize,
     pub(crate) groups: RwLock<BTreeMap<GroupKey, Arc<Group>>>,
     pub(crate) quarantined: BTreeMap<GroupKey, Quarantined>,
+    /// Sound frames found when the journal was opened.
+    pub(crate) frames_found: u64,
+    /// The first damage found then.
+    pub(crate) damage: Option<String>,
     pub(crate) stats: Stats,
     pub(crate) ended: watch::Sender<bool>,
 }
@@ -62,6 +66,8 @@ impl Shared {
             tail_bytes: AtomicUsize::new(0),
             groups: RwLock::new(groups),
             quarantined,
+            frames_found: 0,
+            damage: None,
             stats: Stats::default(),
             ended: watch::Sender::new(false),
         }

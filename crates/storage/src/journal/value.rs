@@ -86,15 +86,19 @@ impl SegmentTable {
                 return Ok(ReadValue::WouldBlock);
             };
             if value_crc(key, &bytes) == pointer.vcrc {
-                // Bytes from memory are part of a whole entry, which they would keep there.
-                if from_file {
-                    self.cache.insert(pointer.segment, pointer.offset, &bytes);
-                }
+                self.remember(pointer, &bytes, from_file);
                 return Ok(ReadValue::Ready(bytes));
             }
         }
         tracing::error!(?pointer, "a value in the journal does not match its checksum");
         Err(pointer.corrupt())
+    }
+
+    fn remember(&self, pointer: &JournalPointer, bytes: &Bytes, from_file: bool) {
+        // Bytes from memory are part of a whole entry, which they would keep there.
+        if from_file {
+            self.cache.insert(pointer.segment, pointer.offset, bytes);
+        }
     }
 
     /// The bytes, and whether they came from the file.

@@ -62,6 +62,8 @@ impl Writer {
             chain,
             next_seq,
             next_segment,
+            frames,
+            damage,
         } = recovered;
         let preparer = Preparer::start(&env, dir);
         let fill = if options.preallocate {
@@ -73,7 +75,9 @@ impl Writer {
         let first = Arc::new(Segment::fresh(next_segment, options.segment_bytes));
         let intake = Intake::new(segments.clone(), first.clone(), options.segment_bytes, heads);
         let last_marker = env.clock.now();
-        let shared = Shared::new(env, options.tail_bytes, segments, intake, groups, quarantined);
+        let mut shared = Shared::new(env, options.tail_bytes, segments, intake, groups, quarantined);
+        shared.frames_found = frames;
+        shared.damage = damage;
         let mut writer = Self {
             shared: Arc::new(shared),
             identity,
@@ -102,7 +106,10 @@ impl Writer {
             };
             match batch {
                 Some(batch) => self.write_or_stop(batch).await,
-                None if closing => break,
+                None if closing => {
+                    self.mark().await;
+                    break;
+                }
                 None => self.idle().await,
             }
         }
@@ -124,12 +131,22 @@ impl Writer {
         {
             return;
         }
+        self.mark().await;
+        self.last_marker = self.shared.env.clock.now();
+    }
+
+    /// Lets a frame follow the last one, which proves that that one was durable.
+    async fn mark(&mut self) {
+        if self.marked {
+            return;
+        }
         let batch = self.shared.intake.lock().take(true);
         if let Some(batch) = batch {
+            // If somebody waits for what is in it, it needs a frame behind it itself.
+            let marker = batch.completions.is_empty();
             self.write_or_stop(batch).await;
+            self.marked = marker;
         }
-        self.last_marker = self.shared.env.clock.now();
-        self.marked = true;
     }
 
     /// The batch lives on while the process stops: whoever waits for it is told nothing.

@@ -2,6 +2,7 @@
 #![expect(unreachable_pub, reason = "modules of one test")]
 
 #[cfg(test)]
+mod amnesia;
 mod crash;
 #[cfg(test)]
 mod damage;

@@ -22,7 +22,7 @@ pub(crate) enum Request {
     /// Change something.
     Write(Command),
     /// Open a session for a client.
-    OpenSession(ClientId),
+    OpenSession(ClientId, Version),
     /// Read something.
     Read(ReadRequest),
 }

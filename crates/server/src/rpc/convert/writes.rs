@@ -202,7 +202,10 @@ fn client_id(high: u64, low: u64) -> Result<ClientId, Failure> {
 /// `Kv.OpenSession`
 pub(crate) fn open_session(request: &v1::OpenSessionRequest) -> Result<Addressed, Failure> {
     let client = client_id(request.client_high, request.client_low)?;
-    Ok((GroupId(request.group), Request::OpenSession(client)))
+    Ok((
+        GroupId(request.group),
+        Request::OpenSession(client, Version(request.version)),
+    ))
 }
 
 #[cfg(test)]

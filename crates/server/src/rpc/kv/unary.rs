@@ -98,7 +98,7 @@ impl Unary {
                 return self.within_deadline(reply, Failure::Deadline).await;
             }
             Request::Write(command) => command.clone(),
-            Request::OpenSession(client) => shard.session_opening(*client),
+            Request::OpenSession(client, version) => shard.session_opening(*client, *version),
         };
         shard.submit_writes(vec![WriteItem::new(
             command,

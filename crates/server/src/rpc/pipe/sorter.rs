@@ -97,7 +97,7 @@ impl<'a> Sorter<'a> {
                 return Ok(());
             }
             Request::Write(command) => command,
-            Request::OpenSession(client) => shard.session_opening(client),
+            Request::OpenSession(client, version) => shard.session_opening(client, version),
         };
         let item = WriteItem::new(command, deadline, ReplySlot::new(self.outbox.clone(), id));
         self.bytes += item.bytes();

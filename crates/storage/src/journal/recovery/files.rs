@@ -24,8 +24,17 @@ pub(super) struct SegmentFile {
     pub(super) header: Option<SegmentHeader>,
 }
 
-/// Opens all segments in order and removes what was prepared and never used.
-pub(super) fn open_all(env: &Env, dir: &Path, identity: Identity) -> Result<Vec<SegmentFile>, OpenError> {
+/// What a journal folder holds, both in order.
+pub(super) struct Found {
+    /// Segments with frames in them, or damaged ones.
+    pub(super) used: Vec<SegmentFile>,
+    /// Segments behind them that were prepared and never written to. Their headers may still tell
+    /// where the last used one ended: look before [`remove`]ing them.
+    pub(super) unused: Vec<SegmentFile>,
+}
+
+/// Opens all segments.
+pub(super) fn open_all(env: &Env, dir: &Path, identity: Identity) -> Result<Found, OpenError> {
     let mut files = Vec::new();
     for name in env.vfs.list(dir)? {
         match parse_file_name(&name) {
@@ -39,19 +48,28 @@ pub(super) fn open_all(env: &Env, dir: &Path, identity: Identity) -> Result<Vec<
     files.sort_unstable_by_key(|file| file.id);
     // A segment is entered only after the one before it was left, so at most the newest is unused;
     // and a segment without a frame holds nothing anybody was told of, whatever its header says.
-    while let Some(newest) = files.last() {
+    let mut unused = Vec::new();
+    while let Some(newest) = files.pop() {
         if !only_zeros_from(&*newest.file, u64::from(SEGMENT_HEADER_LEN))? {
+            files.push(newest);
             break;
         }
-        tracing::debug!(
-            name = newest.name,
-            "removing a segment that was prepared and never used"
-        );
-        env.vfs.remove(&dir.join(&newest.name))?;
-        files.pop();
+        unused.insert(0, newest);
     }
     env.vfs.sync_dir(dir)?;
-    Ok(files)
+    Ok(Found { used: files, unused })
+}
+
+/// Removes segments that were prepared and never used.
+pub(super) fn remove(env: &Env, dir: &Path, unused: &[SegmentFile]) -> io::Result<()> {
+    for file in unused.iter().rev() {
+        tracing::debug!(
+            name = file.name,
+            "removing a segment that was prepared and never used"
+        );
+        env.vfs.remove(&dir.join(&file.name))?;
+    }
+    env.vfs.sync_dir(dir)
 }
 
 fn open(env: &Env, dir: &Path, name: String, id: u32, identity: Identity) -> Result<SegmentFile, OpenError> {

@@ -31,6 +31,7 @@ use super::Identity;
 use super::format::{Chain, Head};
 use super::group::Group;
 use super::segment::{Segment, SegmentTable};
+use files::Found;
 use scan::Scan;
 
 /// Why a journal cannot be opened.
@@ -72,6 +73,10 @@ pub(crate) struct Recovered {
     pub(crate) chain: Chain,
     pub(crate) next_seq: u64,
     pub(crate) next_segment: u32,
+    /// Sound frames read.
+    pub(crate) frames: u64,
+    /// The first damage, if any: then there may have been groups that nothing tells of any more.
+    pub(crate) damage: Option<String>,
 }
 
 /// Reads the folder, creating it if it is not there.
@@ -82,16 +87,26 @@ pub(crate) async fn recover(
     cache_bytes: usize,
 ) -> Result<Recovered, OpenError> {
     env.vfs.create_dir_all(dir)?;
-    let files = files::open_all(env, dir, identity)?;
-    let next_segment = files.last().map_or(1, |newest| newest.id + 1);
+    let Found { used: files, unused } = files::open_all(env, dir, identity)?;
     let mut scan = Scan::new(dir);
+    // The header of a segment that was entered and not written to proves how much of the one before
+    // it was durable: damage there is rot, not a torn write.
+    let entered = unused.first().filter(|file| file.header.is_some());
     for (at, file) in files.iter().enumerate() {
-        scan.segment(file, files.get(at + 1))?;
+        scan.segment(file, files.get(at + 1).or(entered))?;
     }
     if let Some(newest) = files.last() {
         scan.trim(newest)?;
         newest.file.sync().await?;
     }
+    // With damage the proof of it is kept, and the next segment stands behind it.
+    let last = if scan.damage.is_none() {
+        files::remove(env, dir, &unused)?;
+        files.last()
+    } else {
+        unused.last().or(files.last())
+    };
+    let next_segment = last.map_or(1, |newest| newest.id + 1);
     let segments = Arc::new(SegmentTable::new(cache_bytes));
     for file in files {
         segments.push(Arc::new(Segment::sealed(file.id, file.file)));
@@ -102,6 +117,8 @@ pub(crate) async fn recover(
         heads,
         chain,
         next_seq,
+        frames,
+        damage,
         ..
     } = scan;
     let groups = groups.into_iter().map(|(key, table)| {
@@ -116,5 +133,7 @@ pub(crate) async fn recover(
         chain,
         next_seq,
         next_segment,
+        frames,
+        damage,
     })
 }

@@ -31,8 +31,10 @@ pub(super) struct Scan {
     pub(super) heads: BTreeMap<GroupKey, Head>,
     pub(super) chain: Chain,
     pub(super) next_seq: u64,
+    /// Sound frames.
+    pub(super) frames: u64,
     /// The first damage found.
-    damage: Option<String>,
+    pub(super) damage: Option<String>,
 }
 
 impl Scan {
@@ -44,6 +46,7 @@ impl Scan {
             heads: BTreeMap::new(),
             chain: Chain::default(),
             next_seq: 1,
+            frames: 0,
             damage: None,
         }
     }
@@ -155,6 +158,7 @@ impl Scan {
             return Err(self.unsupported(file, at, &"another number of records than the frame says"));
         }
         let end = at + frame.header.padded_len();
+        self.frames += 1;
         self.next_seq = frame.header.seq + 1;
         self.chain.end = end;
         self.chain.crc = frame.crc;
