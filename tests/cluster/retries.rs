@@ -173,7 +173,7 @@ async fn a_repeated_write_returns_its_first_outcome() {
 
     // After it was acknowledged: refused, because its record is gone.
     by_hand.put(8, 8, "eight").await.unwrap();
-    let stale = by_hand.cas(1, 8, 1, "one").await.unwrap_err();
+    let stale = by_hand.cas(1, 1, 1, "one").await.unwrap_err();
     assert_eq!(error_kind(&stale), v1::error_detail::Kind::Stale);
     assert_eq!(by_hand.get().await.value, "eight");
 }

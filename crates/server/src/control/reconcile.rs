@@ -50,13 +50,8 @@ impl Reconciler {
         let Some(claim) = self.membership.initial_set() else {
             return;
         };
-        loop {
-            if *leader.borrow_and_update() != Some(self.group.replica()) {
-                if leader.changed().await.is_err() {
-                    return;
-                }
-                continue;
-            }
+        let own = Some(self.group.replica());
+        while leader.wait_for(|leader| *leader == own).await.is_ok() {
             let state = self.state.borrow_and_update().clone();
             match next_step(&state, &claim, &self.seen()) {
                 Some(step) => self.take(&step).await,

@@ -150,17 +150,8 @@ impl Initiator {
     /// Collects the claims in uuid order. The first answer decides the cluster id and the number of
     /// groups; every further claim carries those.
     async fn claim_all(&self, mut claim: Claim) -> Result<Claim, Status> {
-        let own = self.membership.dir().uuid();
         for (position, member) in claim.members.clone().iter().enumerate() {
-            let (cluster, groups) = if member.uuid == own {
-                let held = self.membership.claim(claim.clone()).await?;
-                (held.cluster, held.groups)
-            } else {
-                self.persist(&member.address, || {
-                    self.peers.claim(&member.address, &claim, CALL_LIMIT)
-                })
-                .await?
-            };
+            let (cluster, groups) = self.claim_one(member, &claim).await?;
             if position == 0 {
                 (claim.cluster, claim.groups) = (cluster, groups);
             } else if cluster != claim.cluster {
@@ -172,6 +163,16 @@ impl Initiator {
             }
         }
         Ok(claim)
+    }
+
+    async fn claim_one(&self, member: &Member, claim: &Claim) -> Result<(ClusterId, u32), Status> {
+        if member.uuid == self.membership.dir().uuid() {
+            let held = self.membership.claim(claim.clone()).await?;
+            return Ok((held.cluster, held.groups));
+        }
+        let address = &member.address;
+        self.persist(address, || self.peers.claim(address, claim, CALL_LIMIT))
+            .await
     }
 
     /// Tells everyone that the set is complete. Who cannot be told now finds out by greeting.
@@ -204,10 +205,9 @@ impl Initiator {
             .collect();
         let until = self.env.clock.now() + PATIENCE + PATIENCE;
         while self.env.clock.now() < until {
-            for address in &addresses {
-                if self.sees_all(address, claim).await {
-                    return Ok(());
-                }
+            let seen = join_all(addresses.iter().map(|address| self.sees_all(address, claim))).await;
+            if seen.contains(&true) {
+                return Ok(());
             }
             self.env.clock.sleep(RETRY_EVERY).await;
         }

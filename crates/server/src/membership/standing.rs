@@ -230,9 +230,12 @@ impl Membership {
             }
             Standing::Claimed(held) => Err(self.promised_elsewhere(&held)),
             Standing::Admitted(ident, held) => {
-                let set = held.map_or_else(String::new, |held| format!(" (made of {})", held.addresses()));
+                let set = held.map_or_else(String::new, |held| {
+                    let nodes = held.addresses();
+                    format!(" (made of {nodes}; `atoll init --nodes {nodes}` answers with it)")
+                });
                 let refusal = format!(
-                    "{} is node {} of cluster {}{set} already",
+                    "{} is node {} of cluster {}{set} already: leave it out of --nodes",
                     self.address(),
                     ident.node,
                     ident.cluster

@@ -10,9 +10,10 @@ use std::time::Duration;
 use atoll_env::net::{CallError, Code, Handler, Link, Net, Serving, Status};
 use atoll_env::vfs::{Crash, MemVfs, replace_file};
 use atoll_env::{BoxFuture, Clock, Env, Halt, Rng, Scope, Spawn};
-use atoll_placement::{ShardMap, assign};
+use atoll_placement::{ShardMap, SlotOwner, SlotRun, Slots};
 use atoll_proto::{method, v1};
-use atoll_types::{ClusterId, Epoch, GroupId, NodeId};
+use atoll_types::limits::SLOTS;
+use atoll_types::{ClusterId, Epoch, GroupId, NodeId, SlotId};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use parking_lot::Mutex;
@@ -120,6 +121,14 @@ fn fake_map(membership: &Membership) -> Result<Bytes, Status> {
         return Err(Status::new(Code::Unavailable, "no map"));
     };
     let groups: BTreeSet<GroupId> = (1..=u64::from(claim.groups)).map(GroupId).collect();
+    let all = SlotRun {
+        first: SlotId(0),
+        last: SlotId(SLOTS - 1),
+        owner: SlotOwner {
+            group: GroupId(1),
+            epoch: Epoch(1),
+        },
+    };
     let map = ShardMap {
         epoch: Epoch(1),
         cluster: ident.cluster,
@@ -127,7 +136,7 @@ fn fake_map(membership: &Membership) -> Result<Bytes, Status> {
             .iter()
             .map(|group| (*group, atoll_placement::GroupEntry::default()))
             .collect(),
-        slots: assign(&groups, Epoch(1)),
+        slots: Slots::from_runs([all]).unwrap(),
         ..ShardMap::default()
     };
     Ok(v1::GetMapReply {
@@ -214,6 +223,18 @@ impl Node {
 
     fn ident(&self) -> Option<(ClusterId, NodeId)> {
         self.membership.ident().map(|ident| (ident.cluster, ident.node))
+    }
+
+    /// Where another node is, once it was heard of.
+    async fn found(&self, id: NodeId) -> Option<String> {
+        let book = self.membership.book();
+        let (clock, mut patience) = (&self.env.clock, 100);
+        while !book.reachable(id, clock.now()) {
+            clock.sleep(Duration::from_millis(100)).await;
+            patience -= 1;
+            assert!(patience > 0, "{} never hears of {id}", self.address);
+        }
+        book.address(id)
     }
 
     async fn admitted(&self) -> (ClusterId, NodeId) {
@@ -370,6 +391,13 @@ async fn an_init_that_dies_between_claims_is_finished_by_repeating_it() {
     }
 }
 
+async fn all_claimed(nodes: &[Node]) {
+    let fresh = |node: &Node| node.membership.standing() == Standing::Fresh;
+    while nodes.iter().any(fresh) {
+        nodes[0].env.clock.sleep(Duration::from_millis(1)).await;
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_wholly_claimed_set_completes_without_the_caller() {
     for admitted in 0..3 {
@@ -377,17 +405,9 @@ async fn a_wholly_claimed_set_completes_without_the_caller() {
         let nodes = nodes(&wire, 3).await;
         wire.lose(Some((method::ADMIT, admitted)));
         // The caller dies with its node as soon as all are claimed.
-        let all_claimed = async {
-            while nodes
-                .iter()
-                .any(|node| node.membership.standing() == Standing::Fresh)
-            {
-                nodes[0].env.clock.sleep(Duration::from_millis(1)).await;
-            }
-        };
         tokio::select! {
             biased;
-            () = all_claimed => {}
+            () = all_claimed(&nodes) => {}
             made = nodes[0].init(&ALL) => panic!("nobody was seen claimed: {made:?}"),
         }
         let nodes = restart(&wire, nodes, Crash::LoseAll).await;
@@ -399,29 +419,30 @@ async fn a_wholly_claimed_set_completes_without_the_caller() {
 async fn a_disk_that_stops_at_any_step_of_an_init_delays_it_only() {
     for broken in 0..3 {
         let mut step = 1;
-        loop {
-            let wire = Wire::default();
-            let nodes = nodes(&wire, 3).await;
-            let disk = nodes[broken].vfs.clone();
-            disk.freeze_at(disk.operations() + step);
-            let caller = &nodes[(broken + 1) % 3];
-            let first = caller.init(&ALL).await.ok();
-            let broke = disk.is_frozen();
-            let nodes = restart(&wire, nodes, Crash::Random).await;
-            let made = nodes[0].init(&ALL).await.unwrap();
-            let cluster = one_cluster(&nodes).await;
-            assert_eq!(made.cluster, cluster);
-            assert!(
-                first.is_none_or(|first| first.cluster == cluster),
-                "step {step} of node {broken}"
-            );
-            if !broke {
-                break;
-            }
+        while init_with_a_disk_that_stops(broken, step).await {
             step += 1;
         }
         assert!(step > 8, "the disk of an initial node is written to");
     }
+}
+
+/// False if the disk would have stopped only after the init.
+async fn init_with_a_disk_that_stops(broken: usize, step: u64) -> bool {
+    let wire = Wire::default();
+    let nodes = nodes(&wire, 3).await;
+    let disk = nodes[broken].vfs.clone();
+    disk.freeze_at(disk.operations() + step);
+    let first = nodes[(broken + 1) % 3].init(&ALL).await.ok();
+    let broke = disk.is_frozen();
+    let nodes = restart(&wire, nodes, Crash::Random).await;
+    let made = nodes[0].init(&ALL).await.unwrap();
+    let cluster = one_cluster(&nodes).await;
+    assert_eq!(made.cluster, cluster);
+    assert!(
+        first.is_none_or(|first| first.cluster == cluster),
+        "step {step} of node {broken}"
+    );
+    broke
 }
 
 #[tokio::test(start_paused = true)]
@@ -481,15 +502,8 @@ async fn a_cluster_whose_addresses_all_changed_finds_itself_by_join() {
     for node in &moved {
         for other in moved.iter().filter(|other| other.address != node.address) {
             let id = other.ident().unwrap().1;
-            let book = node.membership.book();
-            for _ in 0..100 {
-                node.env.clock.sleep(Duration::from_millis(100)).await;
-                if book.reachable(id, node.env.clock.now()) {
-                    break;
-                }
-            }
-            assert!(book.reachable(id, node.env.clock.now()));
-            assert_eq!(book.address(id).as_deref(), Some(other.address.as_str()));
+            let address = node.found(id).await;
+            assert_eq!(address.as_deref(), Some(other.address.as_str()));
         }
     }
 }

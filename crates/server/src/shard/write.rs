@@ -57,7 +57,7 @@ impl Shard {
         let admission = Admission {
             ownership: &self.state.ownerships.newest(),
             now: self.env.clock.now(),
-            newest_after: newest_after(&self.env.clock),
+            newest_after: newest_after(&self.env.clock, self.state.version()),
         };
         let mut admitted = Vec::with_capacity(items.len());
         let mut refused = Vec::new();
@@ -124,8 +124,9 @@ struct Admission<'a> {
 }
 
 /// The highest `after` a client may name (D4): one bad clock must not poison versions.
-fn newest_after(clock: &Clock) -> Version {
-    Version::from_millis(clock.wall_ms() + VERSION_AHEAD_MS_MAX)
+/// What the group itself gave out is genuine, also if an earlier leader's clock ran ahead.
+fn newest_after(clock: &Clock, given_out: Version) -> Version {
+    Version::from_millis(clock.wall_ms().max(given_out.millis()) + VERSION_AHEAD_MS_MAX)
 }
 
 /// Answers all with the same failure; none of them happened.

@@ -12,7 +12,7 @@ pub(crate) use writes::{compare_and_set, delete, open_session, put, write};
 use atoll_env::Instant;
 use atoll_kv::Command;
 use atoll_proto::v1;
-use atoll_types::{ClientId, Epoch, GroupId};
+use atoll_types::{ClientId, Epoch, GroupId, Version};
 
 use crate::shard::{Consistency, Failure, ReadItem, ReadOp};
 

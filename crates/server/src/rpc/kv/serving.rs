@@ -72,7 +72,7 @@ fn by_keys(map: &ShardMap, request: &Request) -> Result<GroupId, Failure> {
     };
     let read = match request {
         Request::Write(command) => return of_slot(command.slot),
-        Request::OpenSession(_) => return only_group(map),
+        Request::OpenSession(..) => return only_group(map),
         Request::Read(read) => read,
     };
     match &read.op {
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn what_names_no_key_must_name_a_group() {
-        let open = Request::OpenSession(ClientId(1));
+        let open = Request::OpenSession(ClientId(1), atoll_types::Version::ZERO);
         assert!(matches!(by_keys(&two_halves(), &open), Err(Failure::Invalid(_))));
         let mut one = two_halves();
         one.groups.remove(&GroupId(2));
