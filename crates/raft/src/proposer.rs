@@ -54,7 +54,7 @@ impl<I> Clone for Proposer<I> {
 /// Closes the queue when the last [`Proposer`] is dropped.
 struct Handle<I> {
     shared: Arc<Shared<I>>,
-    weight: Box<dyn Fn(&I) -> (usize, usize) + Send + Sync>,
+    weight: Box<dyn Fn(&[I]) -> (usize, usize) + Send + Sync>,
 }
 
 impl<I> Drop for Handle<I> {
@@ -116,18 +116,13 @@ impl<I: Send + 'static> Proposer<I> {
         env.spawn.spawn(run.main());
         Self(Arc::new(Handle {
             shared,
-            weight: Box::new(move |item| weigh.lock().weight(item)),
+            weight: Box::new(move |items| total(&*weigh.lock(), items)),
         }))
     }
 
     /// Queues items. Gives all of them back if they do not fit: nothing was queued.
     pub fn submit(&self, items: Vec<I>) -> Result<(), Vec<I>> {
-        let (mut commands, mut bytes) = (0, 0);
-        for item in &items {
-            let (item_commands, item_bytes) = (self.0.weight)(item);
-            commands += item_commands;
-            bytes += item_bytes;
-        }
+        let (commands, bytes) = (self.0.weight)(&items);
         {
             let mut queue = self.0.shared.queue.lock();
             let full = queue.commands + commands > limits::PROPOSER_COMMANDS_MAX
@@ -142,6 +137,14 @@ impl<I: Send + 'static> Proposer<I> {
         self.0.shared.wake.notify_one();
         Ok(())
     }
+}
+
+/// Commands and bytes of all items.
+fn total<P: Pack>(pack: &P, items: &[P::Item]) -> (usize, usize) {
+    items.iter().fold((0, 0), |(commands, bytes), item| {
+        let (more_commands, more_bytes) = pack.weight(item);
+        (commands + more_commands, bytes + more_bytes)
+    })
 }
 
 struct Run<P: Pack> {

@@ -296,7 +296,7 @@ async fn leaderships_are_spread_and_return_to_a_node_that_comes_back() {
     let gone = processes.remove(0);
     let id = gone.node.id().unwrap().0;
     world.crash(&gone);
-    let cut = world.clock.now();
+    let _cut = world.clock.now();
     let others: Vec<u64> = (1..=3).filter(|node| *node != id).collect();
     let names: Vec<u64> = processes.iter().map(|process| process.name).collect();
     let leads = world.leads(&names).await;

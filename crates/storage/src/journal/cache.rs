@@ -13,8 +13,8 @@ use rustc_hash::FxBuildHasher;
 const VALUE_BYTES_MAX: usize = 64 * 1024;
 /// About what an entry costs beside its bytes.
 const ENTRY_OVERHEAD: u64 = 128;
-/// For sizing only.
-const TYPICAL_VALUE_BYTES: usize = 512;
+/// For the size of the table at the start, which is memory that an idle node holds; it grows.
+const FIRST_VALUE_BYTES: usize = 8 * 1024;
 
 /// Segment and offset.
 type Place = (u32, u32);
@@ -35,7 +35,7 @@ impl ValueCache {
     /// A cache of at most so many bytes; 0: none.
     pub(crate) fn new(bytes: usize) -> Self {
         Self((bytes > 0).then(|| {
-            let items = bytes / TYPICAL_VALUE_BYTES;
+            let items = bytes / FIRST_VALUE_BYTES;
             Cache::with(
                 items,
                 bytes as u64,

@@ -276,6 +276,27 @@ fn quarantine_stays_and_nothing_new_is_made_behind_damage() {
 }
 
 #[test]
+fn quarantine_stays_when_the_bytes_read_well_again() {
+    simulate(async {
+        let (vfs, _, _) = write(8, 200).await;
+        let frames = frames(&vfs);
+        let hit = &frames[frames.len() - 3];
+        vfs.flip_bit(&hit.file, hit.start + 70, 3);
+        let process = Process::on(vfs);
+        let journal = process.open(SMALL).await.unwrap();
+        // The new segment's heads reach the disk with the first record.
+        journal.create_group(group(9), ReplicaId(90)).await.unwrap();
+        process.kill();
+        let vfs = process.vfs.crash(Crash::LoseAll);
+        vfs.flip_bit(&hit.file, hit.start + 70, 3);
+        let process = Process::on(vfs);
+        let journal = process.open(SMALL).await.unwrap();
+        assert_eq!(journal.quarantined(), [group(1), group(2)]);
+        assert!(journal.group(group(9)).is_some());
+    });
+}
+
+#[test]
 fn another_owners_journal_is_refused_and_left_alone() {
     simulate(async {
         let (vfs, _, with) = write(3, 100).await;
