@@ -14,7 +14,7 @@ use atoll_env::Instant;
 use atoll_types::{NodeId, NodeUuid};
 use parking_lot::RwLock;
 
-use crate::identity::Member;
+use crate::identity::{MEMBERS_MAX, Member};
 
 /// A node is called reachable if it was heard of within this time.
 const REACHABLE_FOR: Duration = Duration::from_secs(15);
@@ -28,7 +28,7 @@ struct Entry {
     heard: Option<Instant>,
 }
 
-/// All nodes this one has heard of, itself not among them.
+/// All nodes this one has heard of, itself not among them; never more than a cluster may have.
 #[derive(Debug)]
 pub(crate) struct AddressBook {
     entries: RwLock<BTreeMap<NodeId, Entry>>,
@@ -67,6 +67,9 @@ impl AddressBook {
     pub(crate) fn greeted(&self, node: &Member, incarnation: u64, now: Instant) -> bool {
         let mut entries = self.entries.write();
         let known = entries.get(&node.node);
+        if known.is_none() && entries.len() >= MEMBERS_MAX {
+            return false;
+        }
         if known.is_some_and(|known| known.confirmed && known.incarnation > incarnation) {
             return false;
         }
@@ -85,12 +88,14 @@ impl AddressBook {
     /// Another node says where a third one is. True if it was taken.
     pub(crate) fn rumour(&self, node: &Member) -> bool {
         let mut entries = self.entries.write();
+        let full = entries.len() >= MEMBERS_MAX;
         match entries.get_mut(&node.node) {
             Some(known) if known.confirmed || known.address == node.address => false,
             Some(known) => {
                 known.address.clone_from(&node.address);
                 true
             }
+            None if full => false,
             None => {
                 let entry = Entry {
                     uuid: node.uuid,
@@ -194,6 +199,16 @@ mod tests {
         assert!(!book.greeted(&member(2, "a:2"), 6, at(2)));
         assert_eq!(book.address(NodeId(2)).as_deref(), Some("b:2"));
         assert!(book.greeted(&member(2, "c:2"), 8, at(3)));
+    }
+
+    #[test]
+    fn made_up_nodes_do_not_fill_the_memory() {
+        let book = AddressBook::new([]);
+        for node in 1..=2 * MEMBERS_MAX as u64 {
+            book.rumour(&member(node, "x:1"));
+            book.greeted(&member(node, "x:1"), 1, at(1));
+        }
+        assert_eq!(book.all().len(), MEMBERS_MAX);
     }
 
     #[test]

@@ -137,9 +137,8 @@ impl Core {
                 Standing::Fresh => "waiting for init",
                 Standing::Claimed(_) | Standing::Admitted(..) => "claimed",
             },
-            Phase::Starting => "starting",
             Phase::Running(running) if running.is_serving() => "serving",
-            Phase::Running(_) => "starting",
+            Phase::Starting | Phase::Running(_) => "starting",
             Phase::Stopping(_) => "stopping",
         }
     }

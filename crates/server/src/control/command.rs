@@ -125,7 +125,9 @@ impl Change {
             Self::CreateGroup { group, nodes } => {
                 out.u64(group.0);
                 out.u32(nodes.len() as u32);
-                nodes.iter().for_each(|node| out.u64(node.0));
+                for node in nodes {
+                    out.u64(node.0);
+                }
             }
             Self::SetSlots { runs } => {
                 out.u32(runs.len() as u32);

@@ -33,6 +33,6 @@ mod file;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use claim::{ADDRESS_BYTES_MAX, Claim, Member};
+pub(crate) use claim::{ADDRESS_BYTES_MAX, Claim, MEMBERS_MAX, Member};
 pub(crate) use dir::{DataDir, IdentityError};
 pub(crate) use file::{Hints, Ident};

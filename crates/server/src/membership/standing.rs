@@ -196,6 +196,10 @@ impl Membership {
     }
 
     fn learn(&self, node: NodeId, from: &Greeting) {
+        // It is starting and does not know its own address yet.
+        if from.address.is_empty() {
+            return;
+        }
         let sender = Member {
             node,
             uuid: from.uuid,

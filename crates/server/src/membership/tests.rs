@@ -509,6 +509,34 @@ async fn a_cluster_whose_addresses_all_changed_finds_itself_by_join() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn greetings_beyond_the_bounds_are_refused() {
+    let wire = Wire::default();
+    let nodes = nodes(&wire, 1).await;
+    let hello = |address: usize, known: usize| v1::HelloRequest {
+        uuid: "0".repeat(32),
+        address: "a".repeat(address),
+        known: vec![
+            v1::NodeInfo {
+                uuid: "1".repeat(32),
+                ..Default::default()
+            };
+            known
+        ],
+        ..Default::default()
+    };
+    for (address, known, taken) in [
+        (512, 1024, true),
+        (513, 0, false),
+        (70_000, 0, false),
+        (9, 1025, false),
+    ] {
+        let request = hello(address, known).encode_to_vec().into();
+        let answer = testing::answer(&nodes[0].membership, method::HELLO, request).await;
+        assert_eq!(answer.is_ok(), taken, "{address} {known}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_copied_directory_is_noticed() {
     let wire = Wire::default();
     let nodes = nodes(&wire, 1).await;

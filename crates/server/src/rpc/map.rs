@@ -6,7 +6,7 @@ use atoll_placement::{GroupEntry, NodeEntry, ShardMap, SlotOwner, SlotRun, Slots
 use atoll_proto::v1;
 use atoll_types::{ClusterId, Epoch, GroupGen, GroupId, NodeId, NodeUuid, ReplicaId, SlotId};
 
-use crate::identity::{ADDRESS_BYTES_MAX, Member};
+use crate::identity::{ADDRESS_BYTES_MAX, MEMBERS_MAX, Member};
 
 /// `leader` is asked for who led a group when last seen.
 pub(super) fn map_to_wire(map: &ShardMap, leader: impl Fn(GroupId) -> Option<NodeId>) -> v1::ShardMap {
@@ -104,8 +104,11 @@ pub(super) fn members_to_wire(members: &[Member]) -> Vec<v1::NodeInfo> {
     members.iter().map(info).collect()
 }
 
-/// `None` if a uuid or an address is none.
+/// `None` if a uuid or an address is none, or if they are more than a cluster has.
 pub(super) fn members_from_wire(infos: Vec<v1::NodeInfo>) -> Option<Vec<Member>> {
+    if infos.len() > MEMBERS_MAX {
+        return None;
+    }
     infos
         .into_iter()
         .map(|info| {

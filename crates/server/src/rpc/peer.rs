@@ -7,7 +7,7 @@ use atoll_proto::v1;
 use atoll_types::{ClusterId, NodeUuid};
 
 use super::map::{members_from_wire, members_to_wire};
-use super::peer_client::ident_from_wire;
+use super::peer_client::{address_from_wire, ident_from_wire};
 use crate::identity::Claim;
 use crate::membership::{Greeting, Membership};
 
@@ -70,10 +70,10 @@ pub(super) async fn admit(
 
 fn greeting_from_request(request: v1::HelloRequest) -> Option<Greeting> {
     Some(Greeting {
-        ident: ident_from_wire(&request.cluster_id, request.node)?,
+        ident: ident_from_wire(&request.cluster_id, request.node).ok()?,
         uuid: NodeUuid::from_hex(&request.uuid)?,
         incarnation: request.incarnation,
-        address: request.address,
+        address: address_from_wire(request.address)?,
         known: members_from_wire(request.known)?,
         claim: None,
     })

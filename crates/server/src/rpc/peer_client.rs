@@ -11,7 +11,7 @@ use atoll_types::{ClusterId, NodeId, NodeUuid};
 use prost::Message;
 
 use super::map::{map_from_wire, members_from_wire, members_to_wire};
-use crate::identity::Claim;
+use crate::identity::{ADDRESS_BYTES_MAX, Claim};
 use crate::membership::Greeting;
 
 /// Asks other nodes. Every answer is checked for form; what it means is decided by the caller.
@@ -131,19 +131,30 @@ fn greeting_from_reply(reply: v1::HelloReply) -> Option<Greeting> {
         None => None,
     };
     Some(Greeting {
-        ident: ident_from_wire(&reply.cluster_id, reply.node)?,
+        ident: ident_from_wire(&reply.cluster_id, reply.node).ok()?,
         uuid: NodeUuid::from_hex(&reply.uuid)?,
         incarnation: reply.incarnation,
-        address: reply.address,
+        address: address_from_wire(reply.address)?,
         known: members_from_wire(reply.known)?,
         claim,
     })
 }
 
-/// Outer `None`: unreadable. Inner: not part of a cluster.
-pub(super) fn ident_from_wire(cluster: &str, node: u64) -> Option<Option<(ClusterId, NodeId)>> {
+/// A cluster id that cannot be read.
+pub(super) struct BadId;
+
+/// `None`: not part of a cluster.
+pub(super) fn ident_from_wire(cluster: &str, node: u64) -> Result<Option<(ClusterId, NodeId)>, BadId> {
     if cluster.is_empty() {
-        return Some(None);
+        return Ok(None);
     }
-    ClusterId::from_hex(cluster).map(|cluster| Some((cluster, NodeId(node))))
+    match ClusterId::from_hex(cluster) {
+        Some(cluster) => Ok(Some((cluster, NodeId(node)))),
+        None => Err(BadId),
+    }
+}
+
+/// An address that fits into the address book; empty while the sender does not know its own.
+pub(super) fn address_from_wire(address: String) -> Option<String> {
+    (address.len() <= ADDRESS_BYTES_MAX).then_some(address)
 }

@@ -3,6 +3,7 @@
 
 #[cfg(test)]
 mod amnesia;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod damage;

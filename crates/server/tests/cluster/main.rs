@@ -1,0 +1,6 @@
+//! Whole nodes over a network and disks in memory, in paused time.
+
+#[cfg(test)]
+mod life;
+#[cfg(test)]
+mod world;
