@@ -1,4 +1,11 @@
 //! Clusters of real processes of the shipped binary, on loopback, killed with real signals.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "helpers of tests: the outside world is what they are about, and a failure ends the test"
+)]
 
 mod failover;
 mod init;

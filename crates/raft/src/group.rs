@@ -91,7 +91,7 @@ impl Group {
 
     /// Makes the group, with exactly these voters. Safe to repeat on the same replica.
     pub async fn initialize(&self, voters: &BTreeSet<ReplicaId>) -> Result<(), RaftError> {
-        let members: std::collections::BTreeMap<u64, ()> = voters.iter().map(|id| (id.0, ())).collect();
+        let members: BTreeSet<u64> = voters.iter().map(|id| id.0).collect();
         match self.0.raft.initialize(members).await {
             Ok(()) | Err(OpenRaftError::APIError(InitializeError::NotAllowed(_))) => Ok(()),
             Err(error) => Err(RaftError::Raft(error.to_string())),
@@ -198,6 +198,9 @@ impl Group {
     }
 
     pub(crate) async fn peers_up(&self, replicas: Vec<ReplicaId>) {
+        if replicas.is_empty() {
+            return;
+        }
         let ids: Vec<u64> = replicas.into_iter().map(|replica| replica.0).collect();
         // A stopped group has no backoff to reset.
         let _ = self.0.raft.trigger().reset_backoff(ids).await;

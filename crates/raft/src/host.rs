@@ -35,11 +35,7 @@ impl RaftHost {
     pub fn new(env: Env, journal: Journal, peers: Arc<dyn Peers>, options: RaftOptions) -> Self {
         Self(Arc::new_cyclic(|weak: &Weak<Inner>| {
             let host = weak.clone();
-            let on_up = Box::new(move |node| {
-                if let Some(inner) = host.upgrade() {
-                    inner.node_up(node);
-                }
-            });
+            let on_up = Box::new(move |node| host.upgrade().iter().for_each(|inner| inner.node_up(node)));
             let transport = Transport::new(env.clone(), peers.clone(), on_up);
             Inner {
                 env,
@@ -123,14 +119,9 @@ impl Inner {
         let peers = self.peers.clone();
         self.env.spawn.spawn(async move {
             for group in groups {
-                let voters = group.status().voters;
-                let back: Vec<ReplicaId> = voters
-                    .into_iter()
-                    .filter(|id| peers.node_of(group.key(), *id) == Some(node))
-                    .collect();
-                if !back.is_empty() {
-                    group.peers_up(back).await;
-                }
+                let mut back = group.status().voters;
+                back.retain(|id| peers.node_of(group.key(), *id) == Some(node));
+                group.peers_up(back).await;
             }
         });
     }

@@ -62,7 +62,7 @@ impl Applier {
         let (payload, normal) = match &entry.payload {
             EntryPayload::Normal(data) => (&data.payload, true),
             EntryPayload::Membership(membership) => {
-                self.membership = StoredMembership::new(Some(entry.log_id.clone()), membership.clone());
+                self.membership = StoredMembership::new(Some(entry.log_id), membership.clone());
                 (&empty, false)
             }
             EntryPayload::Blank => (&empty, false),
@@ -76,7 +76,7 @@ impl Applier {
         self.machine
             .apply(committed, wanted.then_some(&mut outcomes))
             .map_err(|error| io::Error::other(format!("entry {}: {error}", entry.log_id)))?;
-        self.last = Some(entry.log_id.clone());
+        self.last = Some(entry.log_id);
         self.applied.send_replace(entry.log_id.index + 1);
         if let Some(responder) = responder {
             responder.send(outcomes);
@@ -90,7 +90,7 @@ impl RaftStateMachine<TypeConfig> for Applier {
     type SnapshotBuilder = NoSnapshots;
 
     async fn applied_state(&mut self) -> Result<(Option<RaftLogId>, StoredMembership), io::Error> {
-        Ok((self.last.clone(), self.membership.clone()))
+        Ok((self.last, self.membership.clone()))
     }
 
     async fn apply<Strm>(&mut self, mut entries: Strm) -> Result<(), io::Error>

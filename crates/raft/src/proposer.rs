@@ -51,10 +51,13 @@ impl<I> Clone for Proposer<I> {
     }
 }
 
+/// Commands and bytes of items.
+type Weigh<I> = Box<dyn Fn(&[I]) -> (usize, usize) + Send + Sync>;
+
 /// Closes the queue when the last [`Proposer`] is dropped.
 struct Handle<I> {
     shared: Arc<Shared<I>>,
-    weight: Box<dyn Fn(&[I]) -> (usize, usize) + Send + Sync>,
+    weight: Weigh<I>,
 }
 
 impl<I> Drop for Handle<I> {
@@ -147,6 +150,14 @@ fn total<P: Pack>(pack: &P, items: &[P::Item]) -> (usize, usize) {
     })
 }
 
+/// What the proposer does next.
+enum Next {
+    Propose,
+    WaitForRoom,
+    WaitForItems,
+    End,
+}
+
 struct Run<P: Pack> {
     env: Env,
     group: Group,
@@ -159,25 +170,33 @@ struct Run<P: Pack> {
 impl<P: Pack> Run<P> {
     async fn main(mut self) {
         loop {
-            let (waiting, room, closed) = {
-                let queue = self.shared.queue.lock();
-                (!queue.items.is_empty(), queue.has_room(), queue.closed)
-            };
-            match (waiting, room) {
-                (true, true) => {
+            match self.next() {
+                Next::Propose => {
                     // Let whoever is about to submit do so: they were woken by the same answers.
                     tokio::task::yield_now().await;
                     self.propose().await;
                 }
-                (true, false) => {
-                    let notified = self.shared.wake.notified();
-                    if self.env.clock.timeout(SWEEP, notified).await.is_err() {
-                        self.sweep();
-                    }
-                }
-                (false, _) if closed => return,
-                (false, _) => self.shared.wake.notified().await,
+                Next::WaitForRoom => self.wait_for_room().await,
+                Next::WaitForItems => self.shared.wake.notified().await,
+                Next::End => return,
             }
+        }
+    }
+
+    fn next(&self) -> Next {
+        let queue = self.shared.queue.lock();
+        match (queue.items.is_empty(), queue.has_room()) {
+            (false, true) => Next::Propose,
+            (false, false) => Next::WaitForRoom,
+            (true, _) if queue.closed => Next::End,
+            (true, _) => Next::WaitForItems,
+        }
+    }
+
+    async fn wait_for_room(&self) {
+        let notified = self.shared.wake.notified();
+        if self.env.clock.timeout(SWEEP, notified).await.is_err() {
+            self.sweep();
         }
     }
 
@@ -223,7 +242,7 @@ impl<P: Pack> Run<P> {
             pack: self.pack.clone(),
             items,
         };
-        let hook = move |result| done.finish(result);
+        let hook = move |result| done.finish(&result);
         self.group.write(EntryData::new(payload), leadership, hook).await;
     }
 
@@ -259,25 +278,20 @@ impl<P: Pack> Run<P> {
     /// Answers items that waited too long behind entries that do not move.
     fn sweep(&self) {
         let now = self.env.clock.now();
-        let expired = {
-            let pack = self.pack.lock();
-            let mut queue = self.shared.queue.lock();
-            let mut expired = Vec::new();
-            let mut kept = VecDeque::with_capacity(queue.items.len());
-            for item in std::mem::take(&mut queue.items) {
-                if pack.expired(&item, now) {
-                    let (commands, bytes) = pack.weight(&item);
-                    queue.commands -= commands;
-                    queue.bytes -= bytes;
-                    expired.push(item);
-                } else {
-                    kept.push_back(item);
-                }
-            }
-            queue.items = kept;
-            expired
-        };
+        let expired = self.take_expired(now);
         self.give_up(expired);
+    }
+
+    fn take_expired(&self, now: Instant) -> Vec<P::Item> {
+        let pack = self.pack.lock();
+        let mut queue = self.shared.queue.lock();
+        let waiting = std::mem::take(&mut queue.items);
+        let (expired, kept): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|item| pack.expired(item, now));
+        let (commands, bytes) = total(&*pack, &expired);
+        queue.commands -= commands;
+        queue.bytes -= bytes;
+        queue.items = kept.into();
+        expired
     }
 
     fn give_up(&self, expired: Vec<P::Item>) {
@@ -295,8 +309,8 @@ struct Done<P: Pack> {
 }
 
 impl<P: Pack> Done<P> {
-    fn finish(self, result: Result<Vec<Outcome>, ProposeError>) {
-        let result = match &result {
+    fn finish(self, result: &Result<Vec<Outcome>, ProposeError>) {
+        let result = match result {
             Ok(outcomes) => Ok(outcomes.as_slice()),
             Err(error) => Err(error.clone()),
         };

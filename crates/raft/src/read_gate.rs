@@ -77,27 +77,19 @@ impl ReadGate {
 
     /// Calls `read` once, at a point that is not before now.
     pub fn submit(&self, read: Read) {
-        let refused = {
+        let refusal = {
             let mut waiting = self.0.waiting.lock();
-            let refusal = if waiting.stopped {
-                Some(ReadError::Stopped)
+            if waiting.stopped {
+                ReadError::Stopped
             } else if waiting.reads.len() >= WAITING_MAX {
-                Some(ReadError::Unavailable("too many reads are waiting".to_owned()))
+                ReadError::Unavailable("too many reads are waiting".to_owned())
             } else {
-                None
-            };
-            match refusal {
-                Some(error) => Some((read, error)),
-                None => {
-                    waiting.reads.push(read);
-                    None
-                }
+                waiting.reads.push(read);
+                self.0.wake.notify_one();
+                return;
             }
         };
-        match refused {
-            Some((read, error)) => read(Err(error)),
-            None => self.0.wake.notify_one(),
-        }
+        read(Err(refusal));
     }
 
     /// Waits for a read point.
@@ -132,6 +124,22 @@ impl ReadGate {
         receiver.await.unwrap_or(Err(ReadError::Stopped))
     }
 
+    /// Everything that waits; the next round is theirs. `None` once stopped.
+    fn take_generation(&self) -> Option<(Vec<Read>, Askers)> {
+        let mut waiting = self.0.waiting.lock();
+        if waiting.stopped {
+            return None;
+        }
+        let taken = (
+            std::mem::take(&mut waiting.reads),
+            std::mem::take(&mut waiting.askers),
+        );
+        if !taken.0.is_empty() || !taken.1.is_empty() {
+            waiting.rounds += 1;
+        }
+        Some(taken)
+    }
+
     pub(crate) fn stop(&self) {
         let (reads, askers) = {
             let mut waiting = self.0.waiting.lock();
@@ -141,25 +149,24 @@ impl ReadGate {
                 std::mem::take(&mut waiting.askers),
             )
         };
-        answer(reads, askers, &Err(ReadError::Stopped), Err(ReadError::Stopped));
+        answer_askers(askers, &Err(ReadError::Stopped));
+        answer(reads, &Err(ReadError::Stopped));
         self.0.wake.notify_one();
     }
 }
 
 type Askers = Vec<oneshot::Sender<Result<u64, ReadError>>>;
 
-fn answer(
-    reads: Vec<Read>,
-    askers: Askers,
-    point: &Result<ReadPoint, ReadError>,
-    index: Result<u64, ReadError>,
-) {
+fn answer(reads: Vec<Read>, point: &Result<ReadPoint, ReadError>) {
+    for read in reads {
+        read(point.clone());
+    }
+}
+
+fn answer_askers(askers: Askers, index: &Result<u64, ReadError>) {
     for asker in askers {
         // An asker may have given up.
         let _ = asker.send(index.clone());
-    }
-    for read in reads {
-        read(point.clone());
     }
 }
 
@@ -173,21 +180,7 @@ struct Rounds {
 
 impl Rounds {
     async fn main(mut self, gate: ReadGate) {
-        loop {
-            let (reads, askers) = {
-                let mut waiting = gate.0.waiting.lock();
-                if waiting.stopped {
-                    return;
-                }
-                let taken = (
-                    std::mem::take(&mut waiting.reads),
-                    std::mem::take(&mut waiting.askers),
-                );
-                if !taken.0.is_empty() || !taken.1.is_empty() {
-                    waiting.rounds += 1;
-                }
-                taken
-            };
+        while let Some((reads, askers)) = gate.take_generation() {
             if reads.is_empty() && askers.is_empty() {
                 gate.0.wake.notified().await;
                 continue;
@@ -211,14 +204,12 @@ impl Rounds {
             Ok(_) => Err(ReadError::NotLeader { leader: None }),
             Err(error) => Err(error.clone()),
         };
-        for asker in askers {
-            let _ = asker.send(for_askers.clone());
-        }
+        answer_askers(askers, &for_askers);
         let point = match index {
             Ok(index) => self.wait_applied(index).await,
             Err(error) => Err(error),
         };
-        answer(reads, Vec::new(), &point, Err(ReadError::Stopped));
+        answer(reads, &point);
     }
 
     async fn leader_round(&self) -> Result<u64, ReadError> {

@@ -34,7 +34,7 @@ impl RaftStateMachine<TypeConfig> for Position {
     type SnapshotBuilder = Self;
 
     async fn applied_state(&mut self) -> Result<(Option<RaftLogId>, StoredMembership), io::Error> {
-        Ok((self.last.clone(), self.membership.clone()))
+        Ok((self.last, self.membership.clone()))
     }
 
     async fn apply<Strm>(&mut self, mut entries: Strm) -> Result<(), io::Error>
@@ -43,7 +43,7 @@ impl RaftStateMachine<TypeConfig> for Position {
     {
         while let Some((entry, responder)) = entries.try_next().await? {
             if let EntryPayload::Membership(membership) = &entry.payload {
-                self.membership = StoredMembership::new(Some(entry.log_id.clone()), membership.clone());
+                self.membership = StoredMembership::new(Some(entry.log_id), membership.clone());
             }
             self.last = Some(entry.log_id);
             if let Some(responder) = responder {
@@ -58,7 +58,7 @@ impl RaftStateMachine<TypeConfig> for Position {
     }
 
     async fn install_snapshot(&mut self, meta: &Meta, (): ()) -> Result<(), io::Error> {
-        self.last = meta.last_log_id.clone();
+        self.last = meta.last_log_id;
         self.membership = meta.last_membership.clone();
         *self.snapshot.lock() = Some(meta.clone());
         Ok(())
@@ -78,9 +78,8 @@ impl RaftSnapshotBuilder<TypeConfig> for Position {
 
     async fn build_snapshot(&mut self) -> Result<Snapshot<LeaderId, u64, (), ()>, io::Error> {
         let meta = Meta {
-            last_log_id: self.last.clone(),
+            last_log_id: self.last,
             last_membership: self.membership.clone(),
-            ..Meta::default()
         };
         *self.snapshot.lock() = Some(meta.clone());
         Ok(Snapshot { meta, snapshot: () })

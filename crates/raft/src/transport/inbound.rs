@@ -113,15 +113,13 @@ async fn write_answers(counters: &Counters, answers: &Answers, sender: LinkSende
         while let Some(message) = ready.next() {
             counters.messages.fetch_add(1, Ordering::Relaxed);
             message.encode(&mut frame);
-            let full = frame.len() >= limits::APPEND_BYTES;
-            if full || ready.peek().is_none() {
-                counters.frames.fetch_add(1, Ordering::Relaxed);
-                if !sender
-                    .send(std::mem::replace(&mut frame, start_frame(256)).freeze())
-                    .await
-                {
-                    return;
-                }
+            if frame.len() < limits::APPEND_BYTES && ready.peek().is_some() {
+                continue;
+            }
+            counters.frames.fetch_add(1, Ordering::Relaxed);
+            let whole = std::mem::replace(&mut frame, start_frame(256));
+            if !sender.send(whole.freeze()).await {
+                return;
             }
         }
     }

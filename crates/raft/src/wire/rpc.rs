@@ -45,6 +45,10 @@ fn put_optional(out: &mut BytesMut, id: Option<&RaftLogId>) {
     }
 }
 
+#[expect(
+    clippy::option_option,
+    reason = "outside: can it be read; inside: is there one"
+)]
 fn take_optional(body: &mut Bytes) -> Option<Option<RaftLogId>> {
     match body.try_get_u8().ok()? {
         0 => Some(None),
@@ -250,12 +254,9 @@ pub(crate) fn decode_membership(bytes: &Bytes) -> Option<RaftMembership> {
         sets.push(take_ids(&mut body)?);
     }
     let nodes = take_ids(&mut body)?;
-    let membership =
-        RaftMembership::new(sets, nodes.into_iter().map(|id| (id, ())).collect::<Nodes>()).ok()?;
+    let membership = RaftMembership::new(sets, nodes).ok()?;
     finished(&body, membership)
 }
-
-type Nodes = std::collections::BTreeMap<u64, ()>;
 
 fn put_ids(out: &mut BytesMut, ids: impl Iterator<Item = u64>) {
     let ids: Vec<u64> = ids.collect();
@@ -288,7 +289,7 @@ mod tests {
     fn append() -> AppendEntriesRequest<TypeConfig> {
         let data = EntryData::new(Bytes::from_static(b"payload"));
         let sets = vec![BTreeSet::from([1, 2, 3]), BTreeSet::from([2, 3, 4])];
-        let nodes: Nodes = [1, 2, 3, 4, 9].map(|id| (id, ())).into();
+        let nodes = BTreeSet::from([1, 2, 3, 4, 9]);
         AppendEntriesRequest {
             vote: RaftVote::new_committed(4, 2),
             prev_log_id: Some(id(6)),
