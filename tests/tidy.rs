@@ -1,4 +1,9 @@
 //! The style that the compiler and clippy cannot see, as a test.
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "helpers of tests: they look at the real source tree, and a failure ends the test"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -171,15 +171,16 @@ impl Cluster {
     /// Every data group has a leader that the nodes which run agree on.
     pub(crate) async fn wait_serving(&self) {
         for node in (0..self.nodes.len()).filter(|node| self.nodes[*node].is_some()) {
-            eventually("the node serves", async || {
-                let Some(status) = self.status(node).await else {
-                    return false;
-                };
-                let led = status.groups.iter().all(|group| group.leader_node != 0);
-                status.state == "serving" && status.groups.len() > 1 && led
-            })
-            .await;
+            eventually("the node serves", async || self.serves(node).await).await;
         }
+    }
+
+    async fn serves(&self, node: usize) -> bool {
+        let Some(status) = self.status(node).await else {
+            return false;
+        };
+        let led = status.groups.iter().all(|group| group.leader_node != 0);
+        status.state == "serving" && status.groups.len() > 1 && led
     }
 
     /// The node (position) that leads most data groups.

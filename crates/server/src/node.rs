@@ -65,7 +65,7 @@ pub enum StartError {
     /// The nodes to join belong to another cluster than the data directory.
     #[error(
         "the data directory is of node {node} of cluster {ours}, but {address} belongs to cluster {theirs}: use \
-         another --data directory or other --join addresses"
+         another --data-dir or other --join addresses"
     )]
     OtherCluster {
         /// The cluster of the data directory.

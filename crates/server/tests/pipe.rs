@@ -1,4 +1,5 @@
 //! Pipes of a real node over a network and a disk in memory, in paused time.
+#![expect(clippy::unwrap_used, reason = "helpers of tests: a failure ends the test")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -22,12 +22,12 @@ pub fn check(history: &[Operation]) -> Vec<String> {
         keys.entry(&operation.key).or_default().push(operation);
     }
     keys.into_iter()
-        .flat_map(|(key, operations)| Key::new(key, operations).check())
+        .flat_map(|(key, operations)| KeyHistory::new(key, operations).check())
         .collect()
 }
 
-struct Key<'a> {
-    key: &'a str,
+struct KeyHistory<'a> {
+    name: &'a str,
     operations: Vec<&'a Operation>,
     /// By value.
     writes: BTreeMap<u64, Write<'a>>,
@@ -41,11 +41,11 @@ struct Write<'a> {
     version: Option<u64>,
 }
 
-impl<'a> Key<'a> {
+impl<'a> KeyHistory<'a> {
     fn new(key: &'a str, operations: Vec<&'a Operation>) -> Self {
         let versions = BTreeMap::new();
         Self {
-            key,
+            name: key,
             operations,
             writes: BTreeMap::new(),
             versions,
@@ -64,7 +64,7 @@ impl<'a> Key<'a> {
 
     fn wrong(&mut self, what: &str, operation: &Operation) {
         self.violations
-            .push(format!("{}: {what}: {operation:?}", self.key));
+            .push(format!("{}: {what}: {operation:?}", self.name));
     }
 
     fn collect_writes(&mut self) {
@@ -149,7 +149,7 @@ impl<'a> Key<'a> {
         if nameless > possible {
             let message = format!(
                 "{}: {nameless} versions but {possible} writes that can be theirs",
-                self.key
+                self.name
             );
             self.violations.push(message);
         }

@@ -127,6 +127,7 @@ fn histories_in_order_pass() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of histories")]
 fn planted_errors_are_found() {
     use Call::Get;
     use Outcome::{Conflict, Nothing, Unknown, Written};

@@ -125,6 +125,14 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
+    fn follow(down: &mut BTreeSet<usize>, step: &Step, seed: u64) {
+        match step {
+            Step::Crash(node, _) => assert!(down.insert(*node), "seed {seed}: {node} is down already"),
+            Step::Start(node) => assert!(down.remove(node)),
+            Step::Cut { .. } | Step::Heal(..) => {}
+        }
+    }
+
     #[test]
     fn a_majority_is_up_but_for_one_instant_and_every_plan_has_every_fault() {
         for seed in 0..200 {
@@ -134,13 +142,7 @@ mod tests {
             for (at, step) in &steps {
                 assert!(*at >= before);
                 before = *at;
-                match step {
-                    Step::Crash(node, _) => {
-                        assert!(down.insert(*node), "seed {seed}: {node} is down already")
-                    }
-                    Step::Start(node) => assert!(down.remove(node)),
-                    Step::Cut { .. } | Step::Heal(..) => {}
-                }
+                follow(&mut down, step, seed);
                 dark += usize::from(matches!(step, Step::Crash(..)) && down.len() == 3);
             }
             assert!(down.is_empty() && dark == 1, "seed {seed}: dark {dark} times");
