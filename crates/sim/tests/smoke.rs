@@ -10,7 +10,7 @@ fn is_eventful(report: &Report) {
     assert_eq!(report.violations, Vec::<String>::new(), "seed {}", report.seed);
     assert!(report.crashes >= 4, "{report:?}");
     assert!(report.cuts >= 1, "{report:?}");
-    assert!(report.acknowledged >= 60 && report.reads >= 30, "{report:?}");
+    assert!(report.acknowledged >= 100 && report.reads >= 50, "{report:?}");
     assert!(report.compared >= 100, "{report:?}");
 }
 

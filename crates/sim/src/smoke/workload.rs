@@ -207,7 +207,7 @@ impl Worker {
             if let Some(version) = outcome.version() {
                 self.seen.insert(key, version);
             }
-            env.clock.sleep(Duration::from_millis(self.rng.below(20))).await;
+            env.clock.sleep(Duration::from_millis(self.rng.below(10))).await;
         }
     }
 
