@@ -79,12 +79,12 @@ impl ByHand<'_> {
         v1::GetReply::decode(reply).unwrap()
     }
 
-    async fn open(&self, group: u64) {
+    async fn open(&self, group: u64, version: u64) -> Result<Bytes, CallError> {
         let request = v1::OpenSessionRequest {
             client_high: self.client,
             client_low: 1,
             group,
-            version: 0,
+            version,
         };
         self.call(
             self.cluster.any_running(),
@@ -92,7 +92,6 @@ impl ByHand<'_> {
             request.encode_to_vec(),
         )
         .await
-        .unwrap();
     }
 }
 
@@ -116,7 +115,11 @@ async fn a_repeated_write_returns_its_first_outcome() {
         // Unknown sessions are refused, never applied.
         let refused = by_hand.cas(1, 1, 0, "x").await.unwrap_err();
         assert_eq!(error_kind(&refused), v1::error_detail::Kind::SessionExpired);
-        by_hand.open(group).await;
+        // An opening without a version of the group could not be told from a late duplicate of itself.
+        let refused = by_hand.open(group, 0).await.unwrap_err();
+        assert_eq!(error_kind(&refused), v1::error_detail::Kind::Invalid);
+        let version = by_hand.get().await.proof.unwrap().version;
+        by_hand.open(group, version).await.unwrap();
 
         let before = by_hand.get().await.version;
         let first = by_hand.cas(1, 1, before, "one").await.unwrap();

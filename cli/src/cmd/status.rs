@@ -20,7 +20,8 @@ Examples:
   atoll status --endpoints 10.0.0.5:7401
 
 LAG is how many log entries the slowest answering replica still has to apply. CMDS/ENTRY and
-ENTRIES/SYNC are medians of what one log entry and one disk sync carry.
+ENTRIES/SYNC are medians of what one log entry and one disk sync carry. CLOCK is by how much a node's wall
+clock is ahead of the median; more than 500 ms apart it leaves leading to others.
 Exits with 3 if no node answers or a group has no leader.";
 
 /// Show nodes, groups, leaders and how far replicas are behind.
@@ -101,6 +102,7 @@ fn nodes_table(survey: &Survey) -> Table {
         "UPTIME",
         "CPU",
         "MEMORY",
+        "CLOCK",
         "CMDS/ENTRY",
         "ENTRIES/SYNC",
     ]);
@@ -123,6 +125,7 @@ fn nodes_table(survey: &Survey) -> Table {
             span(Duration::from_millis(reply.uptime_ms)),
             span(Duration::from_micros(counters.cpu_us)),
             bytes(counters.resident_bytes),
+            offset(reply.clock_offset_ms),
             or_dash(counters.commands_per_entry_p50),
             or_dash(counters.entries_per_sync_p50),
         ]);
@@ -167,6 +170,11 @@ fn groups_table(survey: &Survey) -> Table {
     table
 }
 
+/// By how much a node's wall clock is ahead of the others'.
+fn offset(ms: Option<i64>) -> String {
+    ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms:+} ms"))
+}
+
 fn or_dash(figure: u64) -> String {
     if figure == 0 {
         "-".to_owned()
@@ -197,6 +205,7 @@ fn node_json(seen: &Surveyed) -> Value {
             "version": reply.version,
             "map_epoch": reply.map_epoch.to_string(),
             "uptime_ms": reply.uptime_ms.to_string(),
+            "clock_offset_ms": reply.clock_offset_ms.map(|ms| ms.to_string()),
             "counters": counters_json(&reply.counters.unwrap_or_default()),
         }),
     }

@@ -10,8 +10,11 @@
 mod clock;
 mod halt;
 pub mod net;
+mod pace;
 mod rng;
 mod spawn;
+mod tempo;
+pub mod trouble;
 pub mod vfs;
 pub mod watch;
 
@@ -20,6 +23,7 @@ pub use halt::Halt;
 pub use net::Net;
 pub use rng::Rng;
 pub use spawn::{Scope, Spawn, Task};
+pub use tempo::Tempo;
 pub use vfs::Vfs;
 
 use std::sync::Arc;

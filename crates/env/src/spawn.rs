@@ -3,11 +3,13 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::task::AbortHandle;
 
-use crate::Rng;
+use crate::pace::{Pace, Paced};
+use crate::{Rng, Tempo};
 
 tokio::task_local! {
     static SCOPE: Scope;
@@ -19,7 +21,10 @@ tokio::task_local! {
 pub struct Scope(Arc<ScopeState>);
 
 struct ScopeState {
+    number: u64,
     rng: Rng,
+    pace: Arc<Pace>,
+    tempo: Tempo,
     tasks: Mutex<Tasks>,
 }
 
@@ -32,8 +37,16 @@ struct Tasks {
 impl Scope {
     /// A new simulated process.
     pub fn new(rng: Rng) -> Self {
+        Self::numbered(0, rng)
+    }
+
+    /// A new simulated process that can be told from others by a number.
+    pub fn numbered(number: u64, rng: Rng) -> Self {
         Self(Arc::new(ScopeState {
+            number,
             rng,
+            pace: Arc::default(),
+            tempo: Tempo::new(),
             tasks: Mutex::default(),
         }))
     }
@@ -43,9 +56,19 @@ impl Scope {
         SCOPE.try_with(Clone::clone).ok()
     }
 
+    /// What it was [`Scope::numbered`] with, else 0.
+    pub fn number(&self) -> u64 {
+        self.0.number
+    }
+
     /// The scope's randomness.
     pub fn rng(&self) -> &Rng {
         &self.0.rng
+    }
+
+    /// The time that libraries with timers of their own go by in this process.
+    pub fn tempo(&self) -> &Tempo {
+        &self.0.tempo
     }
 
     /// Spawns into this scope. After [`Scope::end`] the future is dropped without being polled.
@@ -56,7 +79,7 @@ impl Scope {
         F::Output: Send + 'static,
     {
         let mut tasks = self.0.tasks.lock();
-        let handle = tokio::spawn(SCOPE.scope(self.clone(), work));
+        let handle = tokio::spawn(SCOPE.scope(self.clone(), self.paced(work)));
         if tasks.ended {
             handle.abort();
         }
@@ -65,6 +88,31 @@ impl Scope {
         }
         tasks.handles.push(handle.abort_handle());
         handle
+    }
+
+    fn paced<F: Future>(&self, work: F) -> Paced<F> {
+        Paced::new(Arc::clone(&self.0.pace), self.0.rng.clone(), work)
+    }
+
+    /// Stops the simulated process where it is: no task of it is polled until [`Scope::resume`]. Its
+    /// connections stay open, its clock and its timers go on.
+    pub fn pause(&self) {
+        self.0.pace.stop();
+    }
+
+    /// Lets a paused process go on, with everything that became ready meanwhile.
+    pub fn resume(&self) {
+        self.0.pace.go_on();
+    }
+
+    /// True between [`Scope::pause`] and [`Scope::resume`].
+    pub fn is_paused(&self) -> bool {
+        self.0.pace.is_stopped()
+    }
+
+    /// Makes every step of every task wait for up to `drag` first; zero ends that.
+    pub fn slow_down(&self, drag: Duration) {
+        self.0.pace.set_drag(drag);
     }
 
     /// Ends the simulated process: every task of it is dropped at its next await, in spawn order,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use atoll_env::{BoxFuture, Env, watch};
+use atoll_env::{BoxFuture, Env, trouble, watch};
 use atoll_types::{GroupKey, Outcome, ReplicaId};
 use bytes::Bytes;
 use openraft::errors::{ClientWriteError, Fatal, InitializeError, RaftError as OpenRaftError};
@@ -290,6 +290,7 @@ impl Inbound for Answers {
     fn answer(&self, kind: Kind, body: Bytes) -> BoxFuture<'static, Result<Bytes, String>> {
         let group = self.0.clone();
         Box::pin(async move {
+            trouble::pause("raft: before a call is answered").await;
             let unreadable = || format!("unreadable {kind:?}");
             let raft = &group.0.raft;
             match kind {

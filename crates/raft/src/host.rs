@@ -9,6 +9,7 @@ use atoll_storage::Journal;
 use atoll_types::{GroupId, GroupKey, NodeId, ReplicaId};
 use parking_lot::Mutex;
 
+use crate::facts;
 use crate::group::{Group, Raft};
 use crate::log_store::LogStore;
 use crate::machine::{Applier, Machine};
@@ -61,6 +62,7 @@ impl RaftHost {
         }
         let inner = &self.0;
         let log = inner.journal.create_group(key, replica).await?;
+        facts::opened(&log);
         let config = inner.options.to_config()?;
         let (applied_sender, applied) = watch::channel(0);
         let network = Network::new(inner.transport.clone(), key, replica);

@@ -13,6 +13,7 @@
 //! - A replica takes calls only after it has re-applied what was committed before its restart.
 
 mod error;
+mod facts;
 mod group;
 mod host;
 mod log_store;

@@ -9,6 +9,7 @@ use std::fmt::Debug;
 use std::io;
 use std::ops::{Bound, RangeBounds};
 
+use atoll_env::trouble;
 use atoll_storage::{GroupLog, LogEntry};
 use atoll_types::{LogId, limits};
 use bytes::Bytes;
@@ -16,6 +17,7 @@ use futures_util::{Stream, stream};
 use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
 use openraft::{EntryPayload, OptionalSend, RaftLogReader};
 
+use crate::facts;
 use crate::types::{
     EntryData, RaftEntry, RaftLogId, RaftVote, TypeConfig, log_id_in, log_id_out, vote_in, vote_out,
 };
@@ -83,7 +85,11 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn save_vote(&mut self, vote: &RaftVote) -> Result<(), io::Error> {
-        self.0.save_vote(vote_in(vote)).await
+        trouble::pause("raft: before a vote is saved").await;
+        self.0.save_vote(vote_in(vote)).await?;
+        facts::voted(&self.0, vote_in(vote));
+        trouble::pause("raft: a vote is durable, nobody knows").await;
+        Ok(())
     }
 
     async fn save_committed(&mut self, committed: Option<RaftLogId>) -> Result<(), io::Error> {
@@ -102,10 +108,17 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         I: IntoIterator<Item = RaftEntry> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
-        let entries = entries.into_iter().map(entry_in).collect();
-        self.0
-            .append(entries, Box::new(move |result| callback.io_completed(result)))
-            .await
+        let entries: Vec<LogEntry> = entries.into_iter().map(entry_in).collect();
+        trouble::pause("raft: before an append").await;
+        facts::appended(&self.0, &entries);
+        let (log, last) = (self.0.clone(), entries.last().map(|entry| entry.id));
+        let done = move |result: io::Result<()>| {
+            let _ = last
+                .filter(|_| result.is_ok())
+                .map(|last| facts::durable(&log, last));
+            callback.io_completed(result);
+        };
+        self.0.append(entries, Box::new(done)).await
     }
 
     async fn truncate_after(&mut self, last_log_id: Option<RaftLogId>) -> Result<(), io::Error> {
@@ -115,6 +128,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         if keep.is_some_and(|keep| end.is_none_or(|end| keep.index > end)) {
             return Ok(());
         }
+        facts::truncated(&self.0, keep);
         self.0.truncate_after(keep).await
     }
 

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use atoll_env::watch;
+use atoll_env::{trouble, watch};
 use atoll_storage::GroupLog;
 use atoll_types::{LogId, Outcome};
 use bytes::Bytes;
@@ -10,6 +10,7 @@ use futures_util::{Stream, TryStreamExt};
 use openraft::storage::{EntryResponder, RaftStateMachine, Snapshot, SnapshotMeta};
 use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder};
 
+use crate::facts;
 use crate::types::{LeaderId, RaftLogId, StoredMembership, TypeConfig, log_id_in};
 
 /// One committed entry.
@@ -63,6 +64,11 @@ impl Applier {
             EntryPayload::Normal(data) => (&data.payload, true),
             EntryPayload::Membership(membership) => {
                 self.membership = StoredMembership::new(Some(entry.log_id), membership.clone());
+                facts::voters(
+                    &self.log,
+                    log_id_in(&entry.log_id),
+                    membership.voter_ids().count(),
+                );
                 (&empty, false)
             }
             EntryPayload::Blank => (&empty, false),
@@ -77,6 +83,7 @@ impl Applier {
             .apply(committed, wanted.then_some(&mut outcomes))
             .map_err(|error| io::Error::other(format!("entry {}: {error}", entry.log_id)))?;
         self.last = Some(entry.log_id);
+        facts::applied(&self.log, log_id_in(&entry.log_id));
         self.applied.send_replace(entry.log_id.index + 1);
         if let Some(responder) = responder {
             responder.send(outcomes);
@@ -98,6 +105,7 @@ impl RaftStateMachine<TypeConfig> for Applier {
         Strm: Stream<Item = Result<EntryResponder<TypeConfig>, io::Error>> + Unpin + OptionalSend,
     {
         while let Some(entry) = entries.try_next().await? {
+            trouble::pause("raft: before an entry is applied").await;
             self.apply_one(entry)?;
         }
         Ok(())

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use atoll_env::{Env, Instant};
+use atoll_env::{Env, Instant, trouble};
 use atoll_types::{Outcome, limits};
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -243,6 +243,7 @@ impl<P: Pack> Run<P> {
             items,
         };
         let hook = move |result| done.finish(&result);
+        trouble::pause("proposer: packed, not proposed").await;
         self.group.write(EntryData::new(payload), leadership, hook).await;
     }
 

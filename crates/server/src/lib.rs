@@ -27,6 +27,7 @@ mod config;
 mod control;
 mod directory;
 mod identity;
+mod inspect;
 mod membership;
 mod node;
 mod peers;
@@ -38,7 +39,8 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub use atoll_raft::RaftOptions;
+pub use atoll_raft::{GroupStatus, RaftOptions};
 pub use config::{ConfigError, NodeConfig};
+pub use inspect::{NodeView, ReplicaView};
 pub use node::{Node, StartError};
 pub use shard::ReplicaState;

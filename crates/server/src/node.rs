@@ -286,6 +286,10 @@ impl Node {
         self.core.state()
     }
 
+    pub(crate) fn running(&self) -> Option<Arc<Running>> {
+        self.core.running()
+    }
+
     /// The node's id, once it has one.
     pub fn id(&self) -> Option<NodeId> {
         self.core.membership.ident().map(|ident| ident.node)
@@ -320,7 +324,10 @@ impl Node {
         let running = core.running();
         *core.phase.write() = Phase::Stopping(running.clone());
         if let Some(running) = &running {
-            running.give_leaderships_away(&core.membership, HAND_OVER).await;
+            let anybody = |_| true;
+            running
+                .give_leaderships_away(&core.membership, anybody, HAND_OVER)
+                .await;
         }
         if core.env.clock.timeout(DRAIN, serving.stop()).await.is_err() {
             tracing::warn!("calls in progress were cut off");

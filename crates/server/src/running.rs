@@ -12,15 +12,14 @@ use parking_lot::Mutex;
 
 use crate::control::balance::{Balancer, caught_up};
 use crate::control::reconcile::Reconciler;
-use crate::control::{ControlMachine, ControlState, FIRST_GENERATION, follow};
+use crate::control::{ControlMachine, ControlState, FIRST_GENERATION, clock_guard, follow};
 use crate::directory::Directory;
 use crate::identity::Ident;
 use crate::membership::Membership;
 use crate::peers::CheckedPeers;
 use crate::rpc::{KvService, PeerClient};
-use crate::store::{Keeper, Registry};
+use crate::store::{Keeper, Registry, birth};
 
-const RETRY: Duration = Duration::from_millis(300);
 const LOOK: Duration = Duration::from_millis(20);
 
 /// Journal, Raft, shards, and on some nodes the control plane.
@@ -71,6 +70,11 @@ impl Running {
         running.start_control(membership, &peers).await?;
         running.spawn(running.keeper.clone().run());
         let (directory, registry) = (running.directory.clone(), running.registry.clone());
+        running.spawn(clock_guard::run(
+            env.clone(),
+            Arc::downgrade(&running),
+            membership.clone(),
+        ));
         running.spawn(Balancer::new(env, directory, registry, membership.clone(), peers).run());
         Ok(running)
     }
@@ -105,12 +109,10 @@ impl Running {
             .host
             .start_group(key, ReplicaId(node.0), Box::new(machine))
             .await?;
-        if let Some(claim) = membership.initial_set().filter(|_| node == NodeId(1)) {
-            self.spawn(initialize(
-                self.env.clone(),
-                group.clone(),
-                claim.control_voters(),
-            ));
+        // A node is admitted only when every voter of the set has claimed it.
+        if let Some(claim) = membership.initial_set() {
+            let (env, group) = (self.env.clone(), group.clone());
+            self.spawn(async move { birth::make(&env, &group, &claim.control_voters()).await });
         }
         self.spawn_reconciler(node, group, state, membership);
         Ok(())
@@ -158,11 +160,17 @@ impl Running {
         control.into_iter().chain(data).collect()
     }
 
-    /// Gives leaderships to replicas that can take them, and waits until they did, within `limit`.
-    pub(crate) async fn give_leaderships_away(&self, membership: &Membership, limit: Duration) {
+    /// Gives leaderships to replicas that can take them, on nodes that are `wanted`, and waits until they
+    /// did, within `limit`.
+    pub(crate) async fn give_leaderships_away(
+        &self,
+        membership: &Membership,
+        wanted: impl Fn(NodeId) -> bool,
+        limit: Duration,
+    ) {
         let mut waiting = Vec::new();
         for group in self.groups() {
-            if let Some(to) = self.successor(&group, membership)
+            if let Some(to) = self.successor(&group, membership, &wanted)
                 && group.transfer_leader(to).await.is_ok()
             {
                 waiting.push(group);
@@ -179,7 +187,12 @@ impl Running {
     }
 
     /// Of a group led here: the reachable follower whose log is furthest, if one is caught up.
-    fn successor(&self, group: &Group, membership: &Membership) -> Option<ReplicaId> {
+    fn successor(
+        &self,
+        group: &Group,
+        membership: &Membership,
+        wanted: impl Fn(NodeId) -> bool,
+    ) -> Option<ReplicaId> {
         let status = group.status();
         if !status.is_leader {
             return None;
@@ -187,7 +200,8 @@ impl Running {
         let now = self.env.clock.now();
         let up = |replica: ReplicaId| {
             let node = self.directory.node_of(group.key().id, replica);
-            replica != group.replica() && node.is_some_and(|node| membership.book().reachable(node, now))
+            let takes = |node| membership.book().reachable(node, now) && wanted(node);
+            replica != group.replica() && node.is_some_and(takes)
         };
         let candidates = status
             .matched
@@ -211,13 +225,5 @@ impl Running {
         }
         self.host.shutdown().await;
         self.journal.close().await;
-    }
-}
-
-/// Makes group 0 with exactly the initial set's voters; nothing if it was made before.
-async fn initialize(env: Env, group: Group, voters: std::collections::BTreeSet<ReplicaId>) {
-    while let Err(error) = group.initialize(&voters).await {
-        tracing::warn!(group = 0, %error, "the control plane was not initialized");
-        env.clock.sleep(RETRY).await;
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use atoll_env::Instant;
+use atoll_env::{Instant, trouble};
 use atoll_proto::v1::error_detail::Kind;
 use atoll_types::GroupId;
 
@@ -88,6 +88,10 @@ impl Engine {
     async fn send(&self, trip: &mut Trip, peer: &Arc<Peer>, group: GroupId) -> Result<Reply, Failure> {
         let connection = peer.connection(trip.lane, &self.wires)?;
         self.stamp(trip);
+        trouble::pause("client: before a request is sent").await;
+        if trip.maybe_applied {
+            trouble::sometimes("an ambiguous write was sent again");
+        }
         let now = self.wires.env.clock.now();
         let until = trip.attempt_until(now, self.options.attempt_timeout);
         trip.item.group = group.0;
@@ -115,7 +119,10 @@ impl Engine {
             next = Next::Wait;
         }
         match next {
-            Next::Redirect => trip.redirects += 1,
+            Next::Redirect => {
+                trouble::sometimes("a client followed a redirect");
+                trip.redirects += 1;
+            }
             Next::Wait => self.pause(trip, miss.group.as_ref()).await,
             Next::Spend(at_least) => {
                 if !self.budget.take() {

@@ -1,9 +1,10 @@
 //! Sessions on the way of a write: a number before the first sending, an open session before the
 //! first write to a group.
 
+use atoll_env::Instant;
 use atoll_proto::v1::error_detail::Kind;
 use atoll_proto::v1::pipe_request_item::Operation;
-use atoll_proto::v1::{ErrorDetail, OpenSessionRequest, Session as WireSession};
+use atoll_proto::v1::{ErrorDetail, OpenSessionRequest, ScanRequest, Session as WireSession};
 use atoll_types::{ClientId, GroupId, Version};
 
 use super::Engine;
@@ -11,6 +12,7 @@ use super::job::{Job, Route, Stop, Trip};
 use crate::error::{Error, ErrorKind};
 use crate::pipe::{LANE_SMALL, Reply};
 use crate::retry::Fault;
+use crate::session::Opening;
 use crate::stats::count;
 
 /// Why a write has no session yet.
@@ -39,18 +41,14 @@ impl Engine {
         let Some(ticket) = trip.ticket.as_ref().filter(|_| !trip.maybe_applied) else {
             return Ok(());
         };
-        let opened = ticket.session().opened_in(group);
-        if opened.initialized() {
+        let opening = ticket.session().opening(group);
+        if opening.done.initialized() {
             return Ok(());
         }
         let (client, deadline) = (ticket.session().client, trip.deadline);
-        let open = opened.get_or_try_init(|| async move {
-            let job = open_job(client, group, deadline);
-            // Boxed: opening is itself a call, one that needs no session.
-            Box::pin(self.run(job))
-                .await
-                .and_then(|reply| self.session_opened(&reply))
-        });
+        let open = opening
+            .done
+            .get_or_try_init(|| self.open(&opening, client, group, deadline));
         let left = deadline.since(clock.now());
         match clock.timeout(left, open).await {
             Ok(Ok(())) => Ok(()),
@@ -70,13 +68,49 @@ impl Engine {
         }
     }
 
-    fn session_opened(&self, reply: &Reply) -> Result<(), Stop> {
+    /// Opens the session in a group. Boxed: these are calls of their own, which need no session.
+    async fn open(
+        &self,
+        opening: &Opening,
+        client: ClientId,
+        group: GroupId,
+        deadline: Instant,
+    ) -> Result<(), Stop> {
+        let read = opening
+            .read
+            .get_or_try_init(|| self.version_of(group, deadline))
+            .await?;
+        let reply = Box::pin(self.run(open_job(client, group, *read, deadline))).await?;
         let Reply::OpenSession(reply) = reply else {
             return Err(Error::internal("the reply does not fit the request").into());
         };
         self.saw(Version(reply.version));
         count(&self.wires.counters.sessions_opened);
         Ok(())
+    }
+
+    /// The group's newest version, by the smallest linearizable read there is.
+    async fn version_of(&self, group: GroupId, deadline: Instant) -> Result<Version, Stop> {
+        let request = ScanRequest {
+            group: group.0,
+            limit: 1,
+            keys_only: true,
+            ..ScanRequest::default()
+        };
+        let job = Job {
+            route: Route::Group(group),
+            lane: LANE_SMALL,
+            operation: Operation::Scan(request),
+            deadline,
+        };
+        let proof = match Box::pin(self.run(job)).await? {
+            Reply::Scan(reply) => reply.proof,
+            _ => None,
+        };
+        match proof {
+            Some(proof) if proof.version > 0 => Ok(Version(proof.version)),
+            _ => Err(Error::internal("the reply says nothing about the group's version").into()),
+        }
     }
 
     /// Writes session and version into the request, anew for every sending.
@@ -108,13 +142,13 @@ impl Engine {
     }
 }
 
-fn open_job(client: ClientId, group: GroupId, deadline: atoll_env::Instant) -> Job {
+fn open_job(client: ClientId, group: GroupId, read: Version, deadline: Instant) -> Job {
     let (client_high, client_low) = atoll_proto::convert::split_client(client);
     let request = OpenSessionRequest {
         client_high,
         client_low,
         group: group.0,
-        version: 0,
+        version: read.0,
     };
     Job {
         route: Route::Group(group),

@@ -9,9 +9,10 @@
 //!
 //! A session is opened once in each group before its first write there, and never a second time: a
 //! group that lost the session has lost its memory of the numbers too, so opening it anew could do a
-//! write twice. The client then takes a new id ([`Sessions::renew`]).
+//! write twice. The client then takes a new id ([`Sessions::renew`]). For the same reason an opening
+//! names a version read from the group before it, and always the same one ([`Opening::read`]).
 
 mod ticket;
 mod window;
 
-pub(crate) use ticket::{Sessions, Ticket};
+pub(crate) use ticket::{Opening, Sessions, Ticket};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use atoll_env::Rng;
 use atoll_types::limits::SESSION_OPEN_MAX;
-use atoll_types::{ClientId, GroupId};
+use atoll_types::{ClientId, GroupId, Version};
 use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxHashMap;
 use tokio::sync::{OnceCell, Semaphore};
@@ -17,7 +17,18 @@ pub(crate) struct Session {
     window: Mutex<Window>,
     /// One permit for each number the window has room for; fair, so that a write waits its turn.
     room: Semaphore,
-    groups: Mutex<FxHashMap<GroupId, Arc<OnceCell<()>>>>,
+    groups: Mutex<FxHashMap<GroupId, Arc<Opening>>>,
+}
+
+/// How far the session is in one group. Both are filled once, by whoever needs them first.
+#[derive(Default)]
+pub(crate) struct Opening {
+    /// The version the group had before the session was first asked for. The same in every request to
+    /// open it: a late duplicate then names a version from before the session, and is refused once
+    /// the session has expired.
+    pub(crate) read: OnceCell<Version>,
+    /// The group knows the session.
+    pub(crate) done: OnceCell<()>,
 }
 
 impl Session {
@@ -41,8 +52,8 @@ impl Session {
         Ticket { session: self, seq }
     }
 
-    /// Whether a group knows this session: filled once, by whoever opens it there.
-    pub(crate) fn opened_in(&self, group: GroupId) -> Arc<OnceCell<()>> {
+    /// How far this session is in a group.
+    pub(crate) fn opening(&self, group: GroupId) -> Arc<Opening> {
         Arc::clone(self.groups.lock().entry(group).or_default())
     }
 }

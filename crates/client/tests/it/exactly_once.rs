@@ -1,9 +1,11 @@
 //! A write is done once or its outcome is called unknown.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use atoll_client::{Cas, ErrorKind, Options};
 use atoll_proto::v1::error_detail::Kind;
+use atoll_proto::v1::pipe_request_item::Operation;
 
 use crate::support::{Action, World, client, client_with, error};
 
@@ -99,6 +101,93 @@ async fn a_write_that_may_have_been_done_under_a_forgotten_session_is_unknown() 
     world.forget_sessions(1);
     client.put("k", "3").await.unwrap();
     assert_eq!(world.applied(), 3);
+}
+
+/// Does the actions to the next openings, one after the other, then serves.
+fn openings_meet(world: &World, actions: impl IntoIterator<Item = Action>) {
+    let mut actions: VecDeque<_> = actions.into_iter().collect();
+    world.script(move |_, item| match &item.operation {
+        Some(Operation::OpenSession(_)) => actions.pop_front().unwrap_or(Action::Serve),
+        _ => Action::Serve,
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_opening_names_the_same_version_in_every_sending() {
+    let world = World::new(3, 1);
+    let client = client(&world).await;
+    let lost = (0..6).map(|number| match number % 3 {
+        0 => Action::ServeAndCut,
+        1 => Action::ServeSilently,
+        _ => Action::Refuse(error(Kind::Unavailable)),
+    });
+    openings_meet(&world, lost);
+    client.put("k", "v").await.unwrap();
+    let openings = world.openings();
+    assert!(openings.len() > 4, "{openings:?}");
+    // What the group had before; a version read later could be one that the session itself led to.
+    assert!(
+        openings.iter().all(|opening| opening.version == 1000),
+        "{openings:?}"
+    );
+    assert_eq!(client.stats().sessions_opened, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_opening_given_up_and_tried_again_by_another_write_still_names_its_version() {
+    let world = World::new(3, 1);
+    let options = Options {
+        deadline: Duration::from_millis(500),
+        ..Options::default()
+    };
+    let client = client_with(&world, options).await;
+    openings_meet(&world, (0..20).map(|_| Action::ServeSilently));
+    assert_eq!(
+        client.put("k", "1").await.unwrap_err().kind(),
+        ErrorKind::Deadline
+    );
+    openings_meet(&world, []);
+    client.put("k", "2").await.unwrap();
+    let openings = world.openings();
+    assert!(openings.len() > 1, "{openings:?}");
+    assert!(
+        openings.iter().all(|opening| opening.version == 1000),
+        "{openings:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_opening_that_comes_after_its_session_expired_is_refused_and_replaced() {
+    let world = World::new(3, 1);
+    let client = client(&world).await;
+    let expired = world.clone();
+    let mut first = true;
+    world.script(move |_, item| match &item.operation {
+        // Opened; the reply is lost; and the group forgets the session before it is asked again.
+        Some(Operation::OpenSession(_)) if std::mem::take(&mut first) => Action::ServeAndCut,
+        _ => Action::Serve,
+    });
+    let put = client.put("k", "v");
+    let forget = async {
+        while expired.openings().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        expired.forget_sessions(1);
+    };
+    let (put, ()) = tokio::join!(put, forget);
+    put.unwrap();
+    let clients: Vec<_> = world
+        .openings()
+        .iter()
+        .map(|opening| opening.client_high)
+        .collect();
+    assert!(clients.len() >= 3, "{clients:?}");
+    assert_ne!(
+        clients.first(),
+        clients.last(),
+        "the old id cannot come back to life"
+    );
+    assert_eq!((world.applied(), client.stats().sessions_renewed), (1, 1));
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,12 +8,14 @@
 mod grpc;
 mod link;
 mod mem;
+mod none;
 mod status;
 
 #[cfg(feature = "grpc")]
 pub use grpc::GrpcNet;
 pub use link::{Link, LinkReceiver, LinkSender};
-pub use mem::{MemNet, MemNetOptions, MemNode};
+pub use mem::{MemNet, MemNetFaults, MemNetOptions, MemNode};
+pub use none::NoNet;
 pub use status::{CallError, Code, Status};
 
 use std::io;

@@ -10,7 +10,7 @@ mod os;
 #[cfg(test)]
 mod tests;
 
-pub use mem::{Crash, Fault, MemLatency, MemVfs, MemVfsOptions};
+pub use mem::{Crash, DiskFaults, DiskTrouble, Fault, MemLatency, MemVfs, MemVfsOptions};
 pub use os::OsVfs;
 
 use std::io;
@@ -101,6 +101,11 @@ pub trait File: Send + Sync + 'static {
     /// Makes everything written durable (fdatasync). After an error nothing is known about any byte
     /// written since the last success: stop the process, never retry (Rebello et al., ATC 2020).
     fn sync(&self) -> BoxFuture<'_, io::Result<()>>;
+
+    /// Makes later reads come from the disk, as far as what is cached is not waiting to be written.
+    /// After a sync has failed, the cache may show bytes that the disk never got and that no later
+    /// sync will write: sync first, then forget, then read.
+    fn forget_cached(&self) -> io::Result<()>;
 
     /// Reserves space and sets the length, so that later writes inside need no new blocks.
     fn allocate(&self, len: u64) -> io::Result<()>;

@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::FallocateFlags;
+use rustix::fs::{Advice, FallocateFlags};
 use rustix::io::{Errno, ReadWriteFlags};
 
 use super::{File, OpenMode, Vfs};
@@ -53,7 +53,7 @@ impl Vfs for OsVfs {
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
-        for entry in fs::read_dir(dir).map_err(|error| named(&error, dir))? {
+        for entry in fs::read_dir(folder(dir)).map_err(|error| named(&error, dir))? {
             // No file of ours has a name that is not UTF-8; a foreign one must still be visible.
             names.push(entry?.file_name().to_string_lossy().into_owned());
         }
@@ -74,7 +74,7 @@ impl Vfs for OsVfs {
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        fs::File::open(dir)
+        fs::File::open(folder(dir))
             .and_then(|dir| dir.sync_all())
             .map_err(|error| named(&error, dir))
     }
@@ -99,8 +99,17 @@ impl Vfs for OsVfs {
     }
 
     fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
-        let answer = rustix::fs::statvfs(dir).map_err(|error| named(&error.into(), dir))?;
+        let answer = rustix::fs::statvfs(folder(dir)).map_err(|error| named(&error.into(), dir))?;
         Ok(answer.f_bavail.saturating_mul(answer.f_frsize))
+    }
+}
+
+/// The parent of a relative path of one component is empty; the system calls it by another name.
+fn folder(dir: &Path) -> &Path {
+    if dir.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        dir
     }
 }
 
@@ -161,6 +170,10 @@ impl File for OsFile {
 
     fn sync(&self) -> BoxFuture<'_, io::Result<()>> {
         Box::pin(std::future::ready(self.0.sync_data()))
+    }
+
+    fn forget_cached(&self) -> io::Result<()> {
+        Ok(rustix::fs::fadvise(&self.0, 0, None, Advice::DontNeed)?)
     }
 
     fn allocate(&self, len: u64) -> io::Result<()> {

@@ -1,20 +1,22 @@
-//! openraft's view of the runtime: tokio, except that tasks and randomness belong to the simulated
-//! process they started in, if there is one.
+//! openraft's view of the runtime: tokio, except that time, tasks and randomness belong to the process
+//! they started in, a simulated one if there is one.
 //!
 //! Without this a crashed node's Raft would go on as a ghost in the simulator, and election jitter and
 //! the order in which waiters wake would differ from run to run.
 
+mod instant;
 mod watch;
 
 use std::future::Future;
 use std::time::Duration;
 
-use atoll_env::{Rng, Scope};
+use atoll_env::{Rng, Scope, Tempo};
 use openraft_rt::{AsyncRuntime, OptionalSend};
-use openraft_rt_tokio::{TokioInstant, TokioMpsc, TokioMutex, TokioOneshot, TokioRuntime};
+use openraft_rt_tokio::{TokioMpsc, TokioMutex, TokioOneshot, TokioRuntime};
 use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
 
+use self::instant::Instant;
 use self::watch::OrderedWatch;
 
 /// See the module.
@@ -25,7 +27,7 @@ impl AsyncRuntime for Runtime {
     type JoinError = tokio::task::JoinError;
     type JoinHandle<T: OptionalSend + 'static> = tokio::task::JoinHandle<T>;
     type Sleep = <TokioRuntime as AsyncRuntime>::Sleep;
-    type Instant = TokioInstant;
+    type Instant = Instant;
     type TimeoutError = <TokioRuntime as AsyncRuntime>::TimeoutError;
     type Timeout<R, T: Future<Output = R> + OptionalSend> = <TokioRuntime as AsyncRuntime>::Timeout<R, T>;
     type ThreadLocalRng = Xoshiro256PlusPlus;
@@ -46,25 +48,25 @@ impl AsyncRuntime for Runtime {
     }
 
     fn sleep(duration: Duration) -> Self::Sleep {
-        TokioRuntime::sleep(duration)
+        TokioRuntime::sleep(Tempo::current().interval(duration))
     }
 
     fn sleep_until(deadline: Self::Instant) -> Self::Sleep {
-        TokioRuntime::sleep_until(deadline)
+        TokioRuntime::sleep(deadline.on_grid().wait())
     }
 
     fn timeout<R, F: Future<Output = R> + OptionalSend>(
         duration: Duration,
         future: F,
     ) -> Self::Timeout<R, F> {
-        TokioRuntime::timeout(duration, future)
+        TokioRuntime::timeout(Tempo::current().interval(duration), future)
     }
 
     fn timeout_at<R, F: Future<Output = R> + OptionalSend>(
         deadline: Self::Instant,
         future: F,
     ) -> Self::Timeout<R, F> {
-        TokioRuntime::timeout_at(deadline, future)
+        TokioRuntime::timeout(deadline.wait(), future)
     }
 
     fn is_panic(join_error: &Self::JoinError) -> bool {

@@ -93,7 +93,8 @@ impl Balancer {
                 _ => now,
             };
             still.insert(group, (status.term, since));
-            if chosen.is_none() && now.since(since) >= SETTLED_AFTER && caught_up(&status, replica) {
+            let may = now.since(since) >= SETTLED_AFTER && !self.membership.clocks().disagrees(node, now);
+            if chosen.is_none() && may && caught_up(&status, replica) {
                 chosen = Some((group, replica, node));
             }
         }

@@ -14,6 +14,7 @@
 //! with the lowest id, and [`balance`] brings leadership there when that is safe.
 
 pub(crate) mod balance;
+pub(crate) mod clock_guard;
 mod command;
 pub(crate) mod follow;
 mod machine;

@@ -13,6 +13,8 @@ use crate::identity::Claim;
 use crate::rpc::PeerClient;
 
 const LIMIT: Duration = Duration::from_secs(1);
+/// A clock read over a longer round trip is not read exactly enough.
+const ROUND_TRIP_MAX: Duration = Duration::from_millis(200);
 /// While somebody is missing.
 const SOON: Duration = Duration::from_secs(1);
 /// When all are known.
@@ -72,9 +74,7 @@ impl Greeter {
     async fn round(&mut self) {
         let targets = self.targets();
         let own = self.membership.greeting();
-        let asked = targets
-            .iter()
-            .map(|address| self.peers.hello(address, &own, LIMIT));
+        let asked = targets.iter().map(|address| self.greet(address, &own));
         let answers: Vec<_> = join_all(asked).await.into_iter().zip(&targets).collect();
         if let Standing::Claimed(claim) = self.membership.standing()
             && all_hold(
@@ -88,6 +88,24 @@ impl Greeter {
         for (answer, address) in answers {
             self.take(address, answer);
         }
+    }
+
+    /// Greets one address, and compares clocks with who answers.
+    async fn greet(&self, address: &str, own: &Greeting) -> Result<Greeting, CallError> {
+        let clock = &self.env.clock;
+        let (sent, wall_ms) = (clock.now(), clock.wall_ms());
+        let answer = self.peers.hello(address, own, LIMIT).await?;
+        let took = clock.now().since(sent);
+        let same_cluster = |(cluster, _): &(_, _)| Some(*cluster) == own.ident.map(|(ours, _)| ours);
+        if let Some((_, node)) = answer.ident.filter(same_cluster)
+            && answer.wall_ms > 0
+            && took <= ROUND_TRIP_MAX
+        {
+            let halfway_ms = wall_ms + took.as_millis() as u64 / 2;
+            let ahead_ms = answer.wall_ms.wrapping_sub(halfway_ms).cast_signed();
+            self.membership.clocks().note(node, ahead_ms, clock.now());
+        }
+        Ok(answer)
     }
 
     /// A fresh node has nobody to greet: it waits to be claimed.

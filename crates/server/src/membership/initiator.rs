@@ -213,7 +213,7 @@ impl Initiator {
         }
         let reason = format!(
             "all nodes are claimed for cluster {}, but it does not work yet; it completes by itself once a majority \
-             of {} is up",
+             of {} can reach each other; `atoll init` may be repeated",
             claim.cluster,
             addresses.join(",")
         );

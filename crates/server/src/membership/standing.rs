@@ -9,6 +9,7 @@ use atoll_types::{ClusterId, NodeId, NodeUuid};
 use parking_lot::RwLock;
 use tokio::sync::Mutex;
 
+use super::Clocks;
 use crate::address_book::AddressBook;
 use crate::identity::{Claim, DataDir, Hints, Ident, IdentityError, Member};
 
@@ -48,6 +49,8 @@ pub(crate) struct Greeting {
     pub(crate) known: Vec<Member>,
     /// The claim it holds while it is not admitted.
     pub(crate) claim: Option<(ClusterId, Vec<Member>)>,
+    /// Its wall clock, in answers only; 0: not told.
+    pub(crate) wall_ms: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
@@ -65,6 +68,7 @@ pub(crate) struct Membership {
     address: OnceLock<String>,
     incarnation: u64,
     book: AddressBook,
+    clocks: Clocks,
     standing: RwLock<Standing>,
     /// Held while a claim or identity is written, so that decisions come one after the other.
     deciding: Mutex<()>,
@@ -97,6 +101,7 @@ impl Membership {
             address: OnceLock::new(),
             incarnation: starts + 1,
             book,
+            clocks: Clocks::default(),
             standing: RwLock::new(standing),
             deciding: Mutex::default(),
             progress: watch::Sender::new(progress),
@@ -122,6 +127,11 @@ impl Membership {
 
     pub(crate) fn book(&self) -> &AddressBook {
         &self.book
+    }
+
+    /// What is known of wall clocks.
+    pub(crate) fn clocks(&self) -> &Clocks {
+        &self.clocks
     }
 
     pub(crate) fn standing(&self) -> Standing {
@@ -150,6 +160,7 @@ impl Membership {
             address: self.address().to_owned(),
             known: self.book.confirmed(),
             claim,
+            wall_ms: self.env.clock.wall_ms(),
         }
     }
 

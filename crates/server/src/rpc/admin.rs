@@ -117,6 +117,7 @@ pub(super) fn status(core: &Core) -> v1::StatusReply {
         uptime_ms: core.env.clock.now().since(core.started).as_millis() as u64,
         state: core.state().to_owned(),
         counters: Some(counters(core, running.as_deref())),
+        clock_offset_ms: core.membership.clocks().own_offset_ms(core.env.clock.now()),
     }
 }
 

@@ -36,6 +36,7 @@ pub(super) fn hello(
             String::new()
         },
         claimed_set: members_to_wire(&claimed_set),
+        wall_ms: own.wall_ms,
     })
 }
 
@@ -76,6 +77,7 @@ fn greeting_from_request(request: v1::HelloRequest) -> Option<Greeting> {
         address: address_from_wire(request.address)?,
         known: members_from_wire(request.known)?,
         claim: None,
+        wall_ms: 0,
     })
 }
 

@@ -137,6 +137,7 @@ fn greeting_from_reply(reply: v1::HelloReply) -> Option<Greeting> {
         address: address_from_wire(reply.address)?,
         known: members_from_wire(reply.known)?,
         claim,
+        wall_ms: reply.wall_ms,
     })
 }
 

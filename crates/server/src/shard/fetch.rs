@@ -228,7 +228,9 @@ impl Fetch<'_> {
     fn proof(&self, epoch: Epoch) -> Proof {
         Proof {
             age_ms: self.age_ms,
-            ..self.state.proof(self.view().applied_index(), epoch)
+            ..self
+                .state
+                .proof(self.view().applied_index(), self.view().version(), epoch)
         }
     }
 }

@@ -58,9 +58,9 @@ impl ShardMachine {
         if self.kv.has_genesis() != self.had_genesis {
             self.had_genesis = true;
             let kv = &self.kv;
-            self.state
-                .ownerships
-                .file(Ownership::collect(entry.id.index, |slot| kv.owns(slot)));
+            let owned = Ownership::collect(entry.id.index, |slot| kv.owns(slot));
+            owned.tell(self.state.key, self.state.replica);
+            self.state.ownerships.file(owned);
         }
         Ok(())
     }

@@ -44,7 +44,7 @@ use atoll_env::{Env, Task};
 use atoll_kv::{Command, EntryHeader, encode_entry};
 use atoll_raft::{Group, ProposeError, Proposer, RaftError, RaftHost, ReadGate};
 use atoll_storage::Journal;
-use atoll_types::{ClientId, ClusterId, Epoch, GroupKey, Outcome, ReplicaId, Version};
+use atoll_types::{ClusterId, Epoch, GroupKey, Outcome, ReplicaId, Version};
 use parking_lot::Mutex;
 
 use counters::Counters;
@@ -127,17 +127,6 @@ impl Shard {
     /// True if requests can be served now: the group has slots and a leader.
     pub(crate) fn is_ready(&self) -> bool {
         self.state.ownerships.newest().owned() > 0 && self.leader.borrow().is_some()
-    }
-
-    /// The command that opens a session, with the version that the client read from this group; zero
-    /// if it read none.
-    pub(crate) fn session_opening(&self, client: ClientId, read: Version) -> Command {
-        let read = if read == Version::ZERO {
-            self.state.version()
-        } else {
-            read
-        };
-        Command::open_session(client, read)
     }
 
     /// Gives the group its first slots. Idempotent: the same genesis again does nothing.

@@ -7,9 +7,12 @@
 
 use std::sync::Arc;
 
+use atoll_env::trouble;
 use atoll_types::limits::SLOTS;
-use atoll_types::{Epoch, SlotId};
+use atoll_types::{Epoch, GroupKey, ReplicaId, SlotId};
 use parking_lot::RwLock;
+
+use super::state::facts;
 
 /// The slots owned from one log index on.
 #[derive(Debug)]
@@ -53,6 +56,23 @@ impl Ownership {
     /// Number of slots owned.
     pub(crate) fn owned(&self) -> usize {
         self.owned
+    }
+
+    /// Tells the simulator, one fact per run of slots of one epoch.
+    pub(crate) fn tell(&self, key: GroupKey, replica: ReplicaId) {
+        if !trouble::ON {
+            return;
+        }
+        let mut slot = 0;
+        for run in self.epochs.chunk_by(|before, after| before == after) {
+            let last = slot + run.len() as u64 - 1;
+            if let Some(Some(epoch)) = run.first() {
+                let [group, generation, replica, since, epoch] = facts(key, replica, self.since, epoch.0);
+                let fact = [group, generation, replica, since, epoch, slot, last];
+                trouble::note("shard owns", &fact);
+            }
+            slot = last + 1;
+        }
     }
 
     /// The highest epoch of any slot owned.

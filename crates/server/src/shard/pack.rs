@@ -31,11 +31,11 @@ impl Packer {
 
     fn replies(&self, items: Vec<WriteItem>, outcomes: &[Outcome]) {
         let ownership = self.state.ownerships.newest();
-        let applied_index = self.state.applied_index();
+        let (applied_index, version) = (self.state.applied_index(), self.state.version());
         let mut outcomes = outcomes.iter();
         answer_all(items.into_iter().map(|item| {
             let epoch = ownership.epoch(item.command.slot).unwrap_or_default();
-            let proof = self.state.proof(applied_index, epoch);
+            let proof = self.state.proof(applied_index, version, epoch);
             let opens = matches!(item.command.kind, CommandKind::OpenSession { .. });
             let reply = match outcomes.next() {
                 Some(outcome) => Reply::of_outcome(outcome, opens, proof),

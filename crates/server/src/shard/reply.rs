@@ -19,6 +19,8 @@ pub(crate) struct Proof {
     pub(crate) slot_epoch: Epoch,
     /// Milliseconds the state may be old, at most; `u64::MAX` when that is not known.
     pub(crate) age_ms: u64,
+    /// The highest version the group had given out in that state.
+    pub(crate) version: Version,
 }
 
 /// One row of a multi-get or scan.
@@ -145,15 +147,13 @@ impl Failure {
 
     fn of_refusal(group: GroupKey, refusal: Refusal) -> Self {
         match refusal {
-            Refusal::SessionExpired => Self::SessionExpired,
+            // Whoever is told so knows that the opening did nothing, and needs a new client id.
+            Refusal::SessionExpired | Refusal::BelowHorizon => Self::SessionExpired,
             Refusal::Stale => Self::Stale,
             Refusal::TooManyOpen => Self::Overloaded {
                 what: "the session has too many unacknowledged writes",
                 retry_after_ms: RETRY_AFTER_MS,
             },
-            Refusal::BelowHorizon => {
-                Self::Unavailable("the session was opened too late: sessions newer than it expired".into())
-            }
             Refusal::NotOwner { slot, epoch } => Self::NotOwner { group, slot, epoch },
             Refusal::NoGenesis => {
                 Self::Unavailable(format!("group {} has not been given its slots yet", group.id))

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
+use atoll_env::trouble;
 use atoll_storage::{GroupIndex, View};
 use atoll_types::{Epoch, GroupKey, ReplicaId, SlotId, Version};
 use parking_lot::Mutex;
@@ -34,6 +35,11 @@ pub struct ReplicaState {
     pub applied_index: u64,
     /// A running hash of all outcomes, versions and changes up to that entry.
     pub hash: u64,
+}
+
+/// A fact for the simulator.
+pub(super) fn facts(key: GroupKey, replica: ReplicaId, index: u64, fact: u64) -> [u64; 5] {
+    [key.id.0, key.generation.0.into(), replica.0, index, fact]
 }
 
 /// One consistent state: rows and ownership of the same log index.
@@ -75,6 +81,10 @@ impl ShardState {
         self.has_deadlines
             .store(machine.has_deadlines(), Ordering::Relaxed);
         *self.hash.lock() = (index, machine.state_hash());
+        trouble::note(
+            "shard state",
+            &facts(self.key, self.replica, index, machine.state_hash()),
+        );
         self.applied_index.store(index, Ordering::Release);
     }
 
@@ -109,13 +119,14 @@ impl ShardState {
     }
 
     /// The proof for a reply from this replica.
-    pub(crate) fn proof(&self, applied_index: u64, slot_epoch: Epoch) -> Proof {
+    pub(crate) fn proof(&self, applied_index: u64, version: Version, slot_epoch: Epoch) -> Proof {
         Proof {
             group: self.key,
             replica: self.replica,
             applied_index,
             slot_epoch,
             age_ms: 0,
+            version,
         }
     }
 

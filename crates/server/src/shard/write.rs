@@ -102,17 +102,25 @@ impl Shard {
         if item.is_on_a_slot() {
             self.state.check_owner(admission.ownership, slot, Epoch(0))?;
         }
-        if item.command.after > admission.newest_after {
+        let seen = seen_by_client(&item.command);
+        if seen > admission.newest_after {
             return Err(Failure::Invalid(format!(
-                "`after` is version {}, more than {} s ahead of this node's clock; no version can have been \
-                 given out that high",
-                item.command.after,
+                "the request names version {seen}, more than {} s ahead of this node's clock; no version \
+                 can have been given out that high",
                 VERSION_AHEAD_MS_MAX / 1000,
             )));
         }
         item.command
             .check()
             .map_err(|error| Failure::Invalid(error.to_string()))
+    }
+}
+
+/// The highest version the client claims to have seen.
+fn seen_by_client(command: &Command) -> Version {
+    match command.kind {
+        CommandKind::OpenSession { version } => version.max(command.after),
+        _ => command.after,
     }
 }
 

@@ -4,19 +4,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use atoll_env::watch;
-use atoll_env::{Env, Task};
-use atoll_placement::{GroupEntry, ShardMap};
+use atoll_env::{Env, Task, trouble, watch};
+use atoll_placement::ShardMap;
 use atoll_raft::{ProposeError, RaftHost};
 use atoll_storage::Journal;
 use atoll_types::{GroupId, GroupKey, ReplicaId};
 use parking_lot::Mutex;
 
-use super::Registry;
+use super::{Registry, birth};
 use crate::directory::Directory;
 use crate::shard::{ReadPool, Shard};
 
 const RETRY: Duration = Duration::from_millis(300);
+/// Between tries to start a replica that does not, in the end.
+const RETRY_MAX: Duration = Duration::from_secs(30);
 
 /// Keeps the set of running shards equal to what the map places here.
 pub(crate) struct Keeper {
@@ -108,6 +109,7 @@ impl Keeper {
             return;
         }
         if self.journal.quarantined().contains(&key) {
+            trouble::sometimes("a replica was kept in quarantine");
             tracing::error!(group = %key, %replica, "its log is damaged: this replica does not start and must be replaced");
             return;
         }
@@ -121,36 +123,41 @@ impl Keeper {
     }
 
     async fn start(&self, key: GroupKey, replica: ReplicaId) {
-        let cluster = self.directory.cluster();
-        let started = Shard::start(
-            self.env.clone(),
-            &self.host,
-            &self.journal,
-            cluster,
-            key,
-            replica,
-            self.pool.clone(),
-        );
-        match started.await {
-            Ok(shard) => {
-                self.registry.insert(shard.clone());
-                self.bring_to_life(&shard).await;
+        let mut pause = RETRY;
+        loop {
+            let cluster = self.directory.cluster();
+            let started = Shard::start(
+                self.env.clone(),
+                &self.host,
+                &self.journal,
+                cluster,
+                key,
+                replica,
+                self.pool.clone(),
+            );
+            match started.await {
+                Ok(shard) => {
+                    self.registry.insert(shard.clone());
+                    return self.bring_to_life(&shard).await;
+                }
+                Err(error) => {
+                    tracing::error!(group = %key, %replica, %error, "the replica did not start; trying again");
+                }
             }
-            Err(error) => tracing::error!(group = %key, %replica, %error, "the replica did not start"),
+            self.env.clock.sleep(pause).await;
+            pause = (pause * 2).min(RETRY_MAX);
         }
     }
 
-    /// Makes the group if its first replica is here, and gives it its slots if this replica leads.
-    /// Both are idempotent; ends once both are known to have happened.
+    /// Makes the group, and gives it its slots if this replica leads. Both are idempotent; ends once
+    /// both are known to have happened.
     async fn bring_to_life(&self, shard: &Shard) {
-        let key = shard.group().key();
+        self.make(shard).await;
         let (mut leader, mut map) = (shard.group().watch_leader(), self.directory.watch());
-        let mut made = false;
         loop {
             let now = map.borrow_and_update().clone();
             let leads = *leader.borrow_and_update() == Some(shard.group().replica());
-            made = made || self.make(shard, now.groups.get(&key.id)).await;
-            if shard.info().has_genesis && made {
+            if shard.info().has_genesis {
                 return;
             }
             if leads && !self.give_slots(shard, &now).await {
@@ -163,21 +170,17 @@ impl Keeper {
         }
     }
 
-    /// True once there is nothing left to make here.
-    async fn make(&self, shard: &Shard, entry: Option<&GroupEntry>) -> bool {
-        let Some(entry) = entry else { return false };
-        let first = entry.replicas.keys().next();
-        if first != Some(&shard.group().replica()) {
-            return true;
-        }
+    /// Returns once there is nothing left to make here.
+    async fn make(&self, shard: &Shard) {
+        let key = shard.group().key();
+        let mut map = self.directory.watch();
+        let known = map.wait_for(|map| map.groups.contains_key(&key.id)).await;
+        let Some(entry) = known.ok().and_then(|map| map.groups.get(&key.id).cloned()) else {
+            return;
+        };
+        // Placements do not change yet, so these are the voters the group was created with.
         let voters = entry.replicas.keys().copied().collect();
-        match shard.group().initialize(&voters).await {
-            Ok(()) => true,
-            Err(error) => {
-                tracing::warn!(group = %shard.group().key(), %error, "the group was not made");
-                false
-            }
-        }
+        birth::make(&self.env, shard.group(), &voters).await;
     }
 
     /// True if nothing is left to do for now.

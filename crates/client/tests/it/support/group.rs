@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use atoll_proto::v1::error_detail::Kind;
 use atoll_proto::v1::pipe_reply_item::Result as Reply;
 use atoll_proto::v1::{
-    MultiGetReply, MultiGetRequest, Row, ScanReply, ScanRequest, WriteReply, WriteRequest,
+    MultiGetReply, MultiGetRequest, OpenSessionReply, OpenSessionRequest, Proof, Row, ScanReply, ScanRequest,
+    WriteReply, WriteRequest,
 };
 use bytes::Bytes;
 
@@ -19,6 +20,8 @@ pub(super) struct Group {
     pub(super) rows: BTreeMap<Bytes, (Bytes, u64)>,
     pub(super) last: u64,
     pub(super) sessions: BTreeMap<(u64, u64), Memory>,
+    /// The version up to which forgotten sessions came.
+    pub(super) horizon: u64,
     /// Writes really done; repeats are not counted.
     pub(super) applied: u64,
 }
@@ -69,11 +72,33 @@ impl Group {
                 row.value.clear();
             }
         }
+        let proof = Proof {
+            version: self.last,
+            ..Proof::default()
+        };
         Reply::Scan(ScanReply {
             rows,
             more,
+            proof: Some(proof),
+        })
+    }
+
+    pub(super) fn open(&mut self, open: &OpenSessionRequest) -> Reply {
+        let client = (open.client_high, open.client_low);
+        if open.version < self.horizon && !self.sessions.contains_key(&client) {
+            return Reply::Error(error(Kind::SessionExpired));
+        }
+        self.sessions.entry(client).or_default();
+        self.last += 1;
+        Reply::OpenSession(OpenSessionReply {
+            version: self.last,
             proof: None,
         })
+    }
+
+    pub(super) fn forget_sessions(&mut self) {
+        self.sessions.clear();
+        self.horizon = self.last;
     }
 
     pub(super) fn write(&mut self, write: &WriteRequest) -> Reply {

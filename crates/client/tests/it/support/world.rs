@@ -8,7 +8,7 @@ use atoll_proto::v1::error_detail::Kind;
 use atoll_proto::v1::pipe_reply_item::Result as Reply;
 use atoll_proto::v1::pipe_request_item::Operation;
 use atoll_proto::v1::{
-    ErrorDetail, GetReply, GroupInfo, NodeInfo, OpenSessionReply, PipeReplyItem, PipeRequestItem,
+    ErrorDetail, GetReply, GroupInfo, NodeInfo, OpenSessionRequest, PipeReplyItem, PipeRequestItem,
     ReplicaStatus, Session, ShardMap, SlotRun, WriteRequest,
 };
 use bytes::Bytes;
@@ -56,6 +56,8 @@ struct Inner {
     frames: Vec<(u8, usize)>,
     /// Every session stamp received with a write.
     stamps: Vec<Session>,
+    /// Every opening that got to a leader.
+    openings: Vec<OpenSessionRequest>,
     page_rows: usize,
 }
 
@@ -108,6 +110,7 @@ impl World {
             script: Box::new(|_, _| Action::Serve),
             frames: Vec::new(),
             stamps: Vec::new(),
+            openings: Vec::new(),
             page_rows: usize::MAX,
         })))
     }
@@ -164,7 +167,7 @@ impl World {
 
     /// Forgets every session of a group.
     pub(crate) fn forget_sessions(&self, group: u64) {
-        self.0.lock().groups.get_mut(&group).unwrap().sessions.clear();
+        self.0.lock().groups.get_mut(&group).unwrap().forget_sessions();
     }
 
     pub(crate) fn set_page_rows(&self, rows: usize) {
@@ -195,6 +198,10 @@ impl World {
 
     pub(crate) fn stamps(&self) -> Vec<Session> {
         self.0.lock().stamps.clone()
+    }
+
+    pub(crate) fn openings(&self) -> Vec<OpenSessionRequest> {
+        self.0.lock().openings.clone()
     }
 
     pub(crate) fn map_newer_than(&self, known: u64) -> Option<ShardMap> {
@@ -310,21 +317,17 @@ impl Inner {
             }
             Operation::MultiGet(get) => group.multi_get(get, page_rows),
             Operation::Scan(scan)
-                if newest.is_none_or(|epoch| epoch != scan.options.as_ref().unwrap().slot_epoch) =>
+                if scan
+                    .options
+                    .as_ref()
+                    .is_some_and(|options| newest.is_none_or(|epoch| epoch != options.slot_epoch)) =>
             {
                 Reply::Error(error(Kind::NotOwner))
             }
             Operation::Scan(scan) => group.scan(scan, page_rows),
             Operation::OpenSession(open) => {
-                group
-                    .sessions
-                    .entry((open.client_high, open.client_low))
-                    .or_default();
-                group.last += 1;
-                Reply::OpenSession(OpenSessionReply {
-                    version: group.last,
-                    proof: None,
-                })
+                self.openings.push(*open);
+                group.open(open)
             }
         }
     }

@@ -77,6 +77,10 @@ impl Conn {
         &self.end(side).process.node
     }
 
+    pub(super) fn dialer(&self) -> &Process {
+        &self.dialer.process
+    }
+
     pub(super) fn side_of(&self, process: &Process) -> Option<Side> {
         [Side::Dialer, Side::Server]
             .into_iter()

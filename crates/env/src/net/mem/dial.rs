@@ -48,7 +48,7 @@ impl MemNet {
 
     /// One packet's way. Nothing is counted: it carries nothing.
     async fn travel(&self, from: &str, to: &str) {
-        let delay = self.delay();
+        let delay = self.delay(from, to);
         self.0.clock.sleep(delay).await;
         self.path_open(from, to).await;
     }

@@ -8,11 +8,14 @@
 //!
 //! - Everything random comes from the seed, everything is kept in order of names and numbers, and
 //!   all waiting is tokio's (paused) time: same seed and same calls, same [`MemNet::trace`].
+//! - One stream's frames keep their order; different connections do not wait for each other. A copy
+//!   of a request, or of a frame, arrives on another connection, as if a proxy had sent it again.
 //! - A handler runs in its node's [`Spawn`] and dies with it; what is on the way belongs to nobody and arrives, or not.
 //! - A node's address is whatever it serves at; a host of `0.0.0.0` stands for the node's name.
 
 mod conn;
 mod dial;
+mod faults;
 mod node;
 mod options;
 mod pump;
@@ -20,12 +23,12 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+pub use faults::MemNetFaults;
 pub use node::MemNode;
 pub use options::MemNetOptions;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -148,7 +151,7 @@ impl MemNet {
         conn.break_side(side);
         let net = self.clone();
         self.0.spawn.spawn(async move {
-            let delay = net.delay();
+            let delay = net.delay(conn.node(side), conn.node(side.other()));
             net.0.clock.sleep(delay).await;
             net.path_open(conn.node(side), conn.node(side.other())).await;
             conn.break_side(side.other());
@@ -162,17 +165,6 @@ impl MemNet {
             // The sender is ours.
             let _ = changed.changed().await;
         }
-    }
-
-    fn delay(&self) -> Duration {
-        let range = &self.0.options.delay;
-        let spread = range.end.saturating_sub(range.start);
-        range.start + Duration::from_nanos(self.0.rng.below(spread.as_nanos() as u64))
-    }
-
-    fn is_lost(&self) -> bool {
-        let per_million = self.0.options.loss_per_million;
-        per_million > 0 && self.0.rng.below(1_000_000) < per_million
     }
 
     fn delivered(&self, from: &str, to: &str, bytes: usize) {

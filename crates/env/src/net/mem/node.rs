@@ -47,6 +47,17 @@ impl MemNode {
         request: Bytes,
         limit: Duration,
     ) -> Result<Bytes, CallError> {
+        self.net.copy_call(&self.process, &to, method, &request);
+        self.call_once(&to, method, request, limit).await
+    }
+
+    pub(super) async fn call_once(
+        &self,
+        to: &str,
+        method: &'static str,
+        request: Bytes,
+        limit: Duration,
+    ) -> Result<Bytes, CallError> {
         if request.len() > MESSAGE_BYTES_MAX {
             let text = format!(
                 "request of {} bytes, at most {MESSAGE_BYTES_MAX} are allowed",
@@ -56,7 +67,7 @@ impl MemNode {
         }
         let clock = &self.net.0.clock;
         let until = clock.now() + limit;
-        let (conn, listener) = self.net.calls(&self.process, &to, limit).await?;
+        let (conn, listener) = self.net.calls(&self.process, to, limit).await?;
         let left = until.since(clock.now());
         let answer = self.net.exchange(&conn, &listener, method, request, left);
         let outcome = clock.timeout(left, async {
@@ -84,7 +95,7 @@ impl MemNode {
                 self.net.carry(&conn, Side::Server, 0).await?;
                 return Some(Err(CallError::Status(unimplemented(method))));
             }
-            let (ours, theirs) = pump::link(&self.net, &conn);
+            let (ours, theirs) = pump::link(&self.net, &conn, &to, method);
             let handler = Arc::clone(&listener.handler);
             listener
                 .spawn

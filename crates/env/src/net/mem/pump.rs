@@ -22,9 +22,10 @@ const LINK_FRAMES: usize = 4;
 const WINDOW: usize = 64;
 
 /// Both ends of a link over a connection. What is on the way is moved by tasks of the network.
-pub(super) fn link(net: &MemNet, conn: &Arc<Conn>) -> (Link, Link) {
-    let (to_server, at_server) = direction(net, conn, Side::Dialer);
-    let (to_dialer, at_dialer) = direction(net, conn, Side::Server);
+pub(super) fn link(net: &MemNet, conn: &Arc<Conn>, address: &str, method: &'static str) -> (Link, Link) {
+    let target = Some((address.to_owned(), method));
+    let (to_server, at_server) = direction(net, conn, Side::Dialer, target);
+    let (to_dialer, at_dialer) = direction(net, conn, Side::Server, None);
     let dialer = Link {
         sender: to_server,
         receiver: at_dialer,
@@ -36,13 +37,19 @@ pub(super) fn link(net: &MemNet, conn: &Arc<Conn>) -> (Link, Link) {
     (dialer, server)
 }
 
-fn direction(net: &MemNet, conn: &Arc<Conn>, from: Side) -> (LinkSender, LinkReceiver) {
+fn direction(
+    net: &MemNet,
+    conn: &Arc<Conn>,
+    from: Side,
+    target: Option<(String, &'static str)>,
+) -> (LinkSender, LinkReceiver) {
     let (sender, frames) = mpsc::channel(LINK_FRAMES);
     let (arrive, arrived) = mpsc::channel(LINK_FRAMES);
     let pump = Pump {
         net: net.clone(),
         conn: Arc::clone(conn),
         from,
+        target,
         arrive: Some(arrive),
         travelling: VecDeque::new(),
         latest: Instant::default(),
@@ -63,6 +70,8 @@ struct Pump {
     net: MemNet,
     conn: Arc<Conn>,
     from: Side,
+    /// Address and method, on the way to a server.
+    target: Option<(String, &'static str)>,
     /// To the receiver: frames, and `None` for the orderly end. Gone once the receiving end knows
     /// that the connection is broken.
     arrive: Option<mpsc::Sender<Option<Bytes>>>,
@@ -147,7 +156,11 @@ impl Pump {
             // Whoever closes by dropping the receiver resets, after what was sent.
             return;
         }
-        self.latest = self.latest.max(self.net.0.clock.now() + self.net.delay());
+        if let (Some((address, method)), Some(frame)) = (&self.target, &frame) {
+            self.net.copy_frame(self.conn.dialer(), address, method, frame);
+        }
+        let (from, to) = (self.conn.node(self.from), self.conn.node(self.from.other()));
+        self.latest = self.latest.max(self.net.0.clock.now() + self.net.delay(from, to));
         self.travelling.push_back(Travelling {
             at: self.latest,
             lost: self.net.is_lost(),

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::{Arc, Weak};
 
 use super::conn::{Conn, Process, Side};
+use super::faults::{Delays, MemNetFaults};
 use crate::net::Handler;
 use crate::{Instant, Spawn, watch};
 
@@ -31,6 +32,10 @@ pub(super) struct State {
     /// Directed, and since when.
     cuts: BTreeMap<(String, String), Instant>,
     isolated: BTreeMap<String, Instant>,
+    pub(super) delays: Delays,
+    pub(super) faults: MemNetFaults,
+    /// Nothing is lost, late or copied any more.
+    pub(super) calm: bool,
     conns: BTreeMap<u64, Weak<Conn>>,
     /// The connection for unary calls of a process to an address.
     calls: BTreeMap<(Process, String), Arc<Conn>>,
@@ -205,7 +210,7 @@ impl State {
     }
 
     fn cut_start(&self, from: &str, to: &str) -> Option<Instant> {
-        if from == to {
+        if from == to || (self.cuts.is_empty() && self.isolated.is_empty()) {
             return None;
         }
         let pair = self.cuts.get(&(from.to_owned(), to.to_owned()));

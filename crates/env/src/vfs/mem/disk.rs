@@ -4,11 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::ills::Ills;
 use super::inode::Inode;
 use super::names::{NameChange, Names, error};
 use super::{Crash, Fault, MemVfsOptions};
 use crate::Rng;
+
+/// A misdirected write lands on a multiple of this.
+const WRONG_BY: u64 = 4096;
 
 /// All of a disk.
 pub(super) struct Disk {
@@ -24,7 +29,8 @@ pub(super) struct Disk {
     inodes_made: u64,
     names: Names,
     locks: BTreeSet<PathBuf>,
-    faults: Vec<(Fault, String)>,
+    sector_bytes: u64,
+    pub(super) ills: Ills,
 }
 
 /// What an open file holds.
@@ -68,7 +74,8 @@ impl Disk {
             inodes_made: 0,
             names: Names::new(),
             locks: BTreeSet::new(),
-            faults: Vec::new(),
+            sector_bytes: options.sector_bytes,
+            ills: Ills::default(),
         }
     }
 
@@ -82,7 +89,7 @@ impl Disk {
                 .collect(),
             names: self.names.clone(),
             locks: self.locks.clone(),
-            faults: self.faults.clone(),
+            ills: self.ills.clone(),
             ..*self
         }
     }
@@ -92,13 +99,13 @@ impl Disk {
         self.freeze_at = None;
         self.frozen = false;
         self.locks.clear();
-        self.faults.clear();
+        self.ills.forget_planned();
         self.names.crash(crash, &self.rng);
         for inode in self.inodes.values_mut() {
             match crash {
                 Crash::Process => {}
                 Crash::LoseAll => inode.lose_all(),
-                Crash::Random => inode.lose_some(&self.rng),
+                Crash::Random => inode.lose_some(&self.rng, self.sector_bytes),
             }
         }
         self.forget_unnamed();
@@ -132,10 +139,6 @@ impl Disk {
         self.frozen
     }
 
-    pub(super) fn fail_next(&mut self, fault: Fault, path: &str) {
-        self.faults.push((fault, path.to_owned()));
-    }
-
     pub(super) fn set_free_bytes(&mut self, bytes: u64) {
         self.capacity = self.used_bytes().saturating_add(bytes);
     }
@@ -146,6 +149,11 @@ impl Disk {
 
     fn used_bytes(&self) -> u64 {
         self.inodes.values().map(Inode::len).sum()
+    }
+
+    /// How long this sync takes more than others.
+    pub(super) fn stall(&mut self) -> Duration {
+        self.ills.stall(&self.rng)
     }
 
     /// A number below `bound`.
@@ -175,17 +183,39 @@ impl Disk {
         Turn::Freeze
     }
 
-    fn fault(&mut self, fault: Fault, path: &Path) -> Option<io::Error> {
-        let text = path.to_string_lossy();
-        let found = self
-            .faults
-            .iter()
-            .position(|(kind, part)| *kind == fault && text.contains(part.as_str()))?;
-        self.faults.remove(found);
-        Some(io::Error::other(format!(
-            "{}: simulated I/O error ({fault:?})",
-            path.display()
-        )))
+    pub(super) fn flip_somewhere(&mut self, path: &str) -> Option<(PathBuf, u64)> {
+        let len = |id: &u64| {
+            self.inodes
+                .get(id)
+                .map_or(0, |inode| inode.durable().len() as u64)
+        };
+        let files: Vec<(PathBuf, u64, u64)> = self
+            .names
+            .all()
+            .filter(|(name, _)| name.to_string_lossy().contains(path))
+            .map(|(name, id)| (name.clone(), *id, len(id)))
+            .collect();
+        let mut at = self.rng.below(files.iter().map(|(_, _, len)| len).sum());
+        let (name, id) = files.into_iter().find_map(|(name, id, len)| {
+            let here = at < len;
+            at -= if here { 0 } else { len };
+            here.then_some((name, id))
+        })?;
+        let bit = self.rng.below(8) as u8;
+        self.inode_mut(id).flip_bit(at, bit);
+        self.ills.counted.flipped += 1;
+        Some((name, at))
+    }
+
+    /// Another place for a write: a file and an offset where that many bytes are.
+    fn wrong_place(&self, len: usize) -> Option<(u64, u64)> {
+        let room = |id: &u64| {
+            let room = self.inodes.get(id)?.len().checked_sub(len as u64)?;
+            Some((*id, room / WRONG_BY + 1))
+        };
+        let places: Vec<(u64, u64)> = self.names.all().filter_map(|(_, id)| room(id)).collect();
+        let (id, offsets) = places.get(self.rng.below(places.len() as u64) as usize)?;
+        Some((*id, self.rng.below(*offsets) * WRONG_BY))
     }
 
     pub(super) fn inode(&self, id: u64) -> &Inode {
@@ -313,7 +343,7 @@ impl Disk {
     // Bytes.
 
     pub(super) fn read(&mut self, id: u64, path: &Path, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        match self.fault(Fault::Read, path) {
+        match self.ills.fault(Fault::Read, path, &self.rng) {
             Some(error) => Err(error),
             None => Ok(self.inode(id).read(buffer, offset)),
         }
@@ -321,11 +351,18 @@ impl Disk {
 
     pub(super) fn write(&mut self, id: u64, path: &Path, bytes: &[u8], offset: u64) -> io::Result<()> {
         let turn = self.turn();
-        if let Some(error) = self.fault(Fault::Write, path) {
+        if let Some(error) = self.ills.fault(Fault::Write, path, &self.rng) {
             let done = self.rng.below(bytes.len() as u64 + 1) as usize;
             self.inode_mut(id)
                 .write(bytes.get(..done).unwrap_or_default(), offset);
             return Err(error);
+        }
+        if self.ills.misdirects(&self.rng)
+            && let Some((id, offset)) = self.wrong_place(bytes.len())
+        {
+            self.ills.counted.misdirected += 1;
+            self.inode_mut(id).write(bytes, offset);
+            return turn.end();
         }
         let end = offset + bytes.len() as u64;
         let beyond = self.beyond_capacity(id, end);
@@ -335,6 +372,7 @@ impl Disk {
                 .write(bytes.get(..fits).unwrap_or_default(), offset);
         }
         if beyond > 0 {
+            self.ills.counted.full += 1;
             return Err(error(io::ErrorKind::StorageFull, path));
         }
         turn.end()
@@ -343,10 +381,15 @@ impl Disk {
     pub(super) fn allocate(&mut self, id: u64, len: u64) -> io::Result<()> {
         let turn = self.turn();
         if self.beyond_capacity(id, len) > 0 {
+            self.ills.counted.full += 1;
             return Err(io::ErrorKind::StorageFull.into());
         }
         self.inode_mut(id).set_len(len);
         turn.end()
+    }
+
+    pub(super) fn forget_cached(&mut self, id: u64) {
+        self.inode_mut(id).forget_cached();
     }
 
     /// How many bytes too many there were if the file had this length.
@@ -365,7 +408,7 @@ impl Disk {
     }
 
     pub(super) fn sync_ends(&mut self, id: u64, path: &Path, mark: u64) -> io::Result<()> {
-        if let Some(error) = self.fault(Fault::Sync, path) {
+        if let Some(error) = self.ills.fault(Fault::Sync, path, &self.rng) {
             self.inode_mut(id).lost(mark);
             return Err(error);
         }

@@ -48,6 +48,14 @@ impl MemFile {
         let more = Duration::from_nanos(self.vfs.disk.lock().draw(spread.as_nanos() as u64));
         latency.clock.sleep(range.start + more).await;
     }
+
+    /// Seconds, on a bad day.
+    async fn stall(&self) {
+        let stall = self.vfs.disk.lock().stall();
+        if let Some(latency) = self.vfs.latency.as_ref().filter(|_| !stall.is_zero()) {
+            latency.clock.sleep(stall).await;
+        }
+    }
 }
 
 impl File for MemFile {
@@ -77,8 +85,14 @@ impl File for MemFile {
             // Covers what was written before it began, also if more is written meanwhile.
             let mark = self.vfs.disk()?.sync_begins(self.inode)?;
             self.wait(|latency| &latency.sync).await;
+            self.stall().await;
             self.vfs.disk()?.sync_ends(self.inode, &self.path, mark)
         })
+    }
+
+    fn forget_cached(&self) -> io::Result<()> {
+        self.vfs.disk()?.forget_cached(self.inode);
+        Ok(())
     }
 
     fn allocate(&self, len: u64) -> io::Result<()> {

@@ -3,10 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::fate::{Fate, Mood};
 use crate::Rng;
-
-/// What a disk writes whole or not at all, nearly always.
-const SECTOR: u64 = 512;
 
 /// A file's contents.
 #[derive(Debug, Default)]
@@ -22,20 +20,20 @@ pub(super) struct Inode {
 }
 
 #[derive(Clone, Debug)]
-struct Change {
+pub(super) struct Change {
     number: u64,
-    offset: u64,
-    bytes: Vec<u8>,
+    pub(super) offset: u64,
+    pub(super) bytes: Vec<u8>,
     len_after: u64,
 }
 
 impl Change {
-    fn sectors(&self) -> std::ops::Range<u64> {
+    fn sectors(&self, size: u64) -> std::ops::Range<u64> {
         let end = self.offset + self.bytes.len() as u64;
         if self.bytes.is_empty() {
             0..0
         } else {
-            self.offset / SECTOR..end.div_ceil(SECTOR)
+            self.offset / size..end.div_ceil(size)
         }
     }
 
@@ -45,7 +43,7 @@ impl Change {
     }
 }
 
-fn put(to: &mut Vec<u8>, offset: u64, bytes: &[u8]) {
+pub(super) fn put(to: &mut Vec<u8>, offset: u64, bytes: &[u8]) {
     let (start, end) = (offset as usize, offset as usize + bytes.len());
     if to.len() < end {
         to.resize(end, 0);
@@ -136,6 +134,14 @@ impl Inode {
         self.changes.retain(|change| change.number > mark);
     }
 
+    /// What a failed sync lost no longer reads back.
+    pub(super) fn forget_cached(&mut self) {
+        self.visible.clone_from(&self.durable);
+        for change in &self.changes {
+            change.apply(&mut self.visible);
+        }
+    }
+
     pub(super) fn flip_bit(&mut self, offset: u64, bit: u8) {
         let offset = offset as usize;
         *self.visible.get_mut(offset).expect("there is such a byte") ^= 1 << bit;
@@ -156,11 +162,11 @@ impl Inode {
         self.visible.clone_from(&self.durable);
     }
 
-    /// The power went: luck decides for every sector, and for the length.
-    pub(super) fn lose_some(&mut self, rng: &Rng) {
+    /// The power went: luck decides for every sector of `size` bytes, and for the length.
+    pub(super) fn lose_some(&mut self, rng: &Rng, size: u64) {
         let changes = std::mem::take(&mut self.changes);
         let mut versions: BTreeMap<u64, u64> = BTreeMap::new();
-        for sector in changes.iter().flat_map(Change::sectors) {
+        for sector in changes.iter().flat_map(|change| change.sectors(size)) {
             *versions.entry(sector).or_default() += 1;
         }
         let mood = Mood::draw(rng);
@@ -173,111 +179,18 @@ impl Inode {
         };
         let mut fates: BTreeMap<u64, Fate> = versions
             .into_iter()
-            .map(|(sector, versions)| (sector, mood.fate(rng, versions)))
+            .map(|(sector, versions)| (sector, mood.fate(rng, versions, size)))
             .collect();
         for change in &changes {
-            for sector in change.sectors() {
+            for sector in change.sectors(size) {
                 let fate = fates.get_mut(&sector).expect("every changed sector has a fate");
-                fate.take(change, sector, &mut self.durable);
+                fate.take(change, sector * size, &mut self.durable);
             }
         }
         for (sector, fate) in &fates {
-            fate.spoil(*sector, rng, &mut self.durable);
+            fate.spoil(*sector * size, rng, &mut self.durable);
         }
         self.durable.resize(len as usize, 0);
         self.visible.clone_from(&self.durable);
-    }
-}
-
-/// Most crashes are no mixture: nothing, or everything, had reached the disk.
-#[derive(Clone, Copy)]
-enum Mood {
-    Keep,
-    Lose,
-    Mix,
-}
-
-/// How many of a sector's successive versions reached the disk: so many in front of `cut`, so many
-/// behind it.
-struct Fate {
-    front: u64,
-    back: u64,
-    cut: u64,
-    /// Behind the cut is neither old nor new.
-    garbage: bool,
-    seen: u64,
-}
-
-impl Mood {
-    fn draw(rng: &Rng) -> Self {
-        match rng.below(8) {
-            0 => Self::Keep,
-            1 => Self::Lose,
-            _ => Self::Mix,
-        }
-    }
-
-    fn fate(self, rng: &Rng, versions: u64) -> Fate {
-        let whole = |kept| Fate {
-            front: kept,
-            back: kept,
-            cut: 0,
-            garbage: false,
-            seen: 0,
-        };
-        match self {
-            Self::Keep => whole(versions),
-            Self::Lose => whole(0),
-            Self::Mix => match rng.below(8) {
-                0..=2 => whole(0),
-                3..=5 => whole(versions),
-                6 => whole(rng.below(versions + 1)),
-                _ => Fate {
-                    front: rng.below(versions + 1),
-                    back: rng.below(versions + 1),
-                    cut: 1 + rng.below(SECTOR - 1),
-                    garbage: rng.below(8) == 0,
-                    seen: 0,
-                },
-            },
-        }
-    }
-}
-
-impl Fate {
-    fn take(&mut self, change: &Change, sector: u64, disk: &mut Vec<u8>) {
-        let version = self.seen;
-        self.seen += 1;
-        let start = sector * SECTOR;
-        let cut = start + self.cut;
-        if version < self.front {
-            copy(change, start..cut, disk);
-        }
-        if version < self.back {
-            copy(change, cut..start + SECTOR, disk);
-        }
-    }
-
-    fn spoil(&self, sector: u64, rng: &Rng, disk: &mut [u8]) {
-        let start = (sector * SECTOR + self.cut) as usize;
-        let end = ((sector + 1) * SECTOR) as usize;
-        let end = end.min(disk.len());
-        if let Some(bytes) = disk.get_mut(start..end).filter(|_| self.garbage) {
-            bytes.fill_with(|| rng.bits64() as u8);
-        }
-    }
-}
-
-/// Copies what a change has within a range.
-fn copy(change: &Change, range: std::ops::Range<u64>, to: &mut Vec<u8>) {
-    let start = range.start.max(change.offset);
-    let end = range.end.min(change.offset + change.bytes.len() as u64);
-    if start < end {
-        let within = (start - change.offset) as usize..(end - change.offset) as usize;
-        put(
-            to,
-            start,
-            change.bytes.get(within).expect("the range was cut to the change"),
-        );
     }
 }

@@ -13,14 +13,16 @@
 //!   for each number with [`MemVfs::freeze_at`], and recovers from every point of the trace.
 
 mod disk;
+mod fate;
 mod file;
+mod ills;
 mod inode;
 mod names;
 mod options;
 #[cfg(test)]
 mod tests;
 
-pub use options::{Crash, Fault, MemLatency, MemVfsOptions};
+pub use options::{Crash, DiskFaults, DiskTrouble, Fault, MemLatency, MemVfsOptions};
 
 use std::fmt;
 use std::io;
@@ -98,7 +100,23 @@ impl MemVfs {
 
     /// Makes the next matching operation on a file whose path contains `path` fail. Faults queue up.
     pub fn fail_next(&self, fault: Fault, path: &str) {
-        self.disk.lock().fail_next(fault, path);
+        self.disk.lock().ills.plan(fault, path);
+    }
+
+    /// How the disk misbehaves from now on, whatever process uses it.
+    pub fn set_trouble(&self, trouble: DiskTrouble) {
+        self.disk.lock().ills.trouble = trouble;
+    }
+
+    /// What it did so far.
+    pub fn faults(&self) -> DiskFaults {
+        self.disk.lock().ills.counted
+    }
+
+    /// Flips one bit, somewhere in the durable bytes of the files whose path contains `path`. Returns
+    /// where, or nothing if there is no such byte.
+    pub fn flip_somewhere(&self, path: &str) -> Option<(PathBuf, u64)> {
+        self.disk.lock().flip_somewhere(path)
     }
 
     /// Leaves this much room; what goes beyond fails with `StorageFull`.

@@ -75,6 +75,11 @@ impl Names {
         self.seen.get(path).copied()
     }
 
+    /// Files, as seen.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&PathBuf, &u64)> {
+        self.seen.iter()
+    }
+
     pub(super) fn durable_file(&self, path: &Path) -> Option<u64> {
         self.durable.get(path).copied()
     }

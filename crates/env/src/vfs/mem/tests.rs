@@ -200,6 +200,8 @@ fn a_failed_sync_loses_the_bytes_for_good() {
     assert_eq!(contents(&vfs, "a").unwrap(), b"new", "it still reads back");
     now(file.write_at(b"!", 3)).unwrap();
     now(file.sync()).expect("a later sync says that all is well");
+    file.forget_cached().unwrap();
+    assert_eq!(contents(&vfs, "a").unwrap(), b"old!", "as the disk has it");
     let vfs = vfs.crash(Crash::LoseAll);
     assert_eq!(contents(&vfs, "a").unwrap(), b"old!", "though it is not");
 }

@@ -78,5 +78,6 @@ fn wire_proof(proof: &Proof) -> v1::Proof {
         applied_index: proof.applied_index,
         slot_epoch: proof.slot_epoch.0,
         age_ms: proof.age_ms,
+        version: proof.version.0,
     }
 }

@@ -202,6 +202,13 @@ fn client_id(high: u64, low: u64) -> Result<ClientId, Failure> {
 /// `Kv.OpenSession`
 pub(crate) fn open_session(request: &v1::OpenSessionRequest) -> Result<Addressed, Failure> {
     let client = client_id(request.client_high, request.client_low)?;
+    if request.version == 0 {
+        return Err(Failure::Invalid(
+            "a session is opened with a version read from its group before: proof.version of any \
+             linearizable read of the group"
+                .into(),
+        ));
+    }
     Ok((
         GroupId(request.group),
         Request::OpenSession(client, Version(request.version)),

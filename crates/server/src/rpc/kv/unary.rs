@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use atoll_env::Instant;
 use atoll_env::net::{CallError, Status};
+use atoll_kv::Command;
 use atoll_proto::{method, v1};
 use atoll_types::GroupId;
 use bytes::Bytes;
@@ -98,7 +99,7 @@ impl Unary {
                 return self.within_deadline(reply, Failure::Deadline).await;
             }
             Request::Write(command) => command.clone(),
-            Request::OpenSession(client, version) => shard.session_opening(*client, *version),
+            Request::OpenSession(client, version) => Command::open_session(*client, *version),
         };
         shard.submit_writes(vec![WriteItem::new(
             command,
@@ -162,22 +163,11 @@ impl Unary {
             Ok(reply) => return Try::Done(Ok(reply)),
             Err(error) => error,
         };
-        let not_yet = |reason: String| Try::NotYet(self.detail(&Failure::Unavailable(reason)));
-        match error {
-            CallError::Status(status) => match detail_of(&status) {
-                Some(detail) if is_passing_kind(detail.kind()) => Try::NotYet(detail),
-                _ => Try::Done(Err(status)),
-            },
-            CallError::NotSent(reason) => {
-                not_yet(format!("the leader at {address} cannot be reached: {reason}"))
-            }
-            CallError::Lost(_) | CallError::Deadline if is_read => {
-                not_yet(format!("the leader at {address} did not answer: {error}"))
-            }
-            CallError::Lost(_) | CallError::Deadline => {
-                let reason = format!("it was passed on to {address}, which did not answer: {error}");
-                Try::Done(Err(self.refuse(&Failure::Unknown(reason))))
-            }
+        match judge(address, error, is_read) {
+            Forwarded::NotYet(failure) => Try::NotYet(self.detail(&failure)),
+            Forwarded::NotYetThere(detail) => Try::NotYet(detail),
+            Forwarded::Refused(status) => Try::Done(Err(status)),
+            Forwarded::Unknown(reason) => Try::Done(Err(self.refuse(&Failure::Unknown(reason)))),
         }
     }
 
@@ -187,6 +177,48 @@ impl Unary {
 
     fn refuse(&self, failure: &Failure) -> Status {
         status(&self.detail(failure))
+    }
+}
+
+/// What a failed forwarding means for the call.
+#[derive(Debug, PartialEq)]
+enum Forwarded {
+    /// It did not happen, by what this node knows.
+    NotYet(Failure),
+    /// It did not happen, by the other node's word.
+    NotYetThere(v1::ErrorDetail),
+    /// The other node's answer is the caller's.
+    Refused(Status),
+    /// The other node may have done it.
+    Unknown(String),
+}
+
+fn judge(address: &str, error: CallError, is_read: bool) -> Forwarded {
+    let silent = |reason: String| {
+        if is_read {
+            Forwarded::NotYet(Failure::Unavailable(reason))
+        } else {
+            Forwarded::Unknown(reason)
+        }
+    };
+    match error {
+        CallError::Status(status) => match detail_of(&status) {
+            Some(detail) if is_passing_kind(detail.kind()) => Forwarded::NotYetThere(detail),
+            Some(_) => Forwarded::Refused(status),
+            // Only Atoll says what its refusals mean for a write. Whoever else answers, a proxy or a
+            // stream that broke, may do so after the write was passed on.
+            None => silent(format!(
+                "{address}, to which it was passed on, only says: {}",
+                status.message
+            )),
+        },
+        CallError::NotSent(reason) => {
+            let reason = format!("the leader at {address} cannot be reached: {reason}");
+            Forwarded::NotYet(Failure::Unavailable(reason))
+        }
+        CallError::Lost(_) | CallError::Deadline => silent(format!(
+            "{address}, to which it was passed on, does not answer: {error}"
+        )),
     }
 }
 
@@ -236,6 +268,7 @@ fn encode(result: v1::pipe_reply_item::Result) -> Result<Bytes, Status> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use atoll_env::net::Code;
 
     #[test]
     fn every_unary_method_is_parsed_and_garbage_is_refused() {
@@ -247,6 +280,39 @@ mod tests {
             parse("/atoll.v1.Kv/Nothing", Bytes::new()),
             Err(Failure::Unsupported(_))
         ));
+    }
+
+    #[test]
+    fn a_write_passed_on_is_unknown_unless_atoll_itself_says_otherwise() {
+        let from_a_proxy = || CallError::Status(Status::new(Code::Unavailable, "no upstream"));
+        let refused = |kind: v1::error_detail::Kind| {
+            let detail = v1::ErrorDetail {
+                kind: kind.into(),
+                ..Default::default()
+            };
+            status(&detail)
+        };
+        for error in [
+            from_a_proxy(),
+            CallError::Deadline,
+            CallError::Lost("reset".into()),
+        ] {
+            assert!(matches!(judge("n1", error, false), Forwarded::Unknown(_)));
+        }
+        for error in [
+            from_a_proxy(),
+            CallError::Deadline,
+            CallError::Lost("reset".into()),
+        ] {
+            assert!(matches!(judge("n1", error, true), Forwarded::NotYet(_)));
+        }
+        let not_sent = CallError::NotSent("refused".into());
+        assert!(matches!(judge("n1", not_sent, false), Forwarded::NotYet(_)));
+        let detailed = CallError::Status(refused(v1::error_detail::Kind::NotLeader));
+        assert!(matches!(judge("n1", detailed, false), Forwarded::NotYetThere(_)));
+        let invalid = refused(v1::error_detail::Kind::Invalid);
+        let judged = judge("n1", CallError::Status(invalid.clone()), false);
+        assert_eq!(judged, Forwarded::Refused(invalid));
     }
 
     #[test]

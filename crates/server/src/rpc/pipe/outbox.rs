@@ -64,9 +64,10 @@ impl Outbox {
         inner.pending_ops < PIPE_OPS_MAX && inner.pending_bytes < PIPE_BYTES_MAX
     }
 
-    /// True if every operation has its reply.
+    /// True if every operation has its reply and every reply has been taken to be sent.
     pub(crate) fn is_settled(&self) -> bool {
-        self.inner.lock().pending_ops == 0
+        let inner = self.inner.lock();
+        inner.pending_ops == 0 && inner.bytes == 0
     }
 
     /// True if a whole frame waits.
@@ -176,6 +177,7 @@ mod tests {
             applied_index: 500,
             slot_epoch: Epoch(6),
             age_ms: u64::MAX,
+            version: Version(77),
         }
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atoll_env::Instant;
+use atoll_kv::Command;
 use atoll_placement::ShardMap;
 use atoll_proto::v1;
 use atoll_types::GroupId;
@@ -88,7 +89,9 @@ impl<'a> Sorter<'a> {
             .buckets
             .get_mut(position)
             .expect("bucket() returns a position inside");
-        let shard = bucket.shard.as_ref().map_err(Clone::clone)?;
+        if let Err(failure) = &bucket.shard {
+            return Err(failure.clone());
+        }
         let command = match request {
             Request::Read(read) => {
                 let item = read.item(id, deadline);
@@ -97,7 +100,7 @@ impl<'a> Sorter<'a> {
                 return Ok(());
             }
             Request::Write(command) => command,
-            Request::OpenSession(client, version) => shard.session_opening(client, version),
+            Request::OpenSession(client, version) => Command::open_session(client, version),
         };
         let item = WriteItem::new(command, deadline, ReplySlot::new(self.outbox.clone(), id));
         self.bytes += item.bytes();

@@ -340,11 +340,7 @@ async fn slots_of_others_are_refused_before_anything_is_queued() {
 async fn a_session_opens_with_a_version_of_the_group() {
     let whole = Whole::leading().await;
     let reply = whole
-        .submit(
-            whole
-                .shard
-                .session_opening(atoll_types::ClientId(5), Version::ZERO),
-        )
+        .submit(Command::open_session(atoll_types::ClientId(5), Version(1)))
         .await;
     assert!(matches!(reply, Reply::SessionOpened { .. }), "{reply:?}");
     assert_eq!(whole.shard.info().sessions, 1);

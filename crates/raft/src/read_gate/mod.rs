@@ -4,12 +4,12 @@
 //! A read joins only a round that has not been sent yet: a quorum that confirmed the leader *before*
 //! the read arrived proves nothing about it. Per group one round is in flight and one generation
 //! waits. On a follower a round is one call to the leader. Afterwards the reads run here, once what
-//! was committed at that point is applied.
+//! was committed at that point is applied; the next round does not wait for that ([`release`]).
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use atoll_env::{Env, watch};
+use atoll_env::{Env, trouble, watch};
 use atoll_types::ReplicaId;
 use openraft::ReadPolicy;
 use openraft::errors::{LinearizableReadError, RaftError as OpenRaftError};
@@ -19,6 +19,10 @@ use tokio::sync::{Notify, oneshot};
 use crate::ReadError;
 use crate::group::Raft;
 use crate::network::Network;
+
+mod release;
+
+use release::Releases;
 
 /// Reads waiting in one generation, at most. Each is a whole frame's worth of one group.
 const WAITING_MAX: usize = 16 * 1024;
@@ -65,11 +69,11 @@ impl ReadGate {
             wake: Notify::new(),
         }));
         let rounds = Rounds {
+            releases: Releases::new(env.clone(), applied),
             env: env.clone(),
             raft,
             network,
             replica,
-            applied,
         };
         env.spawn.spawn(rounds.main(gate.clone()));
         gate
@@ -175,11 +179,11 @@ struct Rounds {
     raft: Raft,
     network: Network,
     replica: ReplicaId,
-    applied: watch::Receiver<u64>,
+    releases: Releases,
 }
 
 impl Rounds {
-    async fn main(mut self, gate: ReadGate) {
+    async fn main(self, gate: ReadGate) {
         while let Some((reads, askers)) = gate.take_generation() {
             if reads.is_empty() && askers.is_empty() {
                 gate.0.wake.notified().await;
@@ -189,7 +193,7 @@ impl Rounds {
         }
     }
 
-    async fn round(&mut self, reads: Vec<Read>, askers: Askers) {
+    async fn round(&self, reads: Vec<Read>, askers: Askers) {
         let (index, by_leader) = match self.leader_round().await {
             Ok(index) => (Ok(index), true),
             Err(ReadError::NotLeader { leader: Some(leader) }) if leader != self.replica => {
@@ -205,11 +209,11 @@ impl Rounds {
             Err(error) => Err(error.clone()),
         };
         answer_askers(askers, &for_askers);
-        let point = match index {
-            Ok(index) => self.wait_applied(index).await,
-            Err(error) => Err(error),
-        };
-        answer(reads, &point);
+        trouble::pause("read gate: index known").await;
+        match index {
+            Ok(index) => self.releases.release(reads, index).await,
+            Err(error) => answer(reads, &Err(error)),
+        }
     }
 
     async fn leader_round(&self) -> Result<u64, ReadError> {
@@ -235,23 +239,7 @@ impl Rounds {
         self.network
             .read_index(leader, ROUND_LIMIT)
             .await
+            .inspect(|_| trouble::sometimes("a follower got a read index from its leader"))
             .map_err(|failure| ReadError::Unavailable(format!("replica {leader} leads but: {failure}")))
-    }
-
-    async fn wait_applied(&mut self, index: u64) -> Result<ReadPoint, ReadError> {
-        let applied = self
-            .env
-            .clock
-            .timeout(ROUND_LIMIT, self.applied.wait_for(|next| *next > index))
-            .await;
-        match applied {
-            Ok(Ok(next)) => Ok(ReadPoint {
-                applied_index: *next - 1,
-            }),
-            Ok(Err(_)) => Err(ReadError::Stopped),
-            Err(_) => Err(ReadError::Unavailable(format!(
-                "entry {index} is not applied here yet"
-            ))),
-        }
     }
 }

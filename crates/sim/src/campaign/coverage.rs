@@ -1,0 +1,49 @@
+//! What a campaign must have reached to mean anything.
+
+use super::Totals;
+
+/// Faults and states of which a campaign needs each at least once.
+pub const MUST_HAPPEN: &[&str] = &[
+    "crashes of a process",
+    "crashes that lose all un-synced bytes",
+    "crashes that tear",
+    "blackouts",
+    "pauses",
+    "slow nodes",
+    "cuts",
+    "slow links",
+    "broken connections",
+    "frames lost",
+    "frames late",
+    "requests delivered twice",
+    "raft frames delivered twice",
+    "read errors",
+    "write errors",
+    "sync errors",
+    "disk full",
+    "misdirected writes",
+    "bits flipped",
+    "sync stalls",
+    "troubles in the product",
+    "processes that ended by themselves",
+    "a leader crashed",
+    "a leader crashed between append and flush",
+    "a leader crashed with uncommitted entries",
+    "a follower cut entries of a deposed leader",
+    "a follower got a read index from its leader",
+    "an ambiguous write was sent again",
+    "a client followed a redirect",
+    "entries were read back from the disk",
+    "recovery found rot",
+    "a replica was kept in quarantine",
+];
+
+/// What of it was not reached.
+pub fn missing(totals: &Totals) -> Vec<&'static str> {
+    let happened = |name: &&str| totals.faults.contains_key(name) || totals.reached.contains_key(name);
+    MUST_HAPPEN
+        .iter()
+        .copied()
+        .filter(|name| !happened(name))
+        .collect()
+}

@@ -1,0 +1,52 @@
+//! What a replica made durable it finds again, votes never go back, and entries are applied one after
+//! the other.
+
+use super::replica::Replica;
+use super::{Id, Wrong};
+
+/// A process has begun: its log ends at `end`, and its entries are told next.
+pub(super) fn open(replica: &mut Replica, end: u64, has_vote: bool) -> Wrong {
+    let mut before = std::mem::take(&mut replica.log);
+    before.truncate(replica.durable as usize);
+    let lost = (before.len() as u64).saturating_sub(end);
+    replica.before = before;
+    replica.durable = end;
+    replica.applied = 0;
+    if lost > 0 {
+        return Err(format!("{lost} durable entries are gone"));
+    }
+    if replica.vote.is_some() && !has_vote {
+        return Err(format!("the vote {:?} is gone", replica.vote));
+    }
+    Ok(())
+}
+
+/// The process found this entry.
+pub(super) fn find(replica: &mut Replica, index: u64, id: Id) -> Wrong {
+    replica.append(index, id)?;
+    match replica.before.get(index as usize) {
+        Some(before) if *before != id => Err(format!("{before:?} was durable there")),
+        _ => Ok(()),
+    }
+}
+
+/// The process voted, or found its vote.
+pub(super) fn vote(replica: &mut Replica, vote: Id, committed: bool) -> Wrong {
+    let before = replica.vote.replace((vote, committed));
+    if before.is_some_and(|before| before > (vote, committed)) {
+        return Err(format!("it had voted {before:?}"));
+    }
+    Ok(())
+}
+
+/// The process applied an entry.
+pub(super) fn apply(replica: &mut Replica, index: u64, id: Id) -> Wrong {
+    if index != replica.applied {
+        return Err(format!("entry {} is next", replica.applied));
+    }
+    replica.applied += 1;
+    if replica.at(index) != Some(id) {
+        return Err(format!("its log has {:?} there", replica.at(index)));
+    }
+    Ok(())
+}
