@@ -12,3 +12,4 @@ mod init;
 mod refusals;
 mod retries;
 mod support;
+mod unary;

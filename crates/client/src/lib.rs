@@ -41,6 +41,11 @@
 //! `session/` exactly-once, `route/` the shard map, `pipe/` the stream that concurrent calls share.
 
 pub mod admin;
+/// The README's example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
+
 mod batch;
 mod client;
 mod engine;

@@ -45,6 +45,8 @@ mod codec;
 mod command;
 mod error;
 mod fingerprint;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod machine;
 mod ownership;
 mod sessions;

@@ -5,6 +5,8 @@
 //! `atoll-env` carries both over gRPC or, in the simulator, over memory.
 
 pub mod convert;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 pub mod method;
 
 /// The generated messages.

@@ -12,6 +12,7 @@
 //! - A proposal ends as one of: outcomes, *did not happen*, *unknown*. The last two are never mixed.
 //! - A replica takes calls only after it has re-applied what was committed before its restart.
 
+mod elapsed;
 mod error;
 mod facts;
 mod group;
@@ -36,6 +37,8 @@ pub use options::RaftOptions;
 pub use proposer::{Pack, Proposer};
 pub use read_gate::{Read, ReadGate, ReadPoint};
 pub use transport::{Peers, TransportStats};
+#[cfg(feature = "fuzzing")]
+pub use wire::fuzzing;
 
 #[cfg(test)]
 mod tests;

@@ -15,13 +15,12 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::ProposeError;
+use crate::elapsed::Elapsed;
 use crate::group::Group;
 use crate::types::{EntryData, LeaderId};
 
 /// How often waiting items are looked through for passed deadlines while nothing moves.
 const SWEEP: Duration = Duration::from_millis(100);
-/// The most time one entry may add to group time.
-const ELAPSED_MAX: Duration = Duration::from_secs(60);
 
 /// Turns waiting items into entries and results into answers.
 pub trait Pack: Send + 'static {
@@ -114,7 +113,7 @@ impl<I: Send + 'static> Proposer<I> {
             group,
             shared: shared.clone(),
             pack,
-            last: None,
+            elapsed: Elapsed::default(),
         };
         env.spawn.spawn(run.main());
         Self(Arc::new(Handle {
@@ -163,8 +162,7 @@ struct Run<P: Pack> {
     group: Group,
     shared: Arc<Shared<P::Item>>,
     pack: Arc<Mutex<P>>,
-    /// When the previous entry was proposed, and under which leadership.
-    last: Option<(LeaderId, Instant)>,
+    elapsed: Elapsed<LeaderId>,
 }
 
 impl<P: Pack> Run<P> {
@@ -214,24 +212,8 @@ impl<P: Pack> Run<P> {
                 .done(items, Err(ProposeError::NotLeader { leader }));
             return;
         };
-        // Time counts only within one leadership: a leaderless period adds nothing, so a deadline can
-        // come late but never early.
-        // Entries carry whole milliseconds; what is left counts for the next, or time would stand still
-        // under load.
-        let (elapsed, counted) = match self.last {
-            Some((previous, at)) if previous == leadership => {
-                let elapsed = now.since(at);
-                let whole = Duration::from_millis(elapsed.as_millis() as u64);
-                if elapsed > ELAPSED_MAX {
-                    (ELAPSED_MAX, now)
-                } else {
-                    (whole, at + whole)
-                }
-            }
-            _ => (Duration::ZERO, now),
-        };
-        self.last = Some((leadership, counted));
-        let payload = self.pack.lock().pack(&items, elapsed.as_millis() as u32);
+        let elapsed_ms = self.elapsed.pass(leadership, now);
+        let payload = self.pack.lock().pack(&items, elapsed_ms);
         {
             let mut queue = self.shared.queue.lock();
             queue.under_way += 1;

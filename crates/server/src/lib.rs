@@ -30,6 +30,7 @@ mod identity;
 mod inspect;
 mod membership;
 mod node;
+mod patience;
 mod peers;
 mod process;
 mod rpc;

@@ -16,6 +16,7 @@ use crate::control::{ControlMachine, ControlState, FIRST_GENERATION, clock_guard
 use crate::directory::Directory;
 use crate::identity::Ident;
 use crate::membership::Membership;
+use crate::patience;
 use crate::peers::CheckedPeers;
 use crate::rpc::{KvService, PeerClient};
 use crate::store::{Keeper, Registry, birth};
@@ -70,6 +71,7 @@ impl Running {
         running.start_control(membership, &peers).await?;
         running.spawn(running.keeper.clone().run());
         let (directory, registry) = (running.directory.clone(), running.registry.clone());
+        running.spawn(patience::run(env.clone(), running.journal.clone()));
         running.spawn(clock_guard::run(
             env.clone(),
             Arc::downgrade(&running),

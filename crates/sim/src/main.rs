@@ -78,7 +78,11 @@ struct Kind {
 impl Kind {
     fn options(&self) -> Options {
         Options {
-            profile: if self.smoke { Profile::Smoke } else { Profile::Swarm },
+            profile: if self.smoke {
+                Profile::Smoke
+            } else {
+                Profile::Swarm
+            },
             length: Duration::from_secs(self.seconds),
             ..Options::default()
         }

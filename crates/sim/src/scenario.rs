@@ -18,13 +18,18 @@ const WALL_ERROR_MS_MAX: u64 = 8000;
 
 /// A kind of fault that a run has or has not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "the names say it; crates/sim/src/nemesis says what each does")]
+#[expect(
+    missing_docs,
+    reason = "the names say it; crates/sim/src/nemesis says what each does"
+)]
 pub enum Fault {
     Crash,
     CrashLeader,
     Blackout,
     Pause,
     Slow,
+    Shutdown,
+    Transfer,
     Cut,
     OneWay,
     Halves,
@@ -45,12 +50,14 @@ pub enum Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 23] = [
         Self::Crash,
         Self::CrashLeader,
         Self::Blackout,
         Self::Pause,
         Self::Slow,
+        Self::Shutdown,
+        Self::Transfer,
         Self::Cut,
         Self::OneWay,
         Self::Halves,
@@ -222,6 +229,9 @@ mod tests {
             seen.extend(scenario.faults);
         }
         assert_eq!(seen, BTreeSet::from(Fault::ALL));
-        assert!(five > 20 && alone > 20 && several > 100, "{five} {alone} {several}");
+        assert!(
+            five > 20 && alone > 20 && several > 100,
+            "{five} {alone} {several}"
+        );
     }
 }

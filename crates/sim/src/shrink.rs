@@ -47,7 +47,7 @@ impl<F: Fn(&Options) -> bool> Shrinker<F> {
     fn shorten(&mut self) {
         let (mut passes, mut fails) = (Duration::ZERO, self.best.chaos());
         while fails.saturating_sub(passes) > PRECISION {
-            let middle = passes + (fails - passes) / 2;
+            let middle = passes + fails.saturating_sub(passes) / 2;
             let shorter = Options {
                 until: Some(middle),
                 ..self.best.clone()
@@ -64,14 +64,10 @@ impl<F: Fn(&Options) -> bool> Shrinker<F> {
     fn thin_out(&mut self, steps: usize) {
         let mut portion = steps.div_ceil(2);
         while portion > 0 && self.runs < RUNS_MAX {
-            let mut first = 0;
-            while first < steps {
+            for first in (0..steps).step_by(portion) {
                 let mut thinner = self.best.clone();
                 thinner.without.extend(first..(first + portion).min(steps));
-                if thinner != self.best {
-                    self.attempt(thinner);
-                }
-                first += portion;
+                let _ = thinner != self.best && self.attempt(thinner);
             }
             portion /= 2;
         }
@@ -104,7 +100,9 @@ mod tests {
             until > Duration::from_secs(17) && until <= Duration::from_millis(17_500),
             "{until:?}"
         );
-        let kept: BTreeSet<usize> = (0..20).filter(|step| !shrinker.best.without.contains(step)).collect();
+        let kept: BTreeSet<usize> = (0..20)
+            .filter(|step| !shrinker.best.without.contains(step))
+            .collect();
         assert_eq!(kept, BTreeSet::from([3, 17]));
         assert!(shrinker.runs <= RUNS_MAX);
     }

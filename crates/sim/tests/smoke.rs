@@ -1,27 +1,36 @@
-//! The smoke simulation itself, and proof that it would see what it looks for.
+//! Small runs with crashes and cuts: eventful, and the same every time.
 
-use atoll_sim::check::check;
-use atoll_sim::history::{Call, Operation, Outcome};
-use atoll_sim::smoke::{Options, Report, run};
+use std::collections::BTreeMap;
+use std::process::Command;
+
+use atoll_sim::{Options, Report, run};
 
 const SEEDS: std::ops::Range<u64> = 1..31;
 
 fn is_eventful(report: &Report) {
     assert_eq!(report.violations, Vec::<String>::new(), "seed {}", report.seed);
-    assert!(report.crashes >= 4, "{report:?}");
-    assert!(report.cuts >= 1, "{report:?}");
-    assert!(report.acknowledged >= 100 && report.reads >= 50, "{report:?}");
-    assert!(report.compared >= 100, "{report:?}");
+    let operations = |outcome| report.operations_with(outcome);
+    let checked = |invariant| report.checks_of(invariant);
+    assert!(report.faults_like("crashes") >= 4, "{report:?}");
+    assert!(report.faults_like("cuts") >= 1, "{report:?}");
+    assert!(
+        operations("writes") >= 100 && operations("reads") >= 50,
+        "{report:?}"
+    );
+    assert!(checked("state machine safety") >= 300, "{report:?}");
+    assert!(checked("commit on a durable majority") >= 100, "{report:?}");
+    assert!(checked("durable entries survive") >= 8, "{report:?}");
 }
 
 #[test]
 fn nothing_acknowledged_is_lost_whatever_breaks() {
     let (mut conflicts, mut unclear) = (0, 0);
     for seed in SEEDS {
-        let report = run(seed, &Options::default());
+        let report = run(seed, &Options::smoke());
         is_eventful(&report);
-        conflicts += report.conflicts;
-        unclear += report.unknown + report.failed;
+        let operations = |outcome| report.operations_with(outcome);
+        conflicts += operations("conflicts");
+        unclear += operations("unknown") + operations("failed");
     }
     assert!(
         conflicts > 0 && unclear > 0,
@@ -33,7 +42,7 @@ fn nothing_acknowledged_is_lost_whatever_breaks() {
 fn a_seed_repeats_its_run_to_the_last_frame() {
     let options = Options {
         keep_trace: true,
-        ..Options::default()
+        ..Options::smoke()
     };
     let (first, second) = (run(101, &options), run(101, &options));
     for (ours, theirs) in first.trace.iter().zip(&second.trace) {
@@ -41,7 +50,7 @@ fn a_seed_repeats_its_run_to_the_last_frame() {
     }
     assert_eq!(first, second);
     // Another thread has other thread-local state, and its own runtime anyway.
-    let options = Options::default();
+    let options = Options::smoke();
     let elsewhere = std::thread::scope(|scope| {
         scope
             .spawn(|| run(101, &options))
@@ -53,161 +62,34 @@ fn a_seed_repeats_its_run_to_the_last_frame() {
     is_eventful(&first);
 }
 
-/// A history of operations on one key; each takes from its first to its second time.
-fn history(operations: &[(u64, u64, Call, Outcome)]) -> Vec<Operation> {
-    let operation = |&(invoked, completed, call, outcome)| {
-        let (who, key) = ("somebody".to_owned(), "k".to_owned());
-        Operation {
-            who,
-            key,
-            call,
-            invoked,
-            completed,
-            outcome,
-        }
+/// What the program says of some seeds.
+fn ask(arguments: &[&str]) -> BTreeMap<String, String> {
+    let said = Command::new(env!("CARGO_BIN_EXE_atoll-sim"))
+        .args(arguments)
+        .output()
+        .expect("the program runs");
+    let lines = String::from_utf8(said.stdout).expect("it speaks UTF-8");
+    let hash = |line: &str| {
+        let (seed, rest) = line.strip_prefix("seed ")?.split_once(": trace ")?;
+        Some((seed.to_owned(), rest.split_once(',')?.0.to_owned()))
     };
-    operations.iter().map(operation).collect()
+    lines.lines().filter_map(hash).collect()
 }
 
-const fn put(value: u64) -> Call {
-    Call::Put { value }
-}
-
-const fn cas(expected: u64, value: u64) -> Call {
-    Call::Cas { expected, value }
-}
-
-const fn saw(version: u64, value: u64) -> Outcome {
-    Outcome::Read { version, value }
-}
-
+/// Runs with every kind of trouble, in this process, in two others, and on several threads.
 #[test]
-fn histories_in_order_pass() {
-    use Call::Get;
-    use Outcome::{Conflict, Nothing, Unknown, Written};
-    let good = [
-        history(&[
-            (1, 2, Get, saw(0, 0)),
-            (3, 4, put(1), Written(10)),
-            (5, 6, Get, saw(10, 1)),
-        ]),
-        // Reads beside a write see it or not, but not back and forth.
-        history(&[
-            (1, 9, put(1), Written(10)),
-            (2, 3, Get, saw(0, 0)),
-            (4, 5, Get, saw(10, 1)),
-        ]),
-        // A write of unknown outcome happens late, or never.
-        history(&[
-            (1, 2, put(1), Unknown),
-            (3, 4, Get, saw(0, 0)),
-            (5, 6, Get, saw(10, 1)),
-        ]),
-        history(&[
-            (1, 2, put(1), Unknown),
-            (3, 4, put(2), Written(10)),
-            (5, 6, Get, saw(10, 2)),
-        ]),
-        history(&[(1, 2, put(1), Nothing), (3, 4, Get, saw(0, 0))]),
-        history(&[
-            (1, 2, cas(0, 1), Written(10)),
-            (3, 4, cas(0, 2), Conflict(10)),
-            (5, 6, cas(10, 3), Written(11)),
-        ]),
-        // Nobody read the unknown write, but a conflict shows it.
-        history(&[
-            (1, 2, put(1), Unknown),
-            (3, 4, cas(0, 2), Conflict(10)),
-            (5, 6, cas(10, 3), Written(11)),
-        ]),
-    ];
-    for history in good {
-        assert_eq!(check(&history), Vec::<String>::new());
-    }
-}
-
-#[test]
-#[expect(clippy::too_many_lines, reason = "a table of histories")]
-fn planted_errors_are_found() {
-    use Call::Get;
-    use Outcome::{Conflict, Nothing, Unknown, Written};
-    let write = (1, 2, put(1), Written(10));
-    let bad = [
-        ("lost write", history(&[write, (3, 4, Get, saw(0, 0))])),
-        (
-            "stale read",
-            history(&[write, (3, 4, put(2), Written(11)), (5, 6, Get, saw(10, 1))]),
-        ),
-        (
-            "back in time",
-            history(&[
-                write,
-                (3, 20, put(2), Written(11)),
-                (4, 5, Get, saw(11, 2)),
-                (6, 7, Get, saw(10, 1)),
-            ]),
-        ),
-        ("version too low", history(&[write, (3, 4, put(2), Written(9))])),
-        (
-            "applied twice",
-            history(&[write, (3, 4, Get, saw(10, 1)), (5, 6, Get, saw(12, 1))]),
-        ),
-        (
-            "one version for two",
-            history(&[write, (1, 3, put(2), Written(10))]),
-        ),
-        ("value from nowhere", history(&[write, (3, 4, Get, saw(11, 7))])),
-        (
-            "from the future",
-            history(&[(3, 4, put(1), Written(10)), (1, 2, Get, saw(10, 1))]),
-        ),
-        (
-            "promised not to happen",
-            history(&[(1, 2, put(1), Nothing), (3, 4, Get, saw(10, 1))]),
-        ),
-        (
-            "conflict that wrote",
-            history(&[write, (3, 4, cas(9, 2), Conflict(10)), (5, 6, Get, saw(11, 2))]),
-        ),
-        (
-            "lost update",
-            history(&[
-                write,
-                (3, 9, cas(10, 2), Written(12)),
-                (4, 8, put(3), Written(11)),
-            ]),
-        ),
-        (
-            "two from one version",
-            history(&[
-                write,
-                (3, 8, cas(10, 2), Written(11)),
-                (4, 9, cas(10, 3), Written(12)),
-            ]),
-        ),
-        (
-            "unknown, but overlooked a write",
-            history(&[
-                write,
-                (3, 4, put(2), Written(11)),
-                (5, 6, cas(10, 3), Unknown),
-                (7, 8, Get, saw(12, 3)),
-            ]),
-        ),
-        (
-            "refused without a reason",
-            history(&[write, (3, 4, cas(10, 2), Conflict(10))]),
-        ),
-        (
-            "guard of no version",
-            history(&[write, (3, 4, cas(11, 2), Written(12))]),
-        ),
-        (
-            "conflict with no version",
-            history(&[write, (3, 4, cas(9, 2), Conflict(11))]),
-        ),
-    ];
-    for (what, history) in bad {
-        assert!(!check(&history).is_empty(), "{what}: {history:?}");
+fn a_seed_is_the_same_run_in_every_process() {
+    let campaign = ["campaign", "--seeds", "1..9", "--seconds", "8", "--jobs"];
+    let one = ask(&[&campaign[..], &["1"]].concat());
+    let two = ask(&[&campaign[..], &["2"]].concat());
+    assert_eq!(one.len(), 8, "{one:?}");
+    assert_eq!(one, two);
+    for seed in [3, 6] {
+        let options = Options {
+            length: std::time::Duration::from_secs(8),
+            ..Options::default()
+        };
+        let hash = format!("{:016x}", run(seed, &options).trace_hash);
+        assert_eq!(one.get(&seed.to_string()), Some(&hash), "seed {seed}");
     }
 }

@@ -4,14 +4,16 @@
 //! look at together: a sync should take the same time however many entries it carries.
 #![expect(clippy::print_stdout, reason = "a program that prints")]
 
-use std::io;
+#[path = "../tests/journal/real.rs"]
+#[expect(unreachable_pub, reason = "a module of the tests")]
+mod real;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use atoll_env::net::{CallError, Handler, Link, Serving};
+use atoll_env::Env;
 use atoll_env::vfs::OsVfs;
-use atoll_env::{BoxFuture, Clock, Env, Halt, Net, Rng, Spawn};
 use atoll_storage::{GroupLog, Identity, Journal, JournalOptions, LogEntry};
 use atoll_types::{GroupGen, GroupId, GroupKey, LogId, ReplicaId};
 use bytes::Bytes;
@@ -19,45 +21,6 @@ use tokio::sync::{Mutex, oneshot};
 
 const GROUPS: u64 = 8;
 const VALUE: usize = 256;
-
-struct NoNet;
-
-impl Net for NoNet {
-    fn call(
-        &self,
-        _: &str,
-        _: &'static str,
-        _: Bytes,
-        _: Duration,
-    ) -> BoxFuture<'static, Result<Bytes, CallError>> {
-        unreachable!("storage makes no calls")
-    }
-
-    fn open(
-        &self,
-        _: &str,
-        _: &'static str,
-        _: u8,
-        _: Duration,
-    ) -> BoxFuture<'static, Result<Link, CallError>> {
-        unreachable!("storage makes no calls")
-    }
-
-    fn serve(&self, _: &str, _: Arc<dyn Handler>) -> BoxFuture<'static, io::Result<Serving>> {
-        unreachable!("storage serves nobody")
-    }
-}
-
-fn env() -> Env {
-    Env {
-        clock: Clock::boot(),
-        rng: Rng::from_os(),
-        spawn: Spawn::tokio(),
-        vfs: Arc::new(OsVfs),
-        net: Arc::new(NoNet),
-        halt: Halt::abort(),
-    }
-}
 
 /// One group's log and the index that comes next; held only while an append takes its place.
 type Shared = Arc<Mutex<(GroupLog, u64)>>;
@@ -158,7 +121,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .enable_time()
         .build()?;
     for appenders in [1, 16, 256] {
-        let env = env();
+        let env = real::real_env(Arc::new(OsVfs));
         runtime.block_on(row(&env, dir.join(appenders.to_string()), appenders, length))?;
     }
     Ok(())

@@ -15,11 +15,13 @@
 //! This crate knows nothing of Raft or of commands: a log is entries with ids, a value is a range of
 //! an entry's payload.
 
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod index;
 mod journal;
 
 pub use index::{GroupIndex, IndexWriter, InlineValue, Mismatch, ValueRef, View};
 pub use journal::{
     AppendDone, GroupLog, Identity, Journal, JournalOptions, JournalPointer, JournalStats, LogEntry,
-    LogState, OpenError, ReadError, ReadValue, value_crc,
+    LogState, OpenError, ReadError, ReadValue, SLOW_SYNC, value_crc,
 };

@@ -124,7 +124,7 @@ async fn an_opening_names_the_same_version_in_every_sending() {
     openings_meet(&world, lost);
     client.put("k", "v").await.unwrap();
     let openings = world.openings();
-    assert!(openings.len() > 4, "{openings:?}");
+    assert!(openings.len() >= 3, "{openings:?}");
     // What the group had before; a version read later could be one that the session itself led to.
     assert!(
         openings.iter().all(|opening| opening.version == 1000),

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::marker::PhantomData;
+use std::rc::Rc;
 use std::time::Duration;
 
 use crate::Rng;
@@ -41,7 +41,7 @@ struct Registry {
 type Listener = Box<dyn FnMut(&'static str, &[u64])>;
 
 thread_local! {
-    static REGISTRY: RefCell<Option<Registry>> = const { RefCell::new(None) };
+    static REGISTRY: RefCell<Option<Rc<RefCell<Registry>>>> = const { RefCell::new(None) };
     static LISTENER: RefCell<Option<Listener>> = const { RefCell::new(None) };
 }
 
@@ -64,45 +64,42 @@ impl Registry {
     }
 }
 
+fn registry() -> Option<Rc<RefCell<Registry>>> {
+    REGISTRY.with_borrow(Clone::clone)
+}
+
 fn strikes(name: &'static str) -> bool {
-    REGISTRY.with_borrow_mut(|registry| registry.as_mut().is_some_and(|registry| registry.strikes(name)))
+    registry().is_some_and(|registry| registry.borrow_mut().strikes(name))
 }
 
 /// Ends the trouble on this thread when dropped.
-pub struct Installed(PhantomData<*const ()>);
+pub struct Installed(Rc<RefCell<Registry>>);
 
 /// Makes trouble on this thread from now on; `listener` gets every [`note`], at the moment of its
 /// making and wherever that is: it must not call into the product.
 pub fn install(options: Options, listener: impl FnMut(&'static str, &[u64]) + 'static) -> Installed {
-    let registry = Registry {
+    let registry = Rc::new(RefCell::new(Registry {
         rng: Rng::seeded(options.seed),
         options,
         rates: BTreeMap::new(),
         found: Found::default(),
-    };
-    REGISTRY.set(Some(registry));
+    }));
+    REGISTRY.set(Some(Rc::clone(&registry)));
     LISTENER.set(Some(Box::new(listener)));
-    Installed(PhantomData)
+    Installed(registry)
 }
 
 impl Installed {
     /// What was found since the trouble began.
     pub fn found(&self) -> Found {
-        REGISTRY.with_borrow(|registry| {
-            registry
-                .as_ref()
-                .map_or_else(Found::default, |registry| registry.found.clone())
-        })
+        self.0.borrow().found.clone()
     }
 
     /// From now on points make no trouble; states and facts are still taken.
     pub fn calm(&self) {
-        REGISTRY.with_borrow_mut(|registry| {
-            if let Some(registry) = registry {
-                registry.options.per_million_max = 0;
-                registry.rates.values_mut().for_each(|rate| *rate = 0);
-            }
-        });
+        let mut registry = self.0.borrow_mut();
+        registry.options.per_million_max = 0;
+        registry.rates.clear();
     }
 }
 
@@ -124,8 +121,8 @@ pub async fn pause(name: &'static str) {
     if !strikes(name) {
         return;
     }
-    let wait = REGISTRY.with_borrow(|registry| {
-        let registry = registry.as_ref()?;
+    let wait = registry().map(|registry| {
+        let registry = registry.borrow();
         let most = registry.options.pause_max.as_nanos() as u64;
         // Mostly short: long ones would hide what short ones find.
         let most = if registry.rng.below(4) == 0 {
@@ -133,18 +130,16 @@ pub async fn pause(name: &'static str) {
         } else {
             most / 50
         };
-        Some(Duration::from_nanos(registry.rng.below(most + 1)))
+        Duration::from_nanos(registry.rng.below(most + 1))
     });
     tokio::time::sleep(wait.unwrap_or_default()).await;
 }
 
 /// Records that an interesting state was reached.
 pub fn sometimes(name: &'static str) {
-    REGISTRY.with_borrow_mut(|registry| {
-        if let Some(registry) = registry {
-            *registry.found.reached.entry(name).or_default() += 1;
-        }
-    });
+    if let Some(registry) = registry() {
+        *registry.borrow_mut().found.reached.entry(name).or_default() += 1;
+    }
 }
 
 /// Tells the listener a fact, in numbers whose meaning belongs to the name.

@@ -6,6 +6,8 @@
 //! Numbers are little endian. Decoding is total: bad bytes give `None`, and nothing is allocated
 //! beyond the frame; entry payloads share the frame's memory.
 
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod message;
 mod rpc;
 

@@ -147,3 +147,30 @@ fn refuse_all(items: Vec<WriteItem>, failure: &Failure) {
 
 /// When an operation that names no deadline gives up.
 pub(crate) const DEADLINE_DEFAULT: Duration = Duration::from_secs(15);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_the_group_gave_out_itself_is_never_too_far_ahead() {
+        let clock = Clock::simulated(1.0, 1_000_000);
+        let ahead = |ms: u64| Version::from_millis(ms + VERSION_AHEAD_MS_MAX);
+        assert_eq!(newest_after(&clock, Version::from_millis(5)), ahead(1_000_000));
+        // An earlier leader's clock ran ten minutes ahead; its versions are on every client's lips.
+        let given_out = Version::from_millis(1_600_000);
+        assert_eq!(newest_after(&clock, given_out), ahead(1_600_000));
+    }
+
+    #[test]
+    fn an_opening_counts_with_the_version_it_was_given() {
+        let client = atoll_types::ClientId(1);
+        assert_eq!(
+            seen_by_client(&Command::open_session(client, Version(9))),
+            Version(9)
+        );
+        let mut tick = Command::tick();
+        tick.after = Version(3);
+        assert_eq!(seen_by_client(&tick), Version(3));
+    }
+}

@@ -10,6 +10,8 @@ pub const MUST_HAPPEN: &[&str] = &[
     "blackouts",
     "pauses",
     "slow nodes",
+    "shutdowns",
+    "leaderships handed over",
     "cuts",
     "slow links",
     "broken connections",
@@ -36,6 +38,7 @@ pub const MUST_HAPPEN: &[&str] = &[
     "entries were read back from the disk",
     "recovery found rot",
     "a replica was kept in quarantine",
+    "a client was told of damaged bytes",
 ];
 
 /// What of it was not reached.

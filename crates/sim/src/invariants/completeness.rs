@@ -8,7 +8,9 @@ pub(super) fn leads(group: &Group, replica: u64, id: Id) -> Wrong {
     let Some(leader) = group.replicas.get(&replica) else {
         return Ok(());
     };
-    let before = (0..).zip(&group.committed).filter(|(_, committed)| **committed < id);
+    let before = (0..)
+        .zip(&group.committed)
+        .filter(|(_, committed)| **committed < id);
     for (index, committed) in before {
         let found = leader.at(index);
         if found != Some(*committed) {

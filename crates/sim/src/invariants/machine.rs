@@ -25,6 +25,8 @@ pub(super) fn state(group: &mut Group, index: u64, hash: u64) -> Wrong {
     if known == hash {
         Ok(())
     } else {
-        Err(format!("another replica came to {known:016x}, this one to {hash:016x}"))
+        Err(format!(
+            "another replica came to {known:016x}, this one to {hash:016x}"
+        ))
     }
 }

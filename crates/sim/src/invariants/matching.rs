@@ -11,6 +11,8 @@ pub(super) fn append(group: &mut Group, index: u64, id: Id, crc: u64, before: Op
     if known == content {
         Ok(())
     } else {
-        Err(format!("elsewhere the same entry is {known:?}, here it is {content:?}"))
+        Err(format!(
+            "elsewhere the same entry is {known:?}, here it is {content:?}"
+        ))
     }
 }

@@ -94,7 +94,8 @@ impl Invariants {
         if let Err(wrong) = judged
             && self.violations.len() < VIOLATIONS_MAX
         {
-            let violation = format!("group {group}, replica {replica} on n{node}, at {name:?} {facts:?}: {wrong}");
+            let violation =
+                format!("group {group}, replica {replica} on n{node}, at {name:?} {facts:?}: {wrong}");
             self.violations.push(violation);
         }
     }
@@ -145,7 +146,9 @@ impl Invariants {
                 group.voters = voters as usize;
                 Ok(())
             }
-            ("raft applied", &[index, term, leader, ..]) => self.applied(number, replica, index, (term, leader)),
+            ("raft applied", &[index, term, leader, ..]) => {
+                self.applied(number, replica, index, (term, leader))
+            }
             _ => Err("the simulator does not know this fact".to_owned()),
         }
     }

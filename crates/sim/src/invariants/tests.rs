@@ -62,57 +62,79 @@ fn what_is_in_order_passes() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of errors")]
 fn planted_errors_are_found() {
     let applied = fact(1, "raft applied", &[0, 1, 1]);
     let bad: [(&str, Vec<Fact>); 12] = [
-        ("leads with 1", vec![
-            fact(2, "raft voted", &[2, 2, 0]),
-            fact(2, "raft appended", &[1, 2, 2, 8]),
-        ]),
-        ("elsewhere the same entry", vec![
-            fact(1, "raft appended", &[1, 1, 1, 8]),
-            fact(2, "raft appended", &[1, 1, 1, 9]),
-        ]),
-        ("without the committed entry", vec![
-            applied.clone(),
-            fact(3, "raft opened", &[0, 1]),
-            fact(3, "raft voted", &[2, 3, 0]),
-            fact(2, "raft voted", &[2, 3, 0]),
-            fact(3, "raft appended", &[0, 2, 3, 8]),
-        ]),
-        ("applied while only [1, 2]", vec![
-            fact(1, "raft voters", &[0, 5]),
-            applied.clone(),
-        ]),
-        ("another replica applied", vec![
-            applied.clone(),
-            fact(3, "raft truncated", &[0]),
-            fact(3, "raft appended", &[0, 1, 2, 8]),
-            fact(3, "raft applied", &[0, 1, 2]),
-        ]),
-        ("another replica came to", vec![
-            fact(1, "shard state", &[0, 5]),
-            fact(2, "shard state", &[0, 6]),
-        ]),
+        (
+            "leads with 1",
+            vec![
+                fact(2, "raft voted", &[2, 2, 0]),
+                fact(2, "raft appended", &[1, 2, 2, 8]),
+            ],
+        ),
+        (
+            "elsewhere the same entry",
+            vec![
+                fact(1, "raft appended", &[1, 1, 1, 8]),
+                fact(2, "raft appended", &[1, 1, 1, 9]),
+            ],
+        ),
+        (
+            "without the committed entry",
+            vec![
+                applied.clone(),
+                fact(3, "raft opened", &[0, 1]),
+                fact(3, "raft voted", &[2, 3, 0]),
+                fact(2, "raft voted", &[2, 3, 0]),
+                fact(3, "raft appended", &[0, 2, 3, 8]),
+            ],
+        ),
+        (
+            "applied while only [1, 2]",
+            vec![fact(1, "raft voters", &[0, 5]), applied.clone()],
+        ),
+        (
+            "another replica applied",
+            vec![
+                applied.clone(),
+                fact(3, "raft truncated", &[0]),
+                fact(3, "raft appended", &[0, 1, 2, 8]),
+                fact(3, "raft applied", &[0, 1, 2]),
+            ],
+        ),
+        (
+            "another replica came to",
+            vec![fact(1, "shard state", &[0, 5]), fact(2, "shard state", &[0, 6])],
+        ),
         ("durable entries are gone", vec![fact(1, "raft opened", &[0, 1])]),
-        ("was durable there", vec![
-            fact(1, "raft opened", &[1, 1]),
-            fact(1, "raft found", &[0, 1, 2]),
-        ]),
+        (
+            "was durable there",
+            vec![fact(1, "raft opened", &[1, 1]), fact(1, "raft found", &[0, 1, 2])],
+        ),
         ("the vote", vec![fact(3, "raft opened", &[0, 0])]),
-        ("it had voted", vec![
-            fact(3, "raft voted", &[2, 1, 0]),
-            fact(3, "raft voted", &[1, 2, 0]),
-        ]),
+        (
+            "it had voted",
+            vec![
+                fact(3, "raft voted", &[2, 1, 0]),
+                fact(3, "raft voted", &[1, 2, 0]),
+            ],
+        ),
         ("is next", vec![applied.clone(), applied]),
-        ("is owned by", vec![
-            (1, "shard owns", vec![1, 1, 1, 3, 1, 0, 9]),
-            (1, "shard owns", vec![2, 1, 1, 3, 1, 9, 20]),
-        ]),
+        (
+            "is owned by",
+            vec![
+                (1, "shard owns", vec![1, 1, 1, 3, 1, 0, 9]),
+                (1, "shard owns", vec![2, 1, 1, 3, 1, 9, 20]),
+            ],
+        ),
     ];
     for (what, facts) in bad {
         let found = with(&facts);
-        assert!(found.iter().any(|found| found.contains(what)), "{what}: {found:?}");
+        assert!(
+            found.iter().any(|found| found.contains(what)),
+            "{what}: {found:?}"
+        );
     }
 }
 

@@ -41,6 +41,10 @@ pub enum Action {
     Pause(Who),
     /// Every step of every task of the process waits for up to this.
     Slow(Who, Duration),
+    /// The process ends in order, as long as the step lasts; the next one starts then.
+    Shutdown(Who),
+    /// The group's leader is asked to hand over to the replica on this node.
+    Transfer(u64, u64),
     /// Nothing gets through in these directions.
     Cut(Vec<Direction>),
     /// Frames in these directions take this long.
@@ -144,7 +148,10 @@ mod tests {
             let steps = plan(seed, &scenario, Duration::from_secs(60));
             assert!(steps.is_sorted_by_key(|step| step.at));
             for (number, step) in steps.iter().enumerate() {
-                assert!(step.number == number && step.at < Duration::from_secs(60), "{step}");
+                assert!(
+                    step.number == number && step.at < Duration::from_secs(60),
+                    "{step}"
+                );
             }
             assert_eq!(steps, plan(seed, &scenario, Duration::from_secs(60)));
         }
@@ -156,7 +163,10 @@ mod tests {
             let scenario = Scenario::draw(seed, Profile::Smoke);
             let steps = plan(seed, &scenario, Duration::from_secs(10));
             let count = |is: fn(&Action) -> bool| steps.iter().filter(|step| is(&step.action)).count();
-            assert!(count(|action| matches!(action, Action::Crash(..))) >= 2, "seed {seed}");
+            assert!(
+                count(|action| matches!(action, Action::Crash(..))) >= 2,
+                "seed {seed}"
+            );
             assert_eq!(count(|action| matches!(action, Action::Blackout(..))), 1);
             assert!(count(|action| matches!(action, Action::Cut(..))) >= 2);
         }

@@ -42,6 +42,19 @@ pub(super) fn plan(planner: &mut Planner<'_>, luck: &Luck) {
             planner.add(at, luck.millis(500..5000), Action::Slow(who, drag));
         }
     }
+    if scenario.has(Fault::Shutdown) {
+        for at in planner.times(luck) {
+            let who = anybody(planner, luck);
+            planner.add(at, luck.millis(500..6000), Action::Shutdown(who));
+        }
+    }
+    if scenario.has(Fault::Transfer) {
+        for at in planner.times(luck) {
+            let group = luck.between(0..u64::from(scenario.groups) + 1);
+            let to = planner.node(luck) as u64;
+            planner.add(at, Duration::ZERO, Action::Transfer(group, to));
+        }
+    }
 }
 
 fn leader(planner: &Planner<'_>, luck: &Luck) -> Who {

@@ -258,6 +258,14 @@ impl Session {
         report.frames = self.world.frames();
         report.steps = self.planned;
         report.violations.append(&mut self.world.violations.lock());
+        if self.world.is_damaged() {
+            report.reached.insert(
+                "a client was told of damaged bytes",
+                self.recorder.corrupt().len() as u64,
+            );
+        } else {
+            report.violations.extend(self.recorder.corrupt());
+        }
         report.violations.extend(check(&history));
     }
 }

@@ -33,19 +33,19 @@ pub struct Report {
 }
 
 impl Report {
-    /// How often something of a name happened.
-    pub fn count(&self, counts: &Counts, name: &str) -> u64 {
-        counts.get(name).copied().unwrap_or(0)
+    /// Operations with this outcome.
+    pub fn operations_with(&self, outcome: &str) -> u64 {
+        self.operations.get(outcome).copied().unwrap_or(0)
+    }
+
+    /// How often an invariant was checked.
+    pub fn checks_of(&self, invariant: &str) -> u64 {
+        self.checked.get(invariant).copied().unwrap_or(0)
     }
 
     /// Faults whose kind begins like this.
     pub fn faults_like(&self, beginning: &str) -> u64 {
         let like = self.faults.iter().filter(|(kind, _)| kind.starts_with(beginning));
         like.map(|(_, count)| count).sum()
-    }
-
-    /// Operations of clients.
-    pub fn operations_total(&self) -> u64 {
-        self.operations.values().sum()
     }
 }

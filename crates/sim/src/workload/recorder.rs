@@ -16,6 +16,8 @@ pub(crate) struct Recorder {
     notes: Arc<Mutex<Notes>>,
     pub(super) trace: Trace,
     violations: Violations,
+    /// Answers that say that the bytes asked for are damaged.
+    corrupt: Violations,
 }
 
 #[derive(Default)]
@@ -31,12 +33,18 @@ impl Recorder {
             notes: Arc::default(),
             trace,
             violations,
+            corrupt: Violations::default(),
         }
     }
 
     /// Everything noted.
     pub(crate) fn history(&self) -> Vec<Operation> {
         self.notes.lock().history.clone()
+    }
+
+    /// Answers that are right only where a disk spoiled bytes.
+    pub(crate) fn corrupt(&self) -> Vec<String> {
+        self.corrupt.lock().clone()
     }
 
     /// A value that no other write has.
@@ -78,6 +86,10 @@ impl Recorder {
             | ErrorKind::Deadline
             | ErrorKind::SessionExpired => Outcome::Nothing,
             ErrorKind::Unknown => Outcome::Unknown,
+            ErrorKind::Corrupt => {
+                self.corrupt.lock().push(format!("{who}: {error}"));
+                Outcome::Nothing
+            }
             _ => {
                 self.violations.lock().push(format!("{who}: {error}"));
                 Outcome::Unknown

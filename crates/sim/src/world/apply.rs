@@ -1,9 +1,11 @@
 //! Taking the steps of a plan, and undoing them when their time is over.
 
+use atoll_client::admin;
 use atoll_env::Instant;
 use atoll_env::vfs::{Crash, DiskTrouble};
+use atoll_types::{GroupId, NodeId};
 
-use super::{World, node_name};
+use super::{World, node_address, node_name};
 use crate::nemesis::{Action, Direction, Step, Who};
 
 /// Something to do at some time.
@@ -12,6 +14,8 @@ pub(super) enum Due {
     Start(usize),
     /// If this process is still the one that was paused.
     Resume(usize, u64),
+    /// If this process, which was to end by itself, is still there.
+    TurnOff(usize, u64),
     SpeedUp(usize, u64),
     Heal(Vec<Direction>),
     Hasten(Vec<Direction>),
@@ -45,10 +49,13 @@ impl World {
             Due::Start(node) => self.start(node),
             Due::Resume(node, process) => {
                 if let Some(process) = self.process(node, process) {
-                    process.pauses = process.pauses.saturating_sub(1);
-                    if process.pauses == 0 {
-                        process.scope.resume();
-                    }
+                    process.resume();
+                }
+            }
+            Due::TurnOff(node, process) => {
+                if self.process(node, process).is_some() {
+                    self.end_process(node, Crash::Process);
+                    self.start(node);
                 }
             }
             Due::SpeedUp(node, process) => {
@@ -96,20 +103,16 @@ impl World {
         let end = self.clock.now() + step.lasts;
         match &step.action {
             Action::Crash(who, how) => {
-                if let Some(node) = self.find(*who).filter(|node| self.may_lose(*node))
-                    && self.crash(node, *how)
-                {
-                    self.schedule(end, Due::Start(node));
+                if let Some(node) = self.find(*who).filter(|node| self.may_lose(*node)) {
+                    self.crash_until(node, *how, end);
                 }
             }
             Action::Blackout(hows) => {
                 self.count("blackouts");
                 let late = step.lasts.as_millis() as u64;
-                for (node, how) in (1..).zip(hows) {
-                    if self.crash(node, *how) {
-                        let back = self.clock.now() + self.luck.millis(late / 10..late + 1);
-                        self.schedule(back, Due::Start(node));
-                    }
+                for (node, how) in (1..).zip(hows).collect::<Vec<_>>() {
+                    let back = self.clock.now() + self.luck.millis(late / 10..late + 1);
+                    self.crash_until(node, *how, back);
                 }
             }
             Action::Pause(who) => self.pause(*who, end),
@@ -122,6 +125,12 @@ impl World {
                     self.schedule(end, Due::SpeedUp(node, number));
                 }
             }
+            Action::Shutdown(who) => {
+                if let Some(node) = self.find(*who).filter(|node| self.may_lose(*node)) {
+                    self.shut_down(node, end);
+                }
+            }
+            Action::Transfer(group, to) => self.transfer(*group, *to),
             Action::Cut(directions) => {
                 self.count("cuts");
                 for (from, to) in directions {
@@ -167,6 +176,43 @@ impl World {
         }
     }
 
+    /// Ends a process in order. Not where that could not be told from a crash that is not allowed.
+    fn shut_down(&mut self, node: usize, end: Instant) {
+        let Some(machine) = self
+            .machines
+            .get_mut(&node)
+            .filter(|machine| !machine.is_damaged())
+        else {
+            return;
+        };
+        let number = machine.processes;
+        let Some(process) = &mut machine.process else {
+            return;
+        };
+        let Some(running) = process.node.lock().take() else {
+            return;
+        };
+        process.leaving = true;
+        let (trace, name) = (self.trace.clone(), node_name(node));
+        process.scope.spawn(Box::pin(async move {
+            running.shutdown().await;
+            trace.event(&name, "shut down");
+        }));
+        self.count("shutdowns");
+        self.schedule(end, Due::TurnOff(node, number));
+    }
+
+    fn transfer(&mut self, group: u64, to: u64) {
+        let Some(leader) = self.leader(group) else { return };
+        self.count("leaderships handed over");
+        let (env, address) = (self.visitor("operator"), node_address(leader));
+        let spawn = env.spawn.clone();
+        spawn.spawn(Box::pin(async move {
+            // Whether it is done, refused or lost: all of it must be borne.
+            let _ = admin::transfer_leader(&env, &address, GroupId(group), NodeId(to)).await;
+        }));
+    }
+
     fn flip(&mut self, node: usize, bits: u64) {
         let Some(machine) = self.machines.get_mut(&node) else {
             return;
@@ -177,7 +223,8 @@ impl World {
         }
         for _ in 0..bits {
             let place = machine.disk.flip_somewhere("/journal/");
-            self.trace.event(&node_name(node), &format!("a bit flips: {place:?}"));
+            self.trace
+                .event(&node_name(node), &format!("a bit flips: {place:?}"));
         }
         machine.look();
         self.invariants.borrow_mut().distrust(node);
@@ -193,13 +240,13 @@ impl World {
         up > self.machines.len() / 2
     }
 
-    /// Ends a node's process. False if there is none, or its disk does not allow it now.
-    fn crash(&mut self, node: usize, how: Crash) -> bool {
+    /// Ends a node's process, if there is one and its disk allows it now; the next one starts then.
+    fn crash_until(&mut self, node: usize, how: Crash, back: Instant) {
         let Some(machine) = self.machines.get_mut(&node) else {
-            return false;
+            return;
         };
         if machine.process.is_none() || !machine.may_crash() {
-            return false;
+            return;
         }
         self.look_at_crash(node);
         self.end_process(node, how);
@@ -208,7 +255,7 @@ impl World {
             Crash::LoseAll => "crashes that lose all un-synced bytes",
             Crash::Random => "crashes that tear",
         });
-        true
+        self.schedule(back, Due::Start(node));
     }
 
     pub(super) fn end_process(&mut self, node: usize, how: Crash) {

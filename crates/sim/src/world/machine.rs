@@ -1,9 +1,10 @@
 //! One machine: its disk, its clock, and the process that runs on it, if one does.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use atoll_env::Scope;
-use atoll_env::vfs::{DiskFaults, MemVfs};
+use atoll_env::vfs::{DiskFaults, DiskTrouble, MemVfs};
 use atoll_server::{Node, NodeView};
 use parking_lot::Mutex;
 
@@ -29,8 +30,27 @@ pub(super) struct Process {
     pub(super) node: Arc<Mutex<Option<Node>>>,
     /// What the disk had done before.
     faults_before: DiskFaults,
-    /// It runs when it should end, because it is paused: later.
+    /// Pauses that are not over.
     pub(super) pauses: u64,
+    /// It was told to end.
+    pub(super) leaving: bool,
+}
+
+impl Process {
+    /// One pause is over; others may not be.
+    pub(super) fn resume(&mut self) {
+        self.pauses = self.pauses.saturating_sub(1);
+        if self.pauses == 0 {
+            self.scope.resume();
+        }
+    }
+
+    /// Nothing holds it up any more.
+    pub(super) fn set_free(&mut self) {
+        self.pauses = 0;
+        self.scope.resume();
+        self.scope.slow_down(Duration::ZERO);
+    }
 }
 
 impl Machine {
@@ -52,6 +72,7 @@ impl Machine {
             node: Arc::clone(&node),
             faults_before: self.disk.faults(),
             pauses: 0,
+            leaving: false,
         });
         node
     }
@@ -82,6 +103,15 @@ impl Machine {
     pub(super) fn may_crash(&mut self) -> bool {
         self.look();
         self.damages == 0 || self.disk.operations() >= self.spoiled_at + SETTLED
+    }
+
+    /// An honest disk with room, and a process that runs as fast as it can.
+    pub(super) fn heal(&mut self) {
+        self.disk.set_trouble(DiskTrouble::default());
+        self.disk.set_free_bytes(u64::MAX);
+        if let Some(process) = &mut self.process {
+            process.set_free();
+        }
     }
 
     pub(super) fn view(&self) -> Option<NodeView> {

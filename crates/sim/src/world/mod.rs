@@ -61,8 +61,6 @@ pub(crate) struct World {
     /// What ends, or begins, when.
     agenda: BTreeMap<(Instant, u64), apply::Due>,
     planned: u64,
-    /// No faults any more.
-    healed: bool,
     tally: BTreeMap<&'static str, u64>,
     pub(crate) trace: Trace,
     pub(crate) violations: Violations,
@@ -98,7 +96,6 @@ impl World {
             endings: Endings::default(),
             agenda: BTreeMap::new(),
             planned: 0,
-            healed: false,
             tally: BTreeMap::new(),
             violations: Violations::default(),
             invariants,

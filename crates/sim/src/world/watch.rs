@@ -1,10 +1,9 @@
 //! Looking at the nodes: who leads, who has stopped, whether all agree.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use atoll_env::trouble;
-use atoll_env::vfs::{Crash, DiskTrouble};
+use atoll_env::vfs::Crash;
 use atoll_server::{NodeView, ReplicaView};
 
 use super::apply::Due;
@@ -102,19 +101,22 @@ impl World {
                 );
                 self.violations.lock().push(violation);
             }
-            for replica in view.replicas.iter().filter(|replica| !replica.status.running) {
-                if !machine.has_failed() && !machine.is_damaged() {
-                    let violation = format!(
-                        "n{node}: the replica of group {} has stopped without a reason",
-                        replica.group
-                    );
-                    self.violations.lock().push(violation);
-                }
+            let has_reason = machine.has_failed() || machine.is_damaged();
+            let dead = view.replicas.iter().filter(|replica| !replica.status.running);
+            for group in dead.map(|replica| replica.group) {
                 stopped.insert(node);
+                let violation = format!("n{node}: the replica of group {group} has stopped without a reason");
+                self.violations
+                    .lock()
+                    .extend(Some(violation).filter(|_| !has_reason));
             }
         }
         for node in stopped {
-            if !self.machines.get_mut(&node).is_some_and(super::Machine::may_crash) {
+            if !self
+                .machines
+                .get_mut(&node)
+                .is_some_and(super::Machine::may_crash)
+            {
                 continue;
             }
             self.trace.event(&node_name(node), "a replica has stopped");
@@ -125,23 +127,35 @@ impl World {
     /// Ends all faults and starts who is down.
     pub(crate) fn heal_all(&mut self) {
         self.trace.event("nemesis", "heals everything");
-        self.healed = true;
         self.agenda.clear();
         self.net.heal_all();
         self.net.clear_delays();
         self.net.calm();
         self.trouble.calm();
         for node in self.machines.keys().copied().collect::<Vec<_>>() {
-            if let Some(machine) = self.machines.get(&node) {
-                machine.disk.set_trouble(DiskTrouble::default());
-                machine.disk.set_free_bytes(u64::MAX);
-                if let Some(process) = &machine.process {
-                    process.scope.slow_down(Duration::ZERO);
-                    process.scope.resume();
-                }
+            self.end_if_useless(node);
+            if let Some(machine) = self.machines.get_mut(&node) {
+                machine.heal();
             }
             self.start(node);
         }
+    }
+
+    /// Ends a process that is ending anyway, and one that works on damaged bytes, as somebody would who
+    /// sees the errors: a node looks through its whole log only when it starts.
+    fn end_if_useless(&mut self, node: usize) {
+        let Some(machine) = self.machines.get_mut(&node) else {
+            return;
+        };
+        let leaving = machine.process.as_ref().is_some_and(|process| process.leaving);
+        if leaving || (machine.is_damaged() && machine.may_crash()) {
+            self.end_process(node, Crash::Process);
+        }
+    }
+
+    /// True if any disk spoiled bytes.
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.machines.values().any(super::Machine::is_damaged)
     }
 
     /// Nodes that must serve: all but those whose disk was damaged.

@@ -13,10 +13,10 @@ use tokio::sync::{SemaphorePermit, oneshot};
 use super::format::{
     PAYLOAD_LEN_MAX, RECORD_HEADER_LEN, RecordHeader, RecordKind, TRUNCATE_FLAG_ALL, VOTE_FLAG_COMMITTED,
 };
-use super::intake::{AppendDone, Location};
+use super::intake::AppendDone;
 use super::load::load;
 use super::shared::{Handle, RECORD_ROOM, closed};
-use super::table::LogTable;
+use super::table::{LogTable, Placed};
 use super::{JournalPointer, LogEntry};
 
 /// Durable entries of one group that stay in memory for followers, unless all groups together have
@@ -216,6 +216,7 @@ impl GroupLog {
         {
             return Ok(());
         }
+        LogTable::check_index(upto).map_err(invalid)?;
         let room = self.journal.reserve(RECORD_ROOM).await?;
         let header = RecordHeader::plain(RecordKind::Purge, 0, self.group.key, upto);
         self.record(&header, room, None, |table| {
@@ -285,7 +286,7 @@ impl GroupLog {
         to: u64,
         budget: &mut Budget,
         entries: &mut Vec<LogEntry>,
-    ) -> Vec<(LogId, Location)> {
+    ) -> Vec<Placed> {
         let table = self.group.table.lock();
         *next = table.first().max(*next);
         if *next < table.tail_first().min(to) {
@@ -375,12 +376,11 @@ impl Budget {
         taken
     }
 
-    /// Ids and places of entries that are only on disk.
-    fn take_cold(&mut self, table: &LogTable, range: Range<u64>) -> Vec<(LogId, Location)> {
+    /// Entries that are only on disk.
+    fn take_cold(&mut self, table: &LogTable, range: Range<u64>) -> Vec<Placed> {
         let cold = range.start..range.end.min(table.tail_first());
-        let places = cold.map_while(|index| Some((table.id_at(index)?, table.place_at(index)?)));
-        places
-            .take_while(|(_, place)| self.take(place.len as usize))
+        cold.map_while(|index| table.placed_at(index))
+            .take_while(|entry| self.take(entry.place.len as usize))
             .collect()
     }
 }

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::Arc;
 
+use atoll_env::trouble;
 use atoll_types::{GroupKey, LogId};
 use bytes::Bytes;
 
@@ -186,7 +187,8 @@ impl Intake {
         if filled && self.building.body_len + len > BATCH_BODY_MAX {
             self.close_batch();
         }
-        if !self.building.fits(len) {
+        let begun = self.building.offset > SEGMENT_HEADER_LEN;
+        if !self.building.fits(len) || (begun && trouble::point("journal: a segment ends early")) {
             if self.building.body_len > 0 {
                 self.close_batch();
             }

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use atoll_env::trouble;
 use atoll_types::{GroupKey, LogId};
 use bytes::Bytes;
 
@@ -11,6 +12,7 @@ use super::format::{RECORD_HEADER_LEN, RecordHeader, RecordKind};
 use super::intake::Location;
 use super::segment::Segment;
 use super::shared::Shared;
+use super::table::Placed;
 
 /// Bytes read at once, unless one entry is larger.
 const CHUNK: u32 = 1024 * 1024;
@@ -20,17 +22,14 @@ struct Chunk {
     segment: Arc<Segment>,
     start: u32,
     end: u32,
-    entries: Vec<(LogId, Location)>,
+    entries: Vec<Placed>,
 }
 
 /// Reads entries in log order, checking each. Waits for the disk on the blocking pool.
-pub(crate) async fn load(
-    shared: &Shared,
-    group: GroupKey,
-    places: Vec<(LogId, Location)>,
-) -> io::Result<Vec<LogEntry>> {
+pub(crate) async fn load(shared: &Shared, group: GroupKey, places: Vec<Placed>) -> io::Result<Vec<LogEntry>> {
     let mut loaded = Vec::with_capacity(places.len());
     for chunk in chunks(shared, places)? {
+        trouble::sometimes("entries were read back from the disk");
         let entries = shared
             .env
             .spawn
@@ -41,15 +40,16 @@ pub(crate) async fn load(
     Ok(loaded)
 }
 
-fn chunks(shared: &Shared, places: Vec<(LogId, Location)>) -> io::Result<Vec<Chunk>> {
+fn chunks(shared: &Shared, places: Vec<Placed>) -> io::Result<Vec<Chunk>> {
     let mut chunks: Vec<Chunk> = Vec::new();
-    for (id, place) in places {
+    for entry in places {
+        let Placed { id, place, .. } = entry;
         let (start, end) = (place.offset - RECORD_HEADER_LEN, place.offset + place.len);
         if let Some(chunk) = chunks.last_mut() {
             let near = chunk.segment.id == place.segment && start >= chunk.end && end - chunk.start <= CHUNK;
             if near {
                 chunk.end = end;
-                chunk.entries.push((id, place));
+                chunk.entries.push(entry);
                 continue;
             }
         }
@@ -61,7 +61,7 @@ fn chunks(shared: &Shared, places: Vec<(LogId, Location)>) -> io::Result<Vec<Chu
             segment,
             start,
             end,
-            entries: vec![(id, place)],
+            entries: vec![entry],
         });
     }
     Ok(chunks)
@@ -80,18 +80,19 @@ fn try_chunk(chunk: &Chunk, group: GroupKey) -> io::Result<Vec<LogEntry>> {
     let file = chunk.segment.file().ok_or(io::ErrorKind::NotFound)?;
     file.read_exact_at(&mut buffer, u64::from(chunk.start))?;
     let buffer = Bytes::from(buffer);
-    let wanted: usize = chunk.entries.iter().map(|(_, place)| place.len as usize).sum();
+    let wanted: usize = chunk.entries.iter().map(|entry| entry.place.len as usize).sum();
     // Sharing a buffer that is mostly other groups' bytes would hold them all in memory.
     let share = wanted * 2 > buffer.len();
     chunk
         .entries
         .iter()
-        .map(|(id, place)| {
+        .map(|wanted| {
+            let place = wanted.place;
             let at = (place.offset - chunk.start) as usize;
             let header_at = at - RECORD_HEADER_LEN as usize;
             let bytes = buffer.slice(at..at + place.len as usize);
-            let entry = check(group, *id, buffer.slice(header_at..at).as_ref(), bytes);
-            let mut entry = entry.ok_or_else(|| damaged(*id, *place))?;
+            let entry = check(group, wanted, buffer.slice(header_at..at).as_ref(), bytes);
+            let mut entry = entry.ok_or_else(|| damaged(wanted.id, place))?;
             if !share {
                 entry.payload = Bytes::copy_from_slice(&entry.payload);
             }
@@ -100,17 +101,19 @@ fn try_chunk(chunk: &Chunk, group: GroupKey) -> io::Result<Vec<LogEntry>> {
         .collect()
 }
 
-/// The entry, if these bytes are it.
-fn check(group: GroupKey, id: LogId, header: &[u8], payload: Bytes) -> Option<LogEntry> {
+/// The entry, if these bytes are it. Every field of the header counts: the frame's sum, which covers
+/// them, was checked when the journal was opened, not now.
+fn check(group: GroupKey, wanted: &Placed, header: &[u8], payload: Bytes) -> Option<LogEntry> {
     let header = RecordHeader::decode(header).ok()?;
     let same = header.kind == RecordKind::Entry
         && header.group == group
-        && header.id == id
+        && header.flags == wanted.kind
+        && header.id == wanted.id
         && header.payload_len as usize == payload.len()
         && header.payload_crc == crc32fast::hash(&payload);
     same.then_some(LogEntry {
-        id,
-        kind: header.flags,
+        id: wanted.id,
+        kind: wanted.kind,
         payload,
         payload_crc: header.payload_crc,
     })

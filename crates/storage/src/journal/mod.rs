@@ -22,12 +22,15 @@
 //! - I9: a file is removed only if nothing was ever acknowledged in it (`recovery`).
 //! - I10: recovery can be cut at any step and starts over (`recovery`; crash tests).
 //! - I11: no place of a file is written twice under one salt (as I3; salts are fresh per segment).
+//! - One journal at a time writes to a folder; who is ending still counts (`recovery`, `prepare`).
 //! - I12: votes never go back to an earlier term (`group`).
 //!
 //! I7 and I8 speak of merges, which do not exist yet.
 
 mod cache;
 mod format;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod group;
 mod intake;
 mod load;
@@ -43,7 +46,7 @@ mod writer;
 pub use group::{GroupLog, LogState};
 pub use intake::AppendDone;
 pub use recovery::OpenError;
-pub use stats::JournalStats;
+pub use stats::{JournalStats, SLOW_SYNC};
 pub use value::{JournalPointer, ReadError, ReadValue, value_crc};
 
 use std::io;
@@ -119,14 +122,16 @@ pub struct LogEntry {
     pub payload_crc: u32,
 }
 
-/// The journal of a node. A cheap handle; when the last one and the last [`GroupLog`] are dropped,
-/// the writer ends without writing what was not asked for.
+/// The journal of a node. A cheap handle. When the last one and the last [`GroupLog`] are dropped, the
+/// journal ends by itself, after it has written what it was given; until then, and as long as any is
+/// open, its folder is in use.
 #[derive(Clone)]
 pub struct Journal(Arc<Handle>);
 
 impl Journal {
     /// Opens the journal in a folder, creating or recovering it. What was read is synced, the old
-    /// segment is never appended to again and a new one is open when this returns.
+    /// segment is never appended to again and a new one is open when this returns. Fails with
+    /// [`OpenError::InUse`] while a journal is open there.
     pub async fn open(
         env: &Env,
         dir: &Path,
@@ -144,9 +149,9 @@ impl Journal {
                     return;
                 }
             };
-            if ready.send(Ok(Handle::new(shared))).is_ok() {
-                writer.run().await;
-            }
+            // If the opener was dropped, so is the handle, and there is nothing to do but to end.
+            drop(ready.send(Ok(Handle::new(shared))));
+            writer.run().await;
         });
         match opened.await {
             Ok(handle) => handle.map(|handle| Self(Arc::new(handle))),
@@ -258,8 +263,8 @@ impl Journal {
         self.0.stats.read(self.0.segments.count())
     }
 
-    /// Writes everything given so far, commit marks included, and ends the writer. Later writes
-    /// fail; reads go on.
+    /// Writes everything given so far, commit marks included, and ends. On return nothing touches the
+    /// folder any more, and it can be opened again. Later writes fail; reads go on.
     pub async fn close(&self) {
         self.0.begin_close();
         let mut ended = self.0.ended.subscribe();

@@ -5,7 +5,9 @@
 //! writer; once the writer waits for the file, without pauses.
 //!
 //! The file gets its name only when it is ready, so that whatever a power cut leaves of a half-made
-//! one is never mistaken for a segment.
+//! one is never mistaken for a segment. It never takes another file's name: two journals in one folder
+//! would lose what one of them acknowledged. The folder's lock keeps a second one out, and whoever
+//! prepares holds it too: until this thread has ended, nobody else opens the folder.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,6 +18,8 @@ use std::time::Duration;
 use atoll_env::Env;
 use atoll_env::vfs::{File, OpenMode};
 use tokio::sync::mpsc;
+
+use super::recovery::FolderLock;
 
 /// Zeros written and synced at once.
 const SLICE: usize = 256 * 1024;
@@ -38,31 +42,55 @@ struct Request {
     fill: Fill,
 }
 
+/// What the writer wants meanwhile.
+#[derive(Default)]
+struct Wishes {
+    /// It waits for the file.
+    hurry: AtomicBool,
+    /// It will never need the file.
+    stop: AtomicBool,
+}
+
 /// The writer's side: one file is asked for ahead.
 pub(crate) struct Preparer {
     requests: mpsc::Sender<Request>,
     files: mpsc::Receiver<io::Result<Arc<dyn File>>>,
-    hurry: Arc<AtomicBool>,
+    wishes: Arc<Wishes>,
 }
 
 impl Preparer {
-    pub(crate) fn start(env: &Env, dir: PathBuf) -> Self {
+    pub(crate) fn start(env: &Env, dir: PathBuf, lock: FolderLock) -> Self {
         let (requests, mut inbox) = mpsc::channel::<Request>(1);
         let (outbox, files) = mpsc::channel(1);
-        let hurry = Arc::new(AtomicBool::new(false));
-        let (own, flag) = (env.clone(), hurry.clone());
+        let wishes = Arc::new(Wishes::default());
+        let (own, seen) = (env.clone(), wishes.clone());
         env.spawn.dedicated("journal-prepare", async move {
             while let Some(request) = inbox.recv().await {
-                let file = prepare(&own, &dir, &request, &flag).await;
+                let file = prepare(&own, &dir, &request, &seen).await;
                 // If the writer is gone, so is its side of the inbox.
                 let _ = outbox.send(file).await;
             }
+            // In this order: when the writer hears of the end, the lock is the writer's alone.
+            drop(lock);
+            drop(outbox);
         });
         Self {
             requests,
             files,
-            hurry,
+            wishes,
         }
+    }
+
+    /// Lets what is under way be given up, and waits until nothing touches the folder any more.
+    pub(crate) async fn end(self) {
+        let Self {
+            requests,
+            mut files,
+            wishes,
+        } = self;
+        wishes.stop.store(true, Ordering::Relaxed);
+        drop(requests);
+        while files.recv().await.is_some() {}
     }
 
     /// Asks for the file of a segment.
@@ -77,9 +105,9 @@ impl Preparer {
             return file;
         }
         tracing::debug!("the next segment is not ready yet");
-        self.hurry.store(true, Ordering::Relaxed);
+        self.wishes.hurry.store(true, Ordering::Relaxed);
         let file = self.files.recv().await.ok_or_else(ended)?;
-        self.hurry.store(false, Ordering::Relaxed);
+        self.wishes.hurry.store(false, Ordering::Relaxed);
         file
     }
 }
@@ -89,6 +117,11 @@ fn ended() -> io::Error {
         io::ErrorKind::BrokenPipe,
         "the thread that prepares segments has ended",
     )
+}
+
+fn taken(name: &Path) -> io::Error {
+    let reason = format!("{} is there already, and not by this journal", name.display());
+    io::Error::new(io::ErrorKind::AlreadyExists, reason)
 }
 
 /// Extension of a file that is not ready.
@@ -108,7 +141,7 @@ pub(crate) fn parse_file_name(name: &str) -> Option<u32> {
     (file_name(id) == name).then_some(id)
 }
 
-async fn prepare(env: &Env, dir: &Path, request: &Request, hurry: &AtomicBool) -> io::Result<Arc<dyn File>> {
+async fn prepare(env: &Env, dir: &Path, request: &Request, wishes: &Wishes) -> io::Result<Arc<dyn File>> {
     let name = dir.join(file_name(request.segment));
     let unready = name.with_extension(UNREADY);
     let file = env.vfs.open(&unready, OpenMode::CreateNew)?;
@@ -120,16 +153,23 @@ async fn prepare(env: &Env, dir: &Path, request: &Request, hurry: &AtomicBool) -
         let zeros = vec![0; SLICE];
         let mut at = 0;
         while at < bytes {
+            if wishes.stop.load(Ordering::Relaxed) {
+                // The next start removes what there is.
+                return Err(ended());
+            }
             let len = SLICE.min((bytes - at) as usize);
             file.write_at(zeros.get(..len).unwrap_or_default(), at).await?;
             file.sync().await?;
             at += len as u64;
-            if !hurry.load(Ordering::Relaxed) {
+            if !wishes.hurry.load(Ordering::Relaxed) {
                 env.clock.sleep(PAUSE).await;
             }
         }
     }
     file.sync().await?;
+    if env.vfs.exists(&name)? {
+        return Err(taken(&name));
+    }
     env.vfs.rename(&unready, &name)?;
     env.vfs.sync_dir(dir)?;
     Ok(file)

@@ -22,9 +22,14 @@ pub struct JournalStats {
     pub sync_us_p99: u64,
     /// Median of the same.
     pub sync_us_p50: u64,
+    /// Writes with their syncs that took longer than [`SLOW_SYNC`].
+    pub slow_syncs: u64,
     /// Segments on disk.
     pub segments: u64,
 }
+
+/// A disk that takes longer than this for a sync holds up elections.
+pub const SLOW_SYNC: Duration = Duration::from_millis(100);
 
 #[derive(Default)]
 pub(crate) struct Stats {
@@ -34,6 +39,7 @@ pub(crate) struct Stats {
     records: AtomicU64,
     entries_per_sync: Histogram,
     sync_us: Histogram,
+    slow_syncs: AtomicU64,
 }
 
 impl Stats {
@@ -44,6 +50,9 @@ impl Stats {
         self.entries.fetch_add(u64::from(entries), Ordering::Relaxed);
         self.sync_us
             .add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+        if took > SLOW_SYNC {
+            self.slow_syncs.fetch_add(1, Ordering::Relaxed);
+        }
         if entries > 0 {
             self.entries_per_sync.add(u64::from(entries));
         }
@@ -60,6 +69,7 @@ impl Stats {
             entries_per_sync_p50: self.entries_per_sync.quantile(0.5),
             sync_us_p99: self.sync_us.quantile(0.99),
             sync_us_p50: self.sync_us.quantile(0.5),
+            slow_syncs: self.slow_syncs.load(Ordering::Relaxed),
             segments: segments as u64,
         }
     }

@@ -8,22 +8,31 @@ use bytes::Bytes;
 use super::LogEntry;
 use super::intake::Location;
 
-/// Entries of one term and leader, from `first` on.
+/// Entries of one term, leader and kind, from `first` on.
 #[derive(Clone, Copy, Debug)]
 struct Run {
     first: u64,
     term: u64,
     leader: ReplicaId,
+    kind: u8,
 }
 
 struct TailEntry {
     payload: Bytes,
     crc: u32,
-    kind: u8,
 }
 
-/// Dense from the first kept index on: 12 bytes per entry, found by index in O(1); terms are kept
-/// as runs, of which there are as many as there were elections.
+/// Where an entry stands on disk, and what must stand there: no sum covers an entry's header once the
+/// journal is open, so whoever reads it compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Placed {
+    pub(crate) id: LogId,
+    pub(crate) kind: u8,
+    pub(crate) place: Location,
+}
+
+/// Dense from the first kept index on: 12 bytes per entry, found by index in O(1); terms and kinds are
+/// kept as runs, of which there are about as many as there were elections and membership changes.
 #[derive(Default)]
 pub(crate) struct LogTable {
     pub(crate) vote: Option<Vote>,
@@ -44,10 +53,22 @@ pub(crate) struct LogTable {
 pub(crate) enum LogError {
     #[error("entry {found} does not follow {last}")]
     Gap { last: LogId, found: LogId },
+    #[error("no entry could follow {0}")]
+    End(LogId),
     #[error("the log has no entry {0}")]
     Unknown(LogId),
     #[error("entries after {0} would be cut, but {1} is committed")]
     Committed(LogId, LogId),
+}
+
+impl Run {
+    fn id(&self, index: u64) -> LogId {
+        LogId {
+            term: self.term,
+            leader: self.leader,
+            index,
+        }
+    }
 }
 
 impl LogTable {
@@ -87,17 +108,26 @@ impl LogTable {
         self.places.get(usize::try_from(at).ok()?).copied()
     }
 
-    /// The id of a kept entry.
-    pub(crate) fn id_at(&self, index: u64) -> Option<LogId> {
+    fn run_at(&self, index: u64) -> Option<&Run> {
         if index < self.first || index >= self.end() {
             return None;
         }
         let after = self.runs.partition_point(|run| run.first <= index);
-        let run = self.runs.get(after.checked_sub(1)?)?;
-        Some(LogId {
-            term: run.term,
-            leader: run.leader,
-            index,
+        self.runs.get(after.checked_sub(1)?)
+    }
+
+    /// The id of a kept entry.
+    pub(crate) fn id_at(&self, index: u64) -> Option<LogId> {
+        self.run_at(index).map(|run| run.id(index))
+    }
+
+    /// A kept entry but for its bytes.
+    pub(crate) fn placed_at(&self, index: u64) -> Option<Placed> {
+        let run = self.run_at(index)?;
+        Some(Placed {
+            id: run.id(index),
+            kind: run.kind,
+            place: self.place_at(index)?,
         })
     }
 
@@ -107,6 +137,7 @@ impl LogTable {
 
     /// True if an entry with this id may come next.
     pub(crate) fn check_next(last: Option<LogId>, id: LogId) -> Result<(), LogError> {
+        Self::check_index(id)?;
         match last {
             Some(last) if id.index != last.index + 1 || id.term < last.term => {
                 Err(LogError::Gap { last, found: id })
@@ -115,8 +146,17 @@ impl LogTable {
         }
     }
 
+    /// True if an entry may follow this one. Nobody writes such a number, but bytes may say anything.
+    pub(crate) fn check_index(id: LogId) -> Result<(), LogError> {
+        if id.index == u64::MAX {
+            Err(LogError::End(id))
+        } else {
+            Ok(())
+        }
+    }
+
     /// Adds an entry that [`LogTable::check_next`] let pass.
-    pub(crate) fn push(&mut self, id: LogId, place: Location) {
+    pub(crate) fn push(&mut self, Placed { id, kind, place }: Placed) {
         debug_assert!(
             Self::check_next(self.last(), id).is_ok(),
             "{id} after {:?}",
@@ -129,12 +169,13 @@ impl LogTable {
         if self
             .runs
             .back()
-            .is_none_or(|run| run.term != id.term || run.leader != id.leader)
+            .is_none_or(|run| run.id(id.index) != id || run.kind != kind)
         {
             self.runs.push_back(Run {
                 first: id.index,
                 term: id.term,
                 leader: id.leader,
+                kind,
             });
         }
         self.places.push_back(place);
@@ -142,21 +183,22 @@ impl LogTable {
 
     /// Adds an entry together with its bytes.
     pub(crate) fn push_with_tail(&mut self, entry: LogEntry, place: Location) {
-        self.push(entry.id, place);
+        let LogEntry { id, kind, .. } = entry;
+        self.push(Placed { id, kind, place });
         self.tail_bytes += entry.payload.len();
         self.tail.push_back(TailEntry {
             payload: entry.payload,
             crc: entry.payload_crc,
-            kind: entry.kind,
         });
     }
 
     pub(crate) fn tail_entry(&self, index: u64) -> Option<LogEntry> {
         let at = index.checked_sub(self.tail_first())?;
         let entry = self.tail.get(usize::try_from(at).ok()?)?;
+        let run = self.run_at(index)?;
         Some(LogEntry {
-            id: self.id_at(index)?,
-            kind: entry.kind,
+            id: run.id(index),
+            kind: run.kind,
             payload: entry.payload.clone(),
             payload_crc: entry.crc,
         })
@@ -275,6 +317,19 @@ mod tests {
         }
     }
 
+    /// Kinds alternate now and then, as elections make them do.
+    fn kind(index: u64) -> u8 {
+        u8::from(index % 5 > 0)
+    }
+
+    fn placed(id: LogId) -> Placed {
+        Placed {
+            id,
+            kind: kind(id.index),
+            place: place(id.index),
+        }
+    }
+
     #[derive(Clone, Debug)]
     enum Step {
         Append { count: u64, term_up: u64 },
@@ -312,7 +367,7 @@ mod tests {
             let payload = Bytes::from(next.index.to_le_bytes().to_vec());
             let entry = LogEntry {
                 id: next,
-                kind: 1,
+                kind: kind(next.index),
                 payload,
                 payload_crc: 0,
             };
@@ -365,10 +420,12 @@ mod tests {
                 prop_assert_eq!(&ids, &model.entries);
                 for entry in &model.entries {
                     prop_assert_eq!(table.place_at(entry.index), Some(place(entry.index)));
+                    prop_assert_eq!(table.placed_at(entry.index), Some(placed(*entry)));
                 }
                 let tail: Vec<_> = (table.tail_first()..table.end()).map(|index| table.tail_entry(index).unwrap()).collect();
                 prop_assert_eq!(table.tail_bytes(), tail.len() * 8);
                 for entry in tail {
+                    prop_assert_eq!(entry.kind, kind(entry.id.index));
                     prop_assert_eq!(&entry.payload[..], &entry.id.index.to_le_bytes()[..]);
                 }
             }
@@ -378,14 +435,14 @@ mod tests {
     #[test]
     fn a_purge_beyond_the_end_leaves_an_empty_log_that_goes_on_after_it() {
         let mut table = LogTable::default();
-        table.push(id(1, 0), place(0));
+        table.push(placed(id(1, 0)));
         table.purge(id(2, 9));
         assert_eq!(
             (table.last(), table.first(), table.end()),
             (Some(id(2, 9)), 10, 10)
         );
         assert!(LogTable::check_next(table.last(), id(2, 11)).is_err());
-        table.push(id(2, 10), place(10));
+        table.push(placed(id(2, 10)));
         assert_eq!(table.last(), Some(id(2, 10)));
     }
 
@@ -393,7 +450,7 @@ mod tests {
     fn committed_entries_are_never_cut_and_unknown_ones_not_cut_to() {
         let mut table = LogTable::default();
         for index in 0..5 {
-            table.push(id(1, index), place(index));
+            table.push(placed(id(1, index)));
         }
         table.committed = Some(id(1, 3));
         assert_eq!(table.check_truncate(Some(id(1, 3))), Ok(()));
@@ -406,6 +463,14 @@ mod tests {
             Err(LogError::Unknown(id(2, 4)))
         );
         assert!(table.check_truncate(None).is_err());
+    }
+
+    #[test]
+    fn the_last_number_there_is_takes_no_part() {
+        let end = id(1, u64::MAX);
+        assert_eq!(LogTable::check_next(None, end), Err(LogError::End(end)));
+        assert_eq!(LogTable::check_next(Some(id(1, u64::MAX - 1)), end), Err(LogError::End(end)));
+        assert_eq!(LogTable::check_index(id(1, u64::MAX - 1)), Ok(()));
     }
 
     #[test]

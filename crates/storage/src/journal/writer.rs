@@ -4,11 +4,12 @@
 //! flight at a time (I2); its callbacks run after its sync (I1). If a write or a sync fails, nothing
 //! is known about what the disk holds, so the process stops and nobody is told anything.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use atoll_env::{Env, Instant};
+use atoll_env::{Env, Instant, trouble};
 
 use super::format::{
     Chain, FRAME_FLAG_MARKER, FRAME_HEADER_LEN, FrameHeader, FramePlace, SEGMENT_HEADER_LEN, SegmentHeader,
@@ -16,7 +17,7 @@ use super::format::{
 };
 use super::intake::{Batch, Intake};
 use super::prepare::{Fill, Preparer};
-use super::recovery::{OpenError, Recovered, recover};
+use super::recovery::{FolderLock, OpenError, Recovered, recover};
 use super::segment::Segment;
 use super::shared::Shared;
 use super::{Identity, JournalOptions};
@@ -34,6 +35,7 @@ pub(crate) struct Writer {
     identity: Identity,
     options: JournalOptions,
     preparer: Preparer,
+    lock: FolderLock,
     current: Arc<Segment>,
     salt: u64,
     /// Of the next frame.
@@ -55,6 +57,7 @@ impl Writer {
     ) -> Result<(Arc<Shared>, Self), OpenError> {
         let recovered = recover(&env, &dir, identity, options.cache_bytes).await?;
         let Recovered {
+            lock,
             segments,
             groups,
             quarantined,
@@ -65,13 +68,7 @@ impl Writer {
             frames,
             damage,
         } = recovered;
-        let preparer = Preparer::start(&env, dir);
-        let fill = if options.preallocate {
-            Fill::Reserve
-        } else {
-            Fill::Nothing
-        };
-        preparer.ask(next_segment, options.segment_bytes, fill).await?;
+        let preparer = Preparer::start(&env, dir, lock.clone());
         let first = Arc::new(Segment::fresh(next_segment, options.segment_bytes));
         let intake = Intake::new(segments.clone(), first.clone(), options.segment_bytes, heads);
         let last_marker = env.clock.now();
@@ -83,6 +80,7 @@ impl Writer {
             identity,
             options,
             preparer,
+            lock,
             current: first.clone(),
             salt: 0,
             seq: next_seq,
@@ -91,8 +89,30 @@ impl Writer {
             last_marker,
             marked: true,
         };
-        writer.enter(first).await?;
+        if let Err(error) = writer.begin(first).await {
+            writer.end().await;
+            return Err(error.into());
+        }
         Ok((writer.shared.clone(), writer))
+    }
+
+    async fn begin(&mut self, first: Arc<Segment>) -> io::Result<()> {
+        let fill = if self.options.preallocate {
+            Fill::Reserve
+        } else {
+            Fill::Nothing
+        };
+        self.preparer
+            .ask(first.id, self.options.segment_bytes, fill)
+            .await?;
+        self.enter(first).await
+    }
+
+    /// Lets go of the folder: from now on somebody else may open it.
+    async fn end(self) -> Arc<Shared> {
+        self.preparer.end().await;
+        drop(self.lock);
+        self.shared
     }
 
     /// Writes until the journal is closed.
@@ -113,7 +133,7 @@ impl Writer {
                 None => self.idle().await,
             }
         }
-        self.shared.ended.send_replace(true);
+        self.end().await.ended.send_replace(true);
     }
 
     async fn idle(&mut self) {
@@ -157,7 +177,7 @@ impl Writer {
         }
     }
 
-    async fn write(&mut self, batch: &mut Batch) -> std::io::Result<()> {
+    async fn write(&mut self, batch: &mut Batch) -> io::Result<()> {
         if batch.segment.id != self.current.id {
             self.enter(batch.segment.clone()).await?;
         }
@@ -167,7 +187,9 @@ impl Writer {
         let file = self.current.file().expect("entering a segment sets its file");
         let started = self.shared.env.clock.now();
         file.write_at(&self.buffer, u64::from(batch.offset)).await?;
+        trouble::pause("journal: written, not synced").await;
         file.sync().await?;
+        trouble::pause("journal: durable, nobody knows").await;
         let took = self.shared.env.clock.now().since(started);
         self.shared
             .stats
@@ -231,7 +253,7 @@ impl Writer {
 
     /// Goes over to a new segment: its header is durable before any frame is written, so that a
     /// header that cannot be read and bytes behind it together mean damage.
-    async fn enter(&mut self, segment: Arc<Segment>) -> std::io::Result<()> {
+    async fn enter(&mut self, segment: Arc<Segment>) -> io::Result<()> {
         let file = self.preparer.file().await?;
         self.salt = self.shared.env.rng.bits64();
         let header = SegmentHeader {

@@ -1,24 +1,17 @@
 //! A journal that lost what it held never passes for one that held nothing: a replica that started
 //! again with an empty log would vote as if it had never voted.
 
-use std::path::{Path, PathBuf};
-
-use atoll_env::Vfs;
 use atoll_env::vfs::{Crash, MemVfs};
 use atoll_storage::JournalOptions;
 use atoll_types::{ReplicaId, Vote};
 
+use crate::disk::segments;
 use crate::support::*;
 
 const OPTIONS: JournalOptions = JournalOptions {
     segment_bytes: 1 << 20,
     ..SMALL
 };
-
-fn segments(vfs: &MemVfs) -> Vec<PathBuf> {
-    let names = vfs.list(Path::new(DIR)).unwrap();
-    names.into_iter().map(|name| Path::new(DIR).join(name)).collect()
-}
 
 /// One segment with a group that voted and holds entries.
 async fn one_segment() -> MemVfs {

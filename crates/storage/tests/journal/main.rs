@@ -8,11 +8,21 @@ mod crash;
 #[cfg(test)]
 mod damage;
 #[cfg(test)]
+mod disk;
+#[cfg(test)]
 mod group_commit;
+#[cfg(test)]
+mod logs;
+#[cfg(test)]
+mod lost_sync;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
+mod real;
+#[cfg(test)]
 mod real_files;
+#[cfg(test)]
+mod reopen;
 #[cfg(test)]
 mod rules;
 #[cfg(test)]

@@ -3,50 +3,12 @@
 use std::collections::BTreeMap;
 
 use atoll_env::vfs::{Crash, MemVfs};
-use atoll_storage::{GroupLog, Journal, JournalOptions, LogEntry, LogState};
-use atoll_types::{GroupKey, LogId, ReplicaId, Vote};
+use atoll_storage::{GroupLog, Journal, JournalOptions};
+use atoll_types::{GroupKey, ReplicaId, Vote};
 use proptest::prelude::*;
 
+use crate::logs::Log;
 use crate::support::*;
-
-/// One group as plain lists.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Log {
-    pub replica: ReplicaId,
-    pub entries: Vec<LogEntry>,
-    pub vote: Option<Vote>,
-    pub committed: Option<LogId>,
-    pub purged: Option<LogId>,
-}
-
-impl Log {
-    pub fn last(&self) -> Option<LogId> {
-        self.entries.last().map(|entry| entry.id).or(self.purged)
-    }
-
-    pub fn next_index(&self) -> u64 {
-        self.last().map_or(0, |last| last.index + 1)
-    }
-
-    pub fn state(&self) -> LogState {
-        LogState {
-            vote: self.vote,
-            committed: self.committed,
-            purged: self.purged,
-            last: self.last(),
-        }
-    }
-
-    pub fn truncate_after(&mut self, last: Option<LogId>) {
-        let end = last.map_or(0, |last| last.index + 1);
-        self.entries.retain(|entry| entry.id.index < end);
-    }
-
-    pub fn purge(&mut self, upto: LogId) {
-        self.entries.retain(|entry| entry.id.index > upto.index);
-        self.purged = Some(upto);
-    }
-}
 
 #[derive(Clone, Debug)]
 enum Step {

@@ -6,6 +6,7 @@ use atoll_env::vfs::OsVfs;
 use atoll_storage::{Journal, JournalOptions, JournalPointer, value_crc};
 use atoll_types::ReplicaId;
 
+use crate::real::real_env;
 use crate::support::*;
 
 const OPTIONS: JournalOptions = JournalOptions {

@@ -4,11 +4,10 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use atoll_env::net::{CallError, Handler, Link, Serving};
+use atoll_env::net::NoNet;
 use atoll_env::vfs::MemVfs;
-use atoll_env::{BoxFuture, Clock, Env, Halt, Net, Rng, Scope, Spawn, Vfs};
+use atoll_env::{Clock, Env, Halt, Rng, Scope, Spawn};
 use atoll_storage::{GroupLog, Identity, Journal, JournalOptions, LogEntry, OpenError};
 use atoll_types::{ClusterId, GroupGen, GroupId, GroupKey, LogId, NodeId, ReplicaId};
 use bytes::Bytes;
@@ -27,34 +26,6 @@ pub const SMALL: JournalOptions = JournalOptions {
     tail_bytes: 1 << 20,
     cache_bytes: 16 * 1024,
 };
-
-struct NoNet;
-
-impl Net for NoNet {
-    fn call(
-        &self,
-        _: &str,
-        _: &'static str,
-        _: Bytes,
-        _: Duration,
-    ) -> BoxFuture<'static, Result<Bytes, CallError>> {
-        unreachable!("storage makes no calls")
-    }
-
-    fn open(
-        &self,
-        _: &str,
-        _: &'static str,
-        _: u8,
-        _: Duration,
-    ) -> BoxFuture<'static, Result<Link, CallError>> {
-        unreachable!("storage makes no calls")
-    }
-
-    fn serve(&self, _: &str, _: Arc<dyn Handler>) -> BoxFuture<'static, io::Result<Serving>> {
-        unreachable!("storage serves nobody")
-    }
-}
 
 /// One simulated process and its disk.
 pub struct Process {
@@ -96,17 +67,6 @@ impl Process {
     /// Ends all tasks, as SIGKILL does.
     pub fn kill(&self) {
         self.scope.end();
-    }
-}
-
-pub fn real_env(vfs: Arc<dyn Vfs>) -> Env {
-    Env {
-        clock: Clock::boot(),
-        rng: Rng::from_os(),
-        spawn: Spawn::tokio(),
-        vfs,
-        net: Arc::new(NoNet),
-        halt: Halt::abort(),
     }
 }
 

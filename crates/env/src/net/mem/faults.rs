@@ -143,3 +143,116 @@ impl MemNet {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::{Handler, Link, Serving, Status};
+    use crate::{BoxFuture, Clock, Rng, Scope};
+    use parking_lot::Mutex;
+
+    const CALL: &str = "/test/Call";
+    const STREAM: &str = "/test/Stream";
+    const SERVER: &str = "server:1";
+    const PATIENCE: Duration = Duration::from_secs(5);
+
+    /// Notes what arrives.
+    #[derive(Clone, Default)]
+    struct Notes(Arc<Mutex<Vec<Bytes>>>);
+
+    impl Handler for Notes {
+        fn is_stream(&self, method: &str) -> Option<bool> {
+            Some(method == STREAM)
+        }
+
+        fn call(
+            &self,
+            _method: &str,
+            request: Bytes,
+            _deadline: Option<Duration>,
+        ) -> BoxFuture<'static, Result<Bytes, Status>> {
+            self.0.lock().push(request.clone());
+            Box::pin(std::future::ready(Ok(request)))
+        }
+
+        fn open(&self, _method: &str, mut link: Link) {
+            let notes = self.clone();
+            Spawn::tokio().spawn(async move {
+                while let Some(Ok(frame)) = link.receiver.recv().await {
+                    notes.0.lock().push(frame);
+                }
+            });
+        }
+    }
+
+    async fn serve(options: MemNetOptions) -> (MemNet, MemNode, Notes, Serving) {
+        let net = MemNet::new(options);
+        let notes = Notes::default();
+        let server = net.node("server", Spawn::simulated(Scope::new(Rng::seeded(0))));
+        let serving = server.serve(SERVER, Arc::new(notes.clone())).await.unwrap();
+        let client = net.node("client", Spawn::tokio());
+        (net, client, notes, serving)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn requests_and_frames_of_named_streams_arrive_twice() {
+        for (copied, streams) in [(3, vec![STREAM]), (2, Vec::new())] {
+            let (net, client, notes, _serving) = serve(MemNetOptions {
+                copies_per_million: 1_000_000,
+                copied_streams: streams,
+                ..MemNetOptions::default()
+            })
+            .await;
+            let request = Bytes::from_static(b"request");
+            client
+                .call(SERVER, CALL, request.clone(), PATIENCE)
+                .await
+                .unwrap();
+            let link = client.open(SERVER, STREAM, 0, PATIENCE).await.unwrap();
+            let frame = Bytes::from_static(b"frame");
+            assert!(link.sender.send(frame.clone()).await);
+            // Copies of frames are copied too, so that the chain must be cut to be counted.
+            let clock = Clock::simulated(1.0, 0);
+            clock.sleep(Duration::from_millis(100)).await;
+            net.calm();
+            clock.sleep(2 * COPY_AFTER_MAX).await;
+            let arrived = |what: &Bytes| notes.0.lock().iter().filter(|got| *got == what).count();
+            assert_eq!(arrived(&request), 2);
+            assert_eq!(arrived(&frame), copied - 1);
+            assert_eq!(net.faults().copied_calls, 1);
+            assert_eq!(net.faults().copied_frames, copied as u64 - 2);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn some_links_and_some_frames_are_slow() {
+        let (net, client, _notes, _serving) = serve(MemNetOptions {
+            late_per_million: 100_000,
+            late: Duration::from_millis(500)..Duration::from_millis(600),
+            ..MemNetOptions::default()
+        })
+        .await;
+        let clock = Clock::simulated(1.0, 0);
+        let round = async || {
+            let began = clock.now();
+            client.call(SERVER, CALL, Bytes::new(), PATIENCE).await.unwrap();
+            clock.now().since(began)
+        };
+        let mut late = 0;
+        for _ in 0..200 {
+            late += u64::from(round().await >= Duration::from_millis(500));
+        }
+        assert!((10..80).contains(&late), "{late}");
+        assert!(net.faults().late >= late);
+        net.calm();
+        let slow = Duration::from_millis(200);
+        net.set_delay("server", "client", slow..slow + Duration::from_millis(1));
+        assert!(round().await >= slow);
+        net.clear_delay("server", "client");
+        assert!(round().await < slow);
+        net.set_delay("client", "server", slow..slow + Duration::from_millis(1));
+        assert!(round().await >= slow);
+        net.clear_delays();
+        assert!(round().await < slow);
+    }
+}

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Crash, Fault, MemLatency, MemVfs, MemVfsOptions};
+use super::{Crash, DiskTrouble, Fault, MemLatency, MemVfs, MemVfsOptions};
 use crate::vfs::{File, OpenMode, Vfs, replace_file};
 use crate::{BoxFuture, Clock, Spawn};
 
@@ -260,6 +260,82 @@ fn damage_at_rest_is_there_before_and_after_a_crash() {
     vfs.truncate(&path("a"), 1);
     let vfs = vfs.crash(Crash::LoseAll);
     assert_eq!(contents(&vfs, "a").unwrap(), b"a");
+}
+
+#[test]
+fn a_bad_disk_fails_and_spoils_as_often_as_asked_and_counts_it() {
+    let vfs = disk(1);
+    let file = durable(&vfs, "a", &[b'o'; 64 * 4096]);
+    let often = DiskTrouble {
+        read_errors: 300_000,
+        write_errors: 300_000,
+        sync_errors: 300_000,
+        ..DiskTrouble::default()
+    };
+    vfs.set_trouble(often);
+    let failures = |work: &mut dyn FnMut() -> bool| (0..1000).filter(|_| work()).count() as u64;
+    let reads = failures(&mut || file.read_at(&mut [0; 1], 0).is_err());
+    let writes = failures(&mut || now(file.write_at(b"oo", 0)).is_err());
+    let syncs = failures(&mut || now(file.sync()).is_err());
+    let faults = vfs.faults();
+    assert_eq!(
+        (reads, writes, syncs),
+        (faults.read_errors, faults.write_errors, faults.sync_errors)
+    );
+    for count in [reads, writes, syncs] {
+        assert!((200..400).contains(&count), "{count} of 1000");
+    }
+    vfs.set_trouble(DiskTrouble {
+        misdirected: 1_000_000,
+        ..DiskTrouble::default()
+    });
+    now(file.write_at(&[b'n'; 4096], 0)).unwrap();
+    vfs.set_trouble(DiskTrouble::default());
+    now(file.sync()).unwrap();
+    let vfs = vfs.crash(Crash::LoseAll);
+    let after = contents(&vfs, "a").unwrap();
+    let hit: Vec<usize> = (0..64)
+        .filter(|block| after[block * 4096..][..4096] == [b'n'; 4096])
+        .collect();
+    assert_eq!((hit.len(), after.len()), (1, 64 * 4096), "{hit:?}");
+    assert_eq!(vfs.flip_somewhere("/nowhere/"), None);
+    let (path, offset) = vfs.flip_somewhere("/d/").expect("there are bytes");
+    let flipped = contents(&vfs, "a").unwrap();
+    assert_eq!(path, self::path("a"));
+    assert_eq!(
+        (flipped[offset as usize] ^ after[offset as usize]).count_ones(),
+        1
+    );
+    assert_eq!(
+        (vfs.faults().damages(), vfs.faults().errors()),
+        (2, reads + writes + syncs)
+    );
+}
+
+#[test]
+fn large_sectors_are_kept_lost_and_torn_as_a_whole() {
+    let mut torn = 0;
+    for seed in 0..100 {
+        let vfs = MemVfs::new(MemVfsOptions {
+            seed,
+            sector_bytes: 4096,
+            ..MemVfsOptions::default()
+        });
+        vfs.create_dir_all(Path::new(DIR)).unwrap();
+        let file = durable(&vfs, "a", &[b'o'; 4 * 4096]);
+        now(file.write_at(&[b'n'; 4 * 4096], 0)).unwrap();
+        let vfs = vfs.crash(Crash::Random);
+        for sector in contents(&vfs, "a").unwrap().chunks(4096) {
+            // One change at most within a sector.
+            let changes = sector
+                .windows(2)
+                .filter(|pair| pair[0] != pair[1] && pair.iter().all(u8::is_ascii_lowercase))
+                .count();
+            torn += usize::from(changes == 1);
+            assert!(changes <= 1 || sector.iter().any(|byte| !b"on".contains(byte)));
+        }
+    }
+    assert!(torn > 5, "{torn}");
 }
 
 #[test]

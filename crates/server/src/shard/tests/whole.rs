@@ -134,6 +134,23 @@ fn get(key: &str) -> ReadOp {
     ReadOp::Get { key, slot }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_group_whose_first_replica_says_nothing_is_made_by_the_next() {
+    let whole = Whole::start().await;
+    let voters = BTreeSet::from([ReplicaId(REPLICA.0 - 1), REPLICA]);
+    let status = || whole.shard.group().status();
+    let make = crate::store::birth::make(&whole.env, whole.shard.group(), &voters);
+    let before = async {
+        whole.env.clock.sleep(Duration::from_secs(2)).await;
+        assert_eq!(status().voters, [], "it waits for its turn");
+    };
+    tokio::join!(make, before);
+    let voters: Vec<_> = voters.into_iter().collect();
+    while status().voters != voters {
+        whole.env.clock.sleep(Duration::from_millis(10)).await;
+    }
+}
+
 #[tokio::test]
 async fn writes_are_answered_in_batches_and_read_back() {
     let whole = Whole::leading().await;

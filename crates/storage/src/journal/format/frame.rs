@@ -77,7 +77,8 @@ impl FrameHeader {
     }
 }
 
-fn header_crc(bytes: &[u8], place: FramePlace) -> u32 {
+/// The sum over a frame header, which stands in its bytes 4 to 7.
+pub(crate) fn header_crc(bytes: &[u8], place: FramePlace) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(&place.salt.to_le_bytes());
     hasher.update(&place.segment.to_le_bytes());

@@ -13,6 +13,8 @@ mod head;
 mod record;
 mod segment;
 
+#[cfg(feature = "fuzzing")]
+pub(crate) use frame::header_crc;
 pub(crate) use frame::{FRAME_FLAG_MARKER, FRAME_HEADER_LEN, FrameHeader, FramePlace, body_crc};
 pub(crate) use head::{HEAD_LEN, Head, TRUNCATE_FLAG_ALL, VOTE_FLAG_COMMITTED};
 pub(crate) use record::{RECORD_HEADER_LEN, RecordHeader, RecordKind, Records};

@@ -17,6 +17,7 @@ mod files;
 mod reader;
 mod scan;
 
+pub(crate) use files::FolderLock;
 pub(crate) use scan::Quarantined;
 
 use std::collections::BTreeMap;
@@ -30,6 +31,7 @@ use atoll_types::GroupKey;
 use super::Identity;
 use super::format::{Chain, Head};
 use super::group::Group;
+use super::prepare::file_name;
 use super::segment::{Segment, SegmentTable};
 use files::Found;
 use scan::Scan;
@@ -41,6 +43,13 @@ pub enum OpenError {
     /// The operating system could not read or write.
     #[error("the journal could not be opened")]
     Io(#[from] io::Error),
+    /// A journal is open in this folder, in this process or another one. One that was dropped and not
+    /// closed holds the folder until what it was given is written.
+    #[error("{} is in use: a journal is open there", dir.display())]
+    InUse {
+        /// The folder.
+        dir: PathBuf,
+    },
     /// The files belong to another node or cluster.
     #[error(
         "{} belongs to node {} of cluster {}, not to node {} of cluster {}",
@@ -66,6 +75,7 @@ pub enum OpenError {
 
 /// What stands in the journal.
 pub(crate) struct Recovered {
+    pub(crate) lock: FolderLock,
     pub(crate) segments: Arc<SegmentTable>,
     pub(crate) groups: BTreeMap<GroupKey, Arc<Group>>,
     pub(crate) quarantined: BTreeMap<GroupKey, Quarantined>,
@@ -87,26 +97,39 @@ pub(crate) async fn recover(
     cache_bytes: usize,
 ) -> Result<Recovered, OpenError> {
     env.vfs.create_dir_all(dir)?;
-    let Found { used: files, unused } = files::open_all(env, dir, identity)?;
+    let lock = files::lock(env, dir)?;
+    let Found {
+        used: mut files,
+        mut unused,
+    } = files::open_all(env, dir, identity).await?;
     let mut scan = Scan::new(dir);
     // The header of a segment that was entered and not written to proves how much of the one before
     // it was durable: damage there is rot, not a torn write.
-    let entered = unused.first().filter(|file| file.header.is_some());
+    let entered = unused.first().is_some_and(|file| file.header.is_some());
+    let proof = entered.then(|| unused.remove(0));
     for (at, file) in files.iter().enumerate() {
-        scan.segment(file, files.get(at + 1).or(entered))?;
+        scan.segment(file, files.get(at + 1).or(proof.as_ref()))?;
     }
     if let Some(newest) = files.last() {
         scan.trim(newest)?;
         newest.file.sync().await?;
     }
-    // With damage the proof of it is kept, and the next segment stands behind it.
-    let last = if scan.damage.is_none() {
-        files::remove(env, dir, &unused)?;
-        files.last()
-    } else {
-        unused.last().or(files.last())
-    };
-    let next_segment = last.map_or(1, |newest| newest.id + 1);
+    match proof {
+        // With damage the proof of it is kept, as a segment that ended where it began.
+        Some(proof) if scan.damage.is_some() => {
+            scan.segment(&proof, None)?;
+            proof.file.sync().await?;
+            files.push(proof);
+        }
+        Some(proof) => unused.insert(0, proof),
+        None => {}
+    }
+    files::remove(env, dir, &unused)?;
+    let newest = files.last().map_or(0, |newest| newest.id);
+    let next_segment = newest.checked_add(1).ok_or_else(|| OpenError::Unsupported {
+        file: dir.join(file_name(newest)),
+        what: "no segment could follow it".to_owned(),
+    })?;
     let segments = Arc::new(SegmentTable::new(cache_bytes));
     for file in files {
         segments.push(Arc::new(Segment::sealed(file.id, file.file)));
@@ -126,6 +149,7 @@ pub(crate) async fn recover(
         (key, Arc::new(Group::recovered(key, replica, table)))
     });
     Ok(Recovered {
+        lock,
         groups: groups.collect(),
         segments,
         quarantined,

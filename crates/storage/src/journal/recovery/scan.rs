@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use atoll_env::trouble;
 use atoll_types::{GroupKey, ReplicaId, Vote};
 
 use super::OpenError;
@@ -13,7 +14,7 @@ use crate::journal::format::{
     SEGMENT_HEADER_LEN, SegmentHeader, TRUNCATE_FLAG_ALL, VOTE_FLAG_COMMITTED,
 };
 use crate::journal::intake::Location;
-use crate::journal::table::LogTable;
+use crate::journal::table::{LogTable, Placed};
 
 /// A group whose log cannot be trusted.
 #[derive(Clone, Debug)]
@@ -115,9 +116,13 @@ impl Scan {
                     );
                     at = offset;
                     self.next_seq = found.seq;
+                    // Also if that frame was then cut short: the damage lies before the end, where the
+                    // next start must find it again.
+                    self.chain.end = offset;
                     self.chain.crc = found.previous_crc;
                 }
                 None if newest => {
+                    trouble::sometimes("recovery came to the end of the journal");
                     tracing::debug!(file.name, at, "the journal ends here");
                     break;
                 }
@@ -159,7 +164,8 @@ impl Scan {
         }
         let end = at + frame.header.padded_len();
         self.frames += 1;
-        self.next_seq = frame.header.seq + 1;
+        let next_seq = frame.header.seq.checked_add(1);
+        self.next_seq = next_seq.ok_or_else(|| self.unsupported(file, at, &"a frame that nothing could follow"))?;
         self.chain.end = end;
         self.chain.crc = frame.crc;
         Ok(end)
@@ -214,7 +220,11 @@ impl Scan {
         match record.kind {
             RecordKind::Entry => {
                 LogTable::check_next(table.last(), record.id).map_err(|error| error.to_string())?;
-                table.push(record.id, place);
+                table.push(Placed {
+                    id: record.id,
+                    kind: record.flags,
+                    place,
+                });
             }
             RecordKind::Vote => {
                 let committed = record.flags & VOTE_FLAG_COMMITTED != 0;
@@ -232,6 +242,7 @@ impl Scan {
                 table.truncate_after(last);
             }
             RecordKind::Purge => {
+                LogTable::check_index(record.id).map_err(|error| error.to_string())?;
                 if table.purged().is_none_or(|purged| purged.index < record.id.index) {
                     table.purge(record.id);
                 }
@@ -249,6 +260,7 @@ impl Scan {
             reason,
             "the journal is damaged; all groups known here go into quarantine"
         );
+        trouble::sometimes("recovery found rot");
         let all: Vec<_> = self.groups.keys().copied().collect();
         for group in all {
             self.lose(group, &reason);

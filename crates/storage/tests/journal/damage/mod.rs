@@ -1,64 +1,23 @@
 //! Disks that lie.
 
-use std::path::{Path, PathBuf};
+mod bits;
+mod live;
+mod recovering;
+
+use std::path::Path;
 
 use atoll_env::Vfs;
 use atoll_env::vfs::{Crash, MemVfs};
-use atoll_storage::{Journal, LogEntry, OpenError};
-use atoll_types::{ClusterId, GroupKey, NodeId, ReplicaId, Vote};
+use atoll_storage::{Journal, OpenError};
+use atoll_types::{ClusterId, NodeId, ReplicaId, Vote};
 
+use crate::disk::{frames, segments};
+use crate::logs::{Logs, contents};
 use crate::support::*;
-
-const ALIGN: u64 = 4096;
-const MAGIC: [u8; 4] = 0x3142_544C_u32.to_le_bytes();
-
-/// A frame as it stands in a file: where it starts, and where its records end.
-#[derive(Clone, Debug)]
-struct Frame {
-    file: PathBuf,
-    start: u64,
-    end: u64,
-}
-
-fn segments(vfs: &MemVfs) -> Vec<PathBuf> {
-    let names = vfs.list(Path::new(DIR)).unwrap();
-    names.into_iter().map(|name| Path::new(DIR).join(name)).collect()
-}
-
-fn frames(vfs: &MemVfs) -> Vec<Frame> {
-    let mut frames = Vec::new();
-    for file in segments(vfs) {
-        let bytes = vfs.durable_bytes(&file).unwrap();
-        for start in (ALIGN..bytes.len() as u64).step_by(ALIGN as usize) {
-            let header = &bytes[start as usize..];
-            if header[..4] == MAGIC {
-                let body = u32::from_le_bytes(header[32..36].try_into().unwrap());
-                frames.push(Frame {
-                    file: file.clone(),
-                    start,
-                    end: start + 64 + u64::from(body),
-                });
-            }
-        }
-    }
-    frames
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Contents(Vec<(GroupKey, Option<Vote>, Vec<LogEntry>)>);
-
-async fn contents(journal: &Journal) -> Contents {
-    let mut all = Vec::new();
-    for (key, _) in journal.groups() {
-        let log = journal.group(key).unwrap();
-        all.push((key, log.state().vote, read_all(&log).await));
-    }
-    Contents(all)
-}
 
 /// Writes a journal of a few frames in several segments; returns what it holds without and with
 /// its last frame.
-async fn write(entries: u64, len: usize) -> (MemVfs, Contents, Contents) {
+async fn write(entries: u64, len: usize) -> (MemVfs, Logs, Logs) {
     let process = Process::on(MemVfs::default());
     let journal = process.open(SMALL).await.unwrap();
     let logs = [1, 2].map(|number| journal.create_group(group(number), ReplicaId(number)));
@@ -93,7 +52,7 @@ enum Found {
     Quarantined,
     /// Only the first, the other is sound: the damage stands before the second was created.
     FirstQuarantined,
-    Contents(Contents),
+    Contents(Logs),
 }
 
 async fn open(vfs: MemVfs) -> Found {
@@ -126,62 +85,6 @@ async fn flipped(vfs: &MemVfs, file: &Path, byte: u64, bit: u8) -> Found {
 }
 
 #[test]
-fn every_flipped_bit_of_a_frame_is_found_and_only_the_last_frame_can_look_torn() {
-    simulate(async {
-        let (vfs, without, with) = write(8, 200).await;
-        let frames = frames(&vfs);
-        let (last, earlier) = frames.split_last().unwrap();
-        assert!(earlier.len() >= 10);
-        for (number, frame) in earlier.iter().enumerate() {
-            let expected = if number == 0 {
-                Found::FirstQuarantined
-            } else {
-                Found::Quarantined
-            };
-            for byte in frame.start..frame.end {
-                let found = flipped(&vfs, &frame.file, byte, (byte % 8) as u8).await;
-                assert_eq!(found, expected, "{frame:?} byte {byte}");
-            }
-        }
-        for bit in (last.start * 8)..(last.end * 8) {
-            let found = flipped(&vfs, &last.file, bit / 8, (bit % 8) as u8).await;
-            assert_eq!(found, Found::Contents(without.clone()), "{last:?} bit {bit}");
-        }
-        for frame in &frames {
-            for byte in (frame.end..frame.end.next_multiple_of(ALIGN)).step_by(61) {
-                let found = flipped(&vfs, &frame.file, byte, (byte % 8) as u8).await;
-                assert_eq!(
-                    found,
-                    Found::Contents(with.clone()),
-                    "padding of {frame:?} byte {byte}"
-                );
-            }
-        }
-    });
-}
-
-#[test]
-fn every_flipped_bit_of_a_header_is_found() {
-    simulate(async {
-        let (vfs, _, _) = write(20, 5_000).await;
-        let used: Vec<_> = segments(&vfs)
-            .into_iter()
-            .filter(|file| vfs.durable_bytes(file).unwrap().len() > 4096)
-            .collect();
-        assert!(used.len() >= 4, "{used:?}");
-        for file in &used {
-            for byte in (0..128).chain((128..4092).step_by(31)).chain(4092..4096) {
-                assert_eq!(
-                    flipped(&vfs, file, byte, (byte % 8) as u8).await,
-                    Found::Quarantined,
-                    "{file:?} byte {byte}"
-                );
-            }
-        }
-    });
-}
-
-#[test]
 fn a_missing_segment_is_found() {
     simulate(async {
         let (vfs, _, _) = write(20, 5_000).await;
@@ -194,6 +97,43 @@ fn a_missing_segment_is_found() {
                 Found::Quarantined,
                 "{file:?}"
             );
+        }
+    });
+}
+
+#[test]
+fn a_segment_that_lost_all_its_frames_is_found_by_what_stands_behind_it() {
+    simulate(async {
+        let (vfs, _, with) = write(20, 5_000).await;
+        let process = Process::on(vfs);
+        process.open(SMALL).await.unwrap();
+        // Time to prepare the next.
+        process
+            .env
+            .clock
+            .sleep(std::time::Duration::from_millis(15))
+            .await;
+        process.kill();
+        let vfs = process.vfs.crash(Crash::LoseAll);
+        let files = segments(&vfs);
+        let [.., newest, entered, prepared] = &files[..] else {
+            panic!("{files:?}")
+        };
+        assert_eq!(vfs.durable_bytes(entered).unwrap().len(), 4096);
+        assert_eq!(vfs.durable_bytes(prepared).unwrap().len(), 0);
+        assert_eq!(
+            open(vfs.fork(0).crash(Crash::Process)).await,
+            Found::Contents(with)
+        );
+        // Cut to its header, or to nothing; or, without the one that was entered after it, to nothing.
+        for (len, lost) in [(4096, None), (0, None), (0, Some(entered))] {
+            let damaged = vfs.fork(0);
+            damaged.truncate(newest, len);
+            if let Some(lost) = lost {
+                damaged.remove(lost).unwrap();
+            }
+            let found = open(damaged.crash(Crash::Process)).await;
+            assert_eq!(found, Found::Quarantined, "cut to {len}, without {lost:?}");
         }
     });
 }
@@ -269,6 +209,43 @@ fn quarantine_stays_and_nothing_new_is_made_behind_damage() {
             // Nobody can tell whether it lived here before.
             assert!(journal.create_group(group(9), ReplicaId(90)).await.is_err());
             journal.close().await;
+            process.kill();
+            vfs = process.vfs.crash(Crash::LoseAll);
+        }
+    });
+}
+
+#[test]
+fn a_group_made_after_the_damage_lives_on() {
+    simulate(async {
+        // A start that is killed before its first frame: its segment shows where the one before ended.
+        let (vfs, _, with) = write(8, 200).await;
+        let process = Process::on(vfs);
+        process.open(SMALL).await.unwrap();
+        process.kill();
+        let vfs = process.vfs.crash(Crash::LoseAll);
+        let first = &frames(&vfs)[0];
+        vfs.flip_bit(&first.file, first.start + 70, 3);
+        let mut sound = with;
+        sound.remove(&group(1));
+        let mut vfs = vfs.crash(Crash::Process);
+        for restart in 0..6 {
+            let process = Process::on(vfs);
+            let journal = process.open(SMALL).await.unwrap();
+            assert_eq!(journal.quarantined(), [group(1)], "restart {restart}");
+            assert_eq!(contents(&journal).await, sound, "restart {restart}");
+            if restart % 3 == 2 {
+                let log = journal.group(group(2)).unwrap();
+                let next = entry(
+                    id(4, log.state().last.unwrap().index + 1),
+                    payload(restart, 30_000),
+                );
+                append_durably(&log, vec![next.clone()]).await;
+                sound.get_mut(&group(2)).unwrap().entries.push(next);
+            }
+            if restart % 2 == 0 {
+                journal.close().await;
+            }
             process.kill();
             vfs = process.vfs.crash(Crash::LoseAll);
         }

@@ -1,0 +1,321 @@
+//! The JSON of one event: one flat object, 64-bit numbers as strings.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Problem;
+use crate::event::{Call, Event, Expected, Level, Origin, Outcome, Phase, Seen};
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Line {
+    #[serde(with = "text")]
+    index: u64,
+    #[serde(with = "text")]
+    time: u64,
+    process: u32,
+    r#type: Type,
+    operation: Name,
+    key: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    value: Option<String>,
+    /// What a read of a set found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    values: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_text")]
+    version: Option<u64>,
+    /// The condition of a compare-and-set.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_text")]
+    expected: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expected_value: Option<String>,
+    /// The version that did not fit the condition; makes a `fail` a conflict.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_text")]
+    actual: Option<u64>,
+    /// Of reads; linearizable if missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    level: Option<LevelName>,
+    /// Nanoseconds; of bounded reads.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_text")]
+    max_age: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_text")]
+    node: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_text")]
+    group: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_text")]
+    applied: Option<u64>,
+    /// Nanoseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_text")]
+    age: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Type {
+    Invoke,
+    Ok,
+    Fail,
+    Info,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Name {
+    Put,
+    Delete,
+    Cas,
+    Get,
+    CounterAdd,
+    CounterRead,
+    SetAdd,
+    SetRead,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum LevelName {
+    Linearizable,
+    Session,
+    Bounded,
+    Eventual,
+}
+
+impl Line {
+    pub(crate) fn parse(text: &[u8]) -> Result<Event, Problem> {
+        serde_json::from_slice::<Self>(text)?.event()
+    }
+
+    fn event(mut self) -> Result<Event, Problem> {
+        let call = self.take_call()?;
+        let phase = self.take_phase()?;
+        self.must_be_used_up()?;
+        let origin = Origin {
+            node: self.node,
+            group: self.group,
+            applied: self.applied,
+            age_ns: self.age,
+        };
+        Ok(Event {
+            index: self.index,
+            time_ns: self.time,
+            process: self.process,
+            key: self.key,
+            call,
+            phase,
+            origin,
+            error: self.error,
+        })
+    }
+
+    fn take_call(&mut self) -> Result<Call, Problem> {
+        let value = |line: &mut Self| line.value.take().ok_or(Problem::Missing("value"));
+        Ok(match self.operation {
+            Name::Put => Call::Put { value: value(self)? },
+            Name::Delete => Call::Delete,
+            Name::Cas => Call::Cas {
+                expected: Expected {
+                    version: self.expected.take().ok_or(Problem::Missing("expected"))?,
+                    value: self.expected_value.take(),
+                },
+                value: self.value.take(),
+            },
+            Name::Get => Call::Get {
+                level: self.take_level()?,
+            },
+            Name::CounterAdd => Call::CounterAdd {
+                amount: self.take_number()?,
+            },
+            Name::CounterRead => Call::CounterRead {
+                level: self.take_level()?,
+            },
+            Name::SetAdd => Call::SetAdd {
+                element: value(self)?,
+            },
+            Name::SetRead => Call::SetRead {
+                level: self.take_level()?,
+            },
+        })
+    }
+
+    fn take_level(&mut self) -> Result<Level, Problem> {
+        Ok(match self.level.take() {
+            None | Some(LevelName::Linearizable) => Level::Linearizable,
+            Some(LevelName::Session) => Level::Session,
+            Some(LevelName::Bounded) => Level::Bounded {
+                max_age_ns: self.max_age.take().ok_or(Problem::Missing("max_age"))?,
+            },
+            Some(LevelName::Eventual) => Level::Eventual,
+        })
+    }
+
+    fn take_number(&mut self) -> Result<i64, Problem> {
+        let text = self.value.take().ok_or(Problem::Missing("value"))?;
+        text.parse().map_err(|_| Problem::Misplaced("value"))
+    }
+
+    fn take_phase(&mut self) -> Result<Phase, Problem> {
+        let outcome = match self.r#type {
+            Type::Invoke => return Ok(Phase::Invoke),
+            Type::Info => Outcome::Unknown,
+            Type::Fail => match self.actual.take() {
+                Some(actual) => Outcome::Conflict { actual },
+                None => Outcome::Failed,
+            },
+            Type::Ok => self.take_answer()?,
+        };
+        Ok(Phase::Complete(outcome))
+    }
+
+    fn take_answer(&mut self) -> Result<Outcome, Problem> {
+        Ok(match self.operation {
+            Name::Get => Outcome::Read(self.value.take().map(|value| Seen {
+                value,
+                version: self.version.take(),
+            })),
+            Name::CounterRead => Outcome::Counted(self.take_number()?),
+            Name::SetRead => Outcome::Elements(self.values.take().ok_or(Problem::Missing("values"))?),
+            Name::Put | Name::Delete | Name::Cas | Name::CounterAdd | Name::SetAdd => Outcome::Written {
+                version: self.version.take(),
+            },
+        })
+    }
+
+    /// A field that was written down but means nothing is a recorder's mistake, and could hide what
+    /// a checker should see.
+    fn must_be_used_up(&self) -> Result<(), Problem> {
+        let left = [
+            ("value", self.value.is_some()),
+            ("values", self.values.is_some()),
+            ("version", self.version.is_some()),
+            ("expected", self.expected.is_some()),
+            ("expected_value", self.expected_value.is_some()),
+            ("actual", self.actual.is_some()),
+            ("level", self.level.is_some()),
+            ("max_age", self.max_age.is_some()),
+        ];
+        match left.iter().find(|(_, left)| *left) {
+            Some((name, _)) => Err(Problem::Misplaced(name)),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn of(event: &Event) -> Self {
+        let mut line = Self {
+            index: event.index,
+            time: event.time_ns,
+            process: event.process,
+            r#type: Type::Invoke,
+            operation: Name::Put,
+            key: event.key.clone(),
+            value: None,
+            values: None,
+            version: None,
+            expected: None,
+            expected_value: None,
+            actual: None,
+            level: None,
+            max_age: None,
+            node: event.origin.node,
+            group: event.origin.group,
+            applied: event.origin.applied,
+            age: event.origin.age_ns,
+            error: event.error.clone(),
+        };
+        line.put_call(&event.call);
+        if let Phase::Complete(outcome) = &event.phase {
+            line.put_outcome(outcome);
+        }
+        line
+    }
+
+    fn put_call(&mut self, call: &Call) {
+        self.operation = match call {
+            Call::Put { .. } => Name::Put,
+            Call::Delete => Name::Delete,
+            Call::Cas { .. } => Name::Cas,
+            Call::Get { .. } => Name::Get,
+            Call::CounterAdd { .. } => Name::CounterAdd,
+            Call::CounterRead { .. } => Name::CounterRead,
+            Call::SetAdd { .. } => Name::SetAdd,
+            Call::SetRead { .. } => Name::SetRead,
+        };
+        match call {
+            Call::Put { value } | Call::SetAdd { element: value } => self.value = Some(value.clone()),
+            Call::CounterAdd { amount } => self.value = Some(amount.to_string()),
+            Call::Cas { expected, value } => {
+                self.value.clone_from(value);
+                self.expected = Some(expected.version);
+                self.expected_value.clone_from(&expected.value);
+            }
+            Call::Delete => {}
+            Call::Get { level } | Call::CounterRead { level } | Call::SetRead { level } => {
+                self.put_level(*level);
+            }
+        }
+    }
+
+    fn put_level(&mut self, level: Level) {
+        self.level = match level {
+            Level::Linearizable => None,
+            Level::Session => Some(LevelName::Session),
+            Level::Bounded { max_age_ns } => {
+                self.max_age = Some(max_age_ns);
+                Some(LevelName::Bounded)
+            }
+            Level::Eventual => Some(LevelName::Eventual),
+        };
+    }
+
+    fn put_outcome(&mut self, outcome: &Outcome) {
+        self.r#type = match outcome {
+            Outcome::Conflict { .. } | Outcome::Failed => Type::Fail,
+            Outcome::Unknown => Type::Info,
+            _ => Type::Ok,
+        };
+        match outcome {
+            Outcome::Written { version } => self.version = *version,
+            Outcome::Read(Some(seen)) => {
+                self.value = Some(seen.value.clone());
+                self.version = seen.version;
+            }
+            Outcome::Counted(value) => self.value = Some(value.to_string()),
+            Outcome::Elements(values) => self.values = Some(values.clone()),
+            Outcome::Conflict { actual } => self.actual = Some(*actual),
+            Outcome::Read(None) | Outcome::Failed | Outcome::Unknown => {}
+        }
+    }
+}
+
+/// 64-bit numbers as strings, because readers of JSON round them above 2^53.
+mod text {
+    use serde::de::Error as _;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+    pub(super) fn serialize<S: Serializer>(number: &u64, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(number)
+    }
+
+    pub(super) fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<u64, D::Error> {
+        let text = String::deserialize(from)?;
+        text.parse()
+            .map_err(|_| D::Error::custom(format!("{text:?} is not a 64-bit number")))
+    }
+}
+
+mod optional_text {
+    use serde::{Deserializer, Serializer};
+
+    #[expect(clippy::ref_option, reason = "serde's signature")]
+    pub(super) fn serialize<S: Serializer>(number: &Option<u64>, to: S) -> Result<S::Ok, S::Error> {
+        match number {
+            Some(number) => to.collect_str(number),
+            None => to.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<Option<u64>, D::Error> {
+        super::text::deserialize(from).map(Some)
+    }
+}

@@ -1,0 +1,177 @@
+//! What the entry codec promises about bytes of any kind, as a check that panics if it does not hold.
+//! Shared by a fuzz target (`fuzz/`) and the test that replays its corpus.
+
+use atoll_types::{ClientId, ClusterId, Epoch, GroupGen, GroupId, GroupKey, SlotId, Version};
+use bytes::Bytes;
+
+use crate::{
+    Applied, Command, CommandKind, EntryHeader, EntryView, Guard, GuardView, KindView, Machine, Op, OpView,
+    SessionRef, StateView, ValueSlice, encode_entry,
+};
+
+const CLUSTER: ClusterId = ClusterId(7);
+const GROUP: GroupKey = GroupKey::new(GroupId(1), GroupGen(0));
+
+/// An entry is understood in full or refused. What is understood lies within its bytes, is applied
+/// without a failure and by every machine alike, and is encoded to bytes that mean the same.
+pub fn entry(input: &[u8]) {
+    let Ok(view) = EntryView::parse(input) else {
+        assert!(Machine::new(CLUSTER, GROUP).apply(input, &mut Rows, None).is_err());
+        return;
+    };
+    let commands = commands(input, &view);
+    assert_eq!(commands.len(), view.len(), "what was checked can be walked");
+    let encoded = encode_entry(view.header(), &commands);
+    let again = EntryView::parse(&encoded).expect("what was encoded is understood");
+    assert_eq!(again.header(), view.header());
+    assert_eq!(self::commands(&encoded, &again), commands);
+    assert_eq!(encode_entry(again.header(), &commands), encoded);
+    assert_eq!(applied(input), applied(input));
+    for command in &commands {
+        // What it says is another test's matter; here it must only say something.
+        let _ = command.check();
+    }
+}
+
+/// The commands of an entry, as they were before they were encoded.
+fn commands(payload: &[u8], view: &EntryView<'_>) -> Vec<Command> {
+    view.commands()
+        .map(|command| {
+            let guards = command.guards().map(guard).collect();
+            let op = |op: OpView<'_>| {
+                if let OpView::Put { value, .. } = op {
+                    let start = value.offset_in_payload as usize;
+                    assert_eq!(payload.get(start..start + value.bytes.len()), Some(value.bytes));
+                }
+                owned(op)
+            };
+            Command {
+                session: command.session(),
+                after: command.after(),
+                kind: kind(command.kind()),
+                slot: command.slot(),
+                guards,
+                ops: command.ops().map(op).collect(),
+            }
+        })
+        .collect()
+}
+
+fn kind(kind: KindView<'_>) -> CommandKind {
+    match kind {
+        KindView::Write => CommandKind::Write,
+        KindView::OpenSession { version } => CommandKind::OpenSession { version },
+        KindView::Genesis(genesis) => CommandKind::Genesis {
+            cluster: genesis.cluster,
+            group: genesis.group,
+            slots: genesis.runs().collect(),
+            epoch: genesis.epoch,
+        },
+        KindView::Tick => CommandKind::Tick,
+        // Their contents are opaque to this version, and so is the kind of those that may be skipped.
+        KindView::Reserved(_) => CommandKind::CloseAt,
+    }
+}
+
+fn guard(guard: GuardView<'_>) -> Guard {
+    let copy = Bytes::copy_from_slice;
+    match guard {
+        GuardView::Key { key, expected } => Guard::Key {
+            key: copy(key),
+            expected,
+        },
+        GuardView::Range { start, end, newest } => Guard::Range {
+            start: copy(start),
+            end: copy(end),
+            newest,
+        },
+    }
+}
+
+fn owned(op: OpView<'_>) -> Op {
+    let copy = Bytes::copy_from_slice;
+    match op {
+        OpView::Put { key, value } => Op::Put {
+            key: copy(key),
+            value: copy(value.bytes),
+        },
+        OpView::Delete { key } => Op::Delete { key: copy(key) },
+    }
+}
+
+/// What a machine that owns everything makes of an entry.
+fn applied(payload: &[u8]) -> (Applied, u64) {
+    let mut machine = Machine::new(CLUSTER, GROUP);
+    let genesis = Command::genesis(CLUSTER, GROUP, vec![(0, 16_383)], Epoch(1));
+    let first = encode_entry(EntryHeader::default(), &[genesis]);
+    let mut outcomes = Vec::new();
+    let owned = machine.apply(&first, &mut Rows, Some(&mut outcomes));
+    owned.expect("a genesis is understood");
+    let applied = machine.apply(payload, &mut Rows, Some(&mut outcomes));
+    let applied = applied.expect("what is understood is applied");
+    (applied, machine.state_hash())
+}
+
+/// Rows that are never there: it is the machine that is looked at.
+struct Rows;
+
+impl StateView for Rows {
+    fn version_of(&mut self, _key: &[u8]) -> Option<Version> {
+        None
+    }
+
+    fn newest_in(&mut self, _start: &[u8], _end: &[u8]) -> Option<Version> {
+        None
+    }
+
+    fn put(&mut self, _key: &[u8], _version: Version, _value: ValueSlice<'_>) {}
+
+    fn delete(&mut self, _key: &[u8], _version: Version) {}
+}
+
+/// Inputs worth starting from: one of everything.
+pub fn entry_seeds() -> Vec<(String, Vec<u8>)> {
+    let key = Bytes::from_static;
+    let put = |name, value| Op::Put {
+        key: key(name),
+        value: key(value),
+    };
+    let session = Some(SessionRef {
+        client: ClientId(9),
+        seq: 3,
+        ack: 2,
+    });
+    let guarded = Command {
+        session,
+        after: Version(5),
+        guards: vec![
+            Guard::Key {
+                key: key(b"guarded"),
+                expected: Version(4),
+            },
+            Guard::Range {
+                start: key(b"a"),
+                end: key(b"b"),
+                newest: Version::ZERO,
+            },
+        ],
+        ..Command::write(SlotId(77), vec![put(b"key", b"value"), Op::Delete { key: key(b"gone") }])
+    };
+    let genesis = Command::genesis(CLUSTER, GROUP, vec![(0, 8_191), (16_383, 16_383)], Epoch(2));
+    let opened = Command::open_session(ClientId(9), Version(1));
+    let reserved = Command::of_kind(CommandKind::Prepare, SlotId(3));
+    let header = EntryHeader {
+        stamp: Version(1 << 20),
+        elapsed_ms: 30,
+    };
+    let several = [opened.clone(), guarded.clone(), Command::tick(), guarded.clone(), reserved.clone()];
+    let seed = |name: &str, commands: &[Command]| (name.to_owned(), encode_entry(header, commands).to_vec());
+    vec![
+        seed("empty", &[]),
+        seed("genesis", &[genesis]),
+        seed("guarded", &[guarded]),
+        seed("opened", &[opened]),
+        seed("reserved", &[reserved]),
+        seed("several", &several),
+    ]
+}

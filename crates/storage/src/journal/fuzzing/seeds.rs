@@ -1,0 +1,214 @@
+//! Inputs worth starting from: one of everything.
+
+use atoll_types::{GroupGen, GroupId, GroupKey, LogId, ReplicaId, Vote};
+
+use super::super::format::{
+    Chain, FRAME_FLAG_MARKER, FRAME_HEADER_LEN, FrameHeader, FramePlace, HEAD_LEN, Head, RecordHeader,
+    RecordKind, SEGMENT_HEADER_LEN, SegmentHeader, TRUNCATE_FLAG_ALL, VOTE_FLAG_COMMITTED, body_crc, padded,
+};
+use super::{IDENTITY, repair};
+
+const GROUP: GroupKey = GroupKey::new(GroupId(5), GroupGen(1));
+const SALT: u64 = 0x5A17;
+
+fn id(term: u64, index: u64) -> LogId {
+    LogId {
+        term,
+        leader: ReplicaId(2),
+        index,
+    }
+}
+
+fn record(kind: RecordKind, flags: u8, id: LogId, payload: &[u8]) -> Vec<u8> {
+    let header = RecordHeader {
+        payload_len: payload.len() as u32,
+        payload_crc: crc32fast::hash(payload),
+        ..RecordHeader::plain(kind, flags, GROUP, id)
+    };
+    [&header.encode()[..], payload].concat()
+}
+
+fn created() -> Vec<u8> {
+    record(RecordKind::GroupCreate, 0, id(0, 0), b"")
+}
+
+fn entries(term: u64, indices: std::ops::Range<u64>) -> Vec<u8> {
+    let entry = |index| record(RecordKind::Entry, index as u8 % 3, id(term, index), b"payload");
+    indices.flat_map(entry).collect()
+}
+
+fn votes() -> Vec<u8> {
+    let vote = |flags| record(RecordKind::Vote, flags, id(3, 0), b"");
+    [vote(0), vote(VOTE_FLAG_COMMITTED)].concat()
+}
+
+fn cuts() -> Vec<u8> {
+    [
+        record(RecordKind::Committed, 0, id(1, 0), b""),
+        record(RecordKind::TruncateAfter, 0, id(1, 1), b""),
+        entries(3, 2..4),
+        record(RecordKind::Purge, 0, id(1, 0), b""),
+        record(
+            RecordKind::TruncateAfter,
+            TRUNCATE_FLAG_ALL,
+            LogId::default(),
+            b"",
+        ),
+        record(RecordKind::Purge, 0, id(4, 9), b""),
+    ]
+    .concat()
+}
+
+/// Numbers that have no successor.
+fn ends() -> Vec<u8> {
+    const END: u64 = u64::MAX;
+    [
+        created(),
+        record(RecordKind::Entry, 1, id(END, END), b"payload"),
+        record(RecordKind::Vote, 0, id(END, 0), b""),
+        record(RecordKind::TruncateAfter, 0, id(END, END), b""),
+    ]
+    .concat()
+}
+
+fn head() -> Vec<u8> {
+    let head = Head {
+        replica: ReplicaId(2),
+        vote: Some(Vote {
+            term: 3,
+            candidate: ReplicaId(2),
+            committed: true,
+        }),
+        committed: Some(id(1, 0)),
+        purged: Some(id(1, 0)),
+        last: Some(id(3, 3)),
+        quarantined: false,
+    };
+    let bytes: [u8; HEAD_LEN] = head.encode();
+    record(RecordKind::GroupHead, 0, LogId::default(), &bytes)
+}
+
+fn frame(place: FramePlace, seq: u64, previous_crc: u32, records: &[u8], count: u32) -> (Vec<u8>, u32) {
+    let header = FrameHeader {
+        seq,
+        durable_seq: seq - 1,
+        wall_ms: 0,
+        body_len: records.len() as u32,
+        body_crc: body_crc(place.salt, seq, records),
+        previous_crc,
+        records: count,
+        flags: if count == 0 { FRAME_FLAG_MARKER } else { 0 },
+    };
+    let (bytes, crc) = header.encode(place);
+    let mut frame = [&bytes[..], records].concat();
+    frame.resize(padded(FRAME_HEADER_LEN + records.len() as u32) as usize, 0);
+    (frame, crc)
+}
+
+/// A segment file of such frames, behind a byte for the mode.
+fn file(mode: u8, bodies: &[(Vec<u8>, u32)]) -> Vec<u8> {
+    file_from(mode, 1, bodies)
+}
+
+fn file_from(mode: u8, first_seq: u64, bodies: &[(Vec<u8>, u32)]) -> Vec<u8> {
+    let header = SegmentHeader {
+        identity: IDENTITY,
+        segment: 1,
+        salt: SALT,
+        first_seq,
+        previous: Chain::default(),
+        created_ms: 0,
+        segment_bytes: 32 * 1024,
+    };
+    let mut input = vec![mode];
+    input.extend(header.encode());
+    let mut previous = 0;
+    for (number, (records, count)) in (0..).zip(bodies) {
+        let place = FramePlace {
+            salt: SALT,
+            segment: 1,
+            offset: input.len() as u32 - 1,
+        };
+        let seq = first_seq.wrapping_add(number);
+        let (bytes, crc) = frame(place, seq, previous, records, *count);
+        input.extend(bytes);
+        previous = crc;
+    }
+    debug_assert!(input.len() > SEGMENT_HEADER_LEN as usize);
+    input
+}
+
+fn named(seeds: Vec<(&str, Vec<u8>)>) -> Vec<(String, Vec<u8>)> {
+    seeds
+        .into_iter()
+        .map(|(name, seed)| (name.to_owned(), seed))
+        .collect()
+}
+
+/// For [`segment`](super::segment).
+pub fn segment_seeds() -> Vec<(String, Vec<u8>)> {
+    let whole = [
+        (created(), 1),
+        (entries(1, 0..3), 3),
+        (votes(), 2),
+        (cuts(), 7),
+        (Vec::new(), 0),
+    ];
+    let short = [([created(), entries(1, 0..2), votes()].concat(), 5)];
+    let headed = [(head(), 1), (entries(3, 4..5), 1)];
+    let ends = [(ends(), 4)];
+    let purged = [([created(), record(RecordKind::Purge, 0, id(1, u64::MAX), b"")].concat(), 2)];
+    let mut prepared = file(0, &short);
+    prepared.resize(prepared.len() + 4096, 0);
+    named(vec![
+        ("ends", file(0, &ends)),
+        ("header", file(0, &[])),
+        ("headed", file(repair::SUMS, &headed)),
+        ("last-seq", file_from(0, u64::MAX, &ends)),
+        ("prepared", prepared),
+        ("purged-to-the-end", file(0, &purged)),
+        ("short", file(repair::SUMS | repair::CHAIN, &short)),
+        ("whole", file(0, &whole)),
+        ("whole-signed", file(repair::SUMS | repair::CHAIN, &whole)),
+        ("zeros", vec![0; 4097]),
+    ])
+}
+
+/// For [`batch`](super::batch).
+pub fn batch_seeds() -> Vec<(String, Vec<u8>)> {
+    let place = FramePlace {
+        salt: SALT,
+        segment: 1,
+        offset: 4096,
+    };
+    let input = |records: &[u8], count| {
+        let (bytes, _) = frame(place, 7, 9, records, count);
+        let end = FRAME_HEADER_LEN as usize + records.len();
+        let place = [
+            &SALT.to_le_bytes()[..],
+            &1_u64.to_le_bytes(),
+            &4096_u32.to_le_bytes(),
+        ]
+        .concat();
+        [&place[..], bytes.get(..end).unwrap_or_default()].concat()
+    };
+    named(vec![
+        ("cuts", input(&cuts(), 7)),
+        ("entries", input(&entries(1, 0..3), 3)),
+        ("head", input(&head(), 1)),
+        ("marker", input(&[], 0)),
+    ])
+}
+
+/// For [`record`](super::record).
+pub fn record_seeds() -> Vec<(String, Vec<u8>)> {
+    named(vec![
+        (
+            "all",
+            [created(), entries(1, 0..3), votes(), cuts(), head()].concat(),
+        ),
+        ("entries", entries(1, 0..3)),
+        ("head", head()),
+        ("votes", votes()),
+    ])
+}

@@ -1,0 +1,72 @@
+//! What a journal's files hold, read without the journal: an independent look at docs/format.md.
+
+use std::path::{Path, PathBuf};
+
+use atoll_env::Vfs;
+use atoll_env::vfs::{Crash, MemVfs};
+
+use crate::support::DIR;
+
+pub const ALIGN: u64 = 4096;
+const MAGIC: [u8; 4] = 0x3142_544C_u32.to_le_bytes();
+
+/// A frame as it stands in a file.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    pub file: PathBuf,
+    pub start: u64,
+    /// Where its records end.
+    pub end: u64,
+    /// Kinds of its records.
+    pub kinds: Vec<u8>,
+}
+
+impl Frame {
+    pub fn is(&self, other: &Self) -> bool {
+        self.file == other.file && self.start == other.start
+    }
+}
+
+/// The segment files, in order.
+pub fn segments(vfs: &MemVfs) -> Vec<PathBuf> {
+    let names = vfs.list(Path::new(DIR)).unwrap_or_default();
+    let segments = names.into_iter().filter(|name| name.ends_with(".jnl"));
+    segments.map(|name| Path::new(DIR).join(name)).collect()
+}
+
+/// All frames in order, synced or not.
+pub fn frames(vfs: &MemVfs) -> Vec<Frame> {
+    let vfs = vfs.fork(0).crash(Crash::Process);
+    let mut frames = Vec::new();
+    for file in segments(&vfs) {
+        let bytes = vfs.read_small(&file, 1 << 30).unwrap();
+        let mut at = ALIGN as usize;
+        while bytes.get(at..at + 4) == Some(&MAGIC[..]) {
+            let frame = frame(&file, &bytes, at);
+            at = frame.end.next_multiple_of(ALIGN) as usize;
+            frames.push(frame);
+        }
+    }
+    frames
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> usize {
+    u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize
+}
+
+fn frame(file: &Path, bytes: &[u8], start: usize) -> Frame {
+    let end = start + 64 + u32_at(bytes, start + 32);
+    let mut kinds = Vec::new();
+    let mut at = start + 64;
+    while at < end {
+        kinds.push(bytes[at]);
+        at += u32_at(bytes, at + 4);
+    }
+    assert_eq!((at, kinds.len()), (end, u32_at(bytes, start + 44)));
+    Frame {
+        file: file.to_owned(),
+        start: start as u64,
+        end: end as u64,
+        kinds,
+    }
+}
