@@ -21,6 +21,12 @@ use clap::Parser;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// What ships has no deliberate bugs in it, not even sleeping ones.
+const _: () = assert!(
+    !atoll_types::mutant::COMPILED_IN,
+    "the feature `mutants` is for the simulator only"
+);
+
 fn main() -> ExitCode {
     let cli = args::Cli::parse();
     match cmd::run(cli.command) {

@@ -16,7 +16,11 @@ const GROUP: GroupKey = GroupKey::new(GroupId(1), GroupGen(0));
 /// without a failure and by every machine alike, and is encoded to bytes that mean the same.
 pub fn entry(input: &[u8]) {
     let Ok(view) = EntryView::parse(input) else {
-        assert!(Machine::new(CLUSTER, GROUP).apply(input, &mut Rows, None).is_err());
+        assert!(
+            Machine::new(CLUSTER, GROUP)
+                .apply(input, &mut Rows, None)
+                .is_err()
+        );
         return;
     };
     let commands = commands(input, &view);
@@ -155,7 +159,10 @@ pub fn entry_seeds() -> Vec<(String, Vec<u8>)> {
                 newest: Version::ZERO,
             },
         ],
-        ..Command::write(SlotId(77), vec![put(b"key", b"value"), Op::Delete { key: key(b"gone") }])
+        ..Command::write(
+            SlotId(77),
+            vec![put(b"key", b"value"), Op::Delete { key: key(b"gone") }],
+        )
     };
     let genesis = Command::genesis(CLUSTER, GROUP, vec![(0, 8_191), (16_383, 16_383)], Epoch(2));
     let opened = Command::open_session(ClientId(9), Version(1));
@@ -164,7 +171,13 @@ pub fn entry_seeds() -> Vec<(String, Vec<u8>)> {
         stamp: Version(1 << 20),
         elapsed_ms: 30,
     };
-    let several = [opened.clone(), guarded.clone(), Command::tick(), guarded.clone(), reserved.clone()];
+    let several = [
+        opened.clone(),
+        guarded.clone(),
+        Command::tick(),
+        guarded.clone(),
+        reserved.clone(),
+    ];
     let seed = |name: &str, commands: &[Command]| (name.to_owned(), encode_entry(header, commands).to_vec());
     vec![
         seed("empty", &[]),

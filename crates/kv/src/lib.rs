@@ -65,4 +65,5 @@ pub use codec::{
 pub use command::{Command, CommandKind, Guard, Op, SessionRef};
 pub use error::{ApplyError, DecodeError};
 pub use machine::{Applied, ELAPSED_MS_MAX, Machine};
+pub use sessions::SessionLimits;
 pub use state::{StateView, ValueSlice};

@@ -1,11 +1,11 @@
 //! The state machine of one group: entries in, changes and outcomes out.
 
-use atoll_types::{ClusterId, Epoch, GroupKey, Outcome, Refusal, SlotId, Version};
+use atoll_types::{ClusterId, Epoch, GroupKey, Mutant, Outcome, Refusal, SlotId, Version, mutant};
 
 use crate::codec::{CommandView, EntryView, GenesisView, GuardView, KindView, OpView};
 use crate::fingerprint::Fingerprint;
 use crate::ownership::{Birth, Ownership, valid_runs};
-use crate::sessions::{Admission, Moment, Sessions};
+use crate::sessions::{Admission, Moment, SessionLimits, Sessions};
 use crate::{ApplyError, StateView};
 
 /// No single entry makes more group time pass than this, whatever its leader's clock did.
@@ -33,13 +33,18 @@ pub struct Applied {
 impl Machine {
     /// A group that has applied nothing.
     pub fn new(cluster: ClusterId, group: GroupKey) -> Self {
+        Self::with_limits(cluster, group, SessionLimits::default())
+    }
+
+    /// The same with other limits than the cluster's usual ones.
+    pub fn with_limits(cluster: ClusterId, group: GroupKey, sessions: SessionLimits) -> Self {
         Self {
             cluster,
             group,
             now_ms: 0,
             last: Version::ZERO,
             ownership: Ownership::default(),
-            sessions: Sessions::default(),
+            sessions: Sessions::new(sessions),
             fingerprint: Fingerprint::default(),
         }
     }
@@ -55,6 +60,9 @@ impl Machine {
         let entry = EntryView::parse(payload)?;
         let header = entry.header();
         self.pass_time(header.elapsed_ms);
+        if mutant::is(Mutant::ExpiryByWallClock) {
+            self.now_ms = header.stamp.millis();
+        }
         for command in entry.commands() {
             let outcome = self.command(&command, header.stamp, state);
             self.fingerprint.outcome(&outcome);
@@ -139,6 +147,7 @@ impl Machine {
         };
         match self.sessions.admit(session, self.moment()) {
             Admission::New => {}
+            Admission::Repeat(_) if mutant::is(Mutant::RepeatApplied) => {}
             Admission::Repeat(outcome) => return Ok(outcome),
             Admission::Refused(refusal) => return Err(refusal),
         }
@@ -156,7 +165,9 @@ impl Machine {
     ) -> Result<Outcome, Refusal> {
         self.ownership.check(command.slot())?;
         for (position, guard) in command.guards().enumerate() {
-            if let Err(actual) = check_guard(&guard, state) {
+            if let Err(actual) = check_guard(&guard, state)
+                && !mutant::is(Mutant::GuardIgnored)
+            {
                 return Ok(Outcome::GuardFailed {
                     guard: position as u16,
                     actual,
@@ -225,6 +236,15 @@ impl Machine {
 
     /// Takes the next version: above the leader's clock, the group's last and what the client saw.
     fn next_version(&mut self, stamp: Version, after: Version) -> Result<Version, Refusal> {
+        let after = if mutant::is(Mutant::AfterIgnored) {
+            Version::ZERO
+        } else {
+            after
+        };
+        if mutant::is(Mutant::VersionFromClockOnly) {
+            self.last = stamp;
+            return Ok(stamp);
+        }
         let version = stamp.max(self.last.next()).max(after.next());
         // Only at the end of the number space, which proposers keep clients from jumping to.
         if version <= self.last {

@@ -9,14 +9,33 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use atoll_types::limits::{SESSION_OPEN_MAX, SESSION_TTL_MS, SESSIONS_MAX};
-use atoll_types::{ClientId, Outcome, Refusal, SlotId, Version};
+use atoll_types::{ClientId, Mutant, Outcome, Refusal, SlotId, Version, mutant};
 use rustc_hash::FxHashMap;
 
 use crate::SessionRef;
 
+/// What bounds a group's sessions. Part of the state machine: the same on every replica for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionLimits {
+    /// Group time after which an unused session expires, in milliseconds.
+    pub ttl_ms: u64,
+    /// Sessions open at a time; one more makes the one idle longest expire.
+    pub max: usize,
+}
+
+impl Default for SessionLimits {
+    fn default() -> Self {
+        Self {
+            ttl_ms: SESSION_TTL_MS,
+            max: SESSIONS_MAX,
+        }
+    }
+}
+
 /// All sessions of a group.
 #[derive(Debug, Default)]
 pub(crate) struct Sessions {
+    limits: SessionLimits,
     table: FxHashMap<ClientId, Session>,
     /// By time of last use, lazily: a row may be older than its session's last use, never newer, and
     /// is moved only when it comes to the front. So a write costs no ordered insertion.
@@ -69,6 +88,13 @@ pub(crate) struct Moment {
 }
 
 impl Sessions {
+    pub(crate) fn new(limits: SessionLimits) -> Self {
+        Self {
+            limits,
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.table.len()
     }
@@ -108,7 +134,7 @@ impl Sessions {
 
     /// Opens a session at a version given to the opening command. Returns who had to make room.
     pub(crate) fn open(&mut self, client: ClientId, at: Moment) -> Option<ClientId> {
-        let evicted = if self.table.len() >= SESSIONS_MAX {
+        let evicted = if self.table.len() >= self.limits.max {
             self.expire_idlest(u64::MAX)
         } else {
             None
@@ -127,7 +153,7 @@ impl Sessions {
 
     /// Ends one session that has been unused for its whole lifetime, the longest unused first.
     pub(crate) fn expire_one(&mut self, now_ms: u64) -> Option<ClientId> {
-        self.expire_idlest(now_ms.checked_sub(SESSION_TTL_MS)?)
+        self.expire_idlest(now_ms.checked_sub(self.limits.ttl_ms)?)
     }
 
     /// Ends the session idle longest, by last use and then client id, if that use is not after
@@ -171,6 +197,11 @@ impl Session {
     fn admit(&self, seq: u64) -> Admission {
         if seq < self.ack {
             return Admission::Refused(Refusal::Stale);
+        }
+        if mutant::is(Mutant::LastSequenceOnly)
+            && let Some(last) = self.records.back().filter(|last| seq <= last.seq)
+        {
+            return Admission::Repeat(last.outcome);
         }
         match self.find(seq) {
             Ok(at) => match self.records.get(at) {

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atoll_env::{BoxFuture, Env, trouble, watch};
-use atoll_types::{GroupKey, Outcome, ReplicaId};
+use atoll_types::{GroupKey, Mutant, Outcome, ReplicaId, mutant};
 use bytes::Bytes;
 use openraft::errors::{ClientWriteError, Fatal, InitializeError, RaftError as OpenRaftError};
-use openraft::raft::ClientWriteResult;
+use openraft::raft::{ClientWriteResult, VoteResponse};
 use tokio::sync::oneshot;
 
 use crate::machine::Applier;
@@ -304,6 +304,10 @@ impl Inbound for Answers {
                 }
                 Kind::Vote => {
                     let request = wire::decode_vote_request(body).ok_or_else(unreadable)?;
+                    if mutant::is(Mutant::VoteForAnybody) {
+                        let granted = VoteResponse::new(request.vote, None, true);
+                        return Ok(wire::encode_vote_reply(&granted));
+                    }
                     let reply = raft.vote(request).await.map_err(|error| error.to_string())?;
                     Ok(wire::encode_vote_reply(&reply))
                 }

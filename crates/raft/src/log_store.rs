@@ -11,7 +11,7 @@ use std::ops::{Bound, RangeBounds};
 
 use atoll_env::trouble;
 use atoll_storage::{GroupLog, LogEntry};
-use atoll_types::{LogId, limits};
+use atoll_types::{LogId, Mutant, limits, mutant};
 use bytes::Bytes;
 use futures_util::{Stream, stream};
 use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
@@ -93,14 +93,22 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn save_committed(&mut self, committed: Option<RaftLogId>) -> Result<(), io::Error> {
-        if let Some(id) = committed {
-            self.0.save_committed(log_id_in(&id));
+        let last = self
+            .0
+            .state()
+            .last
+            .filter(|_| mutant::is(Mutant::CommitMarkTooHigh));
+        if let Some(id) = last.or(committed.as_ref().map(log_id_in)) {
+            self.0.save_committed(id);
         }
         Ok(())
     }
 
     async fn read_committed(&mut self) -> Result<Option<RaftLogId>, io::Error> {
-        Ok(self.0.state().committed.map(log_id_out))
+        let committed = self.0.state().committed;
+        Ok(committed
+            .filter(|_| !mutant::is(Mutant::ServeBeforeReplay))
+            .map(log_id_out))
     }
 
     async fn append<I>(&mut self, entries: I, callback: IOFlushed<TypeConfig>) -> Result<(), io::Error>
@@ -125,7 +133,8 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         let keep = last_log_id.as_ref().map(log_id_in);
         let end = self.0.state().last.map(|last| last.index);
         // Keeping more than there is changes nothing.
-        if keep.is_some_and(|keep| end.is_none_or(|end| keep.index > end)) {
+        let nothing = keep.is_some_and(|keep| end.is_none_or(|end| keep.index > end));
+        if nothing || mutant::is(Mutant::ConflictKept) {
             return Ok(());
         }
         facts::truncated(&self.0, keep);

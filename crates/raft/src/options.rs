@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use atoll_types::{Mutant, mutant};
 use openraft::{Config, SnapshotPolicy};
 
 use crate::RaftError;
@@ -75,7 +76,7 @@ impl RaftOptions {
             // Wiped logs are never taken back: such a replica is replaced under a new id.
             allow_log_reversion: Some(false),
             // A leader that restarts in its old term would give lost log ids to new entries.
-            enable_leader_restore: Some(false),
+            enable_leader_restore: Some(mutant::is(Mutant::LeaderRestored)),
         };
         config
             .validate()

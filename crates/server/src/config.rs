@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use atoll_kv::SessionLimits;
 use atoll_raft::RaftOptions;
 
 use crate::identity::ADDRESS_BYTES_MAX;
@@ -36,6 +37,9 @@ pub struct NodeConfig {
     pub cache_bytes: usize,
     /// Election timing.
     pub raft: RaftOptions,
+    /// Bounds of sessions. Replicas that disagree about them would differ, so this is no setting: it is
+    /// for tests of whole clusters that cannot wait an hour.
+    pub sessions: SessionLimits,
 }
 
 /// Why settings are refused.
@@ -89,6 +93,7 @@ impl NodeConfig {
             tail_bytes: atoll_types::limits::TAIL_BYTES,
             cache_bytes: atoll_types::limits::VALUE_CACHE_BYTES,
             raft: RaftOptions::default(),
+            sessions: SessionLimits::default(),
         }
     }
 

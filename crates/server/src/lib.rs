@@ -40,6 +40,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
+pub use atoll_kv::SessionLimits;
 pub use atoll_raft::{GroupStatus, RaftOptions};
 pub use config::{ConfigError, NodeConfig};
 pub use inspect::{NodeView, ReplicaView};

@@ -172,8 +172,7 @@ impl Core {
             journal.mark().await.map_err(OpenError::from)?;
             self.membership.become_admitted(ident).await?;
         }
-        let raft = self.config.raft.clone();
-        let running = Running::start(&self.env, ident, journal, raft, &self.membership).await?;
+        let running = Running::start(&self.env, ident, journal, &self.config, &self.membership).await?;
         *self.phase.write() = Phase::Running(running);
         tracing::info!(node = %ident.node, cluster = %ident.cluster, address = self.membership.address(), "started");
         Ok(())

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use atoll_env::watch;
 use atoll_env::{Env, Task};
-use atoll_raft::{Group, RaftError, RaftHost, RaftOptions};
+use atoll_raft::{Group, RaftError, RaftHost};
 use atoll_storage::Journal;
 use atoll_types::{GroupId, GroupKey, NodeId, ReplicaId};
 use parking_lot::Mutex;
 
+use crate::config::NodeConfig;
 use crate::control::balance::{Balancer, caught_up};
 use crate::control::reconcile::Reconciler;
 use crate::control::{ControlMachine, ControlState, FIRST_GENERATION, clock_guard, follow};
@@ -19,6 +20,7 @@ use crate::membership::Membership;
 use crate::patience;
 use crate::peers::CheckedPeers;
 use crate::rpc::{KvService, PeerClient};
+use crate::shard::{ReadPool, Shared};
 use crate::store::{Keeper, Registry, birth};
 
 const LOOK: Duration = Duration::from_millis(20);
@@ -42,21 +44,28 @@ impl Running {
         env: &Env,
         ident: Ident,
         journal: Journal,
-        options: RaftOptions,
+        config: &NodeConfig,
         membership: &Arc<Membership>,
     ) -> Result<Arc<Self>, RaftError> {
         let peers = PeerClient::new(env);
         let directory = Arc::new(Directory::new(ident, membership.clone()));
         let registry = Arc::new(Registry::default());
         let dialer = CheckedPeers::new(directory.clone(), membership.clone(), peers.clone());
-        let host = RaftHost::new(env.clone(), journal.clone(), Arc::new(dialer), options);
-        let keeper = Keeper::new(
-            env,
-            host.clone(),
+        let host = RaftHost::new(
+            env.clone(),
             journal.clone(),
-            directory.clone(),
-            registry.clone(),
+            Arc::new(dialer),
+            config.raft.clone(),
         );
+        let shared = Shared {
+            env: env.clone(),
+            host: host.clone(),
+            journal: journal.clone(),
+            pool: ReadPool::new(env.spawn.clone()),
+            cluster: ident.cluster,
+            sessions: config.sessions,
+        };
+        let keeper = Keeper::new(shared, directory.clone(), registry.clone());
         let running = Arc::new(Self {
             env: env.clone(),
             ident,

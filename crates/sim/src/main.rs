@@ -33,6 +33,9 @@ enum Command {
         /// Print everything that happened.
         #[arg(long)]
         trace: bool,
+        /// And every fact that replicas tell: group, generation, replica, and what the name says.
+        #[arg(long)]
+        facts: bool,
     },
     /// Many seeds.
     Campaign {
@@ -108,7 +111,7 @@ fn parse_seeds(text: &str) -> Result<std::ops::Range<u64>, String> {
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(one) => run_one(&one),
-        Command::Replay { one, trace } => replay(&one, trace),
+        Command::Replay { one, trace, facts } => replay(&one, trace, facts),
         Command::Campaign {
             seeds,
             minutes,
@@ -131,9 +134,10 @@ fn run_one(one: &One) -> ExitCode {
     ExitCode::from(1)
 }
 
-fn replay(one: &One, trace: bool) -> ExitCode {
+fn replay(one: &One, trace: bool, facts: bool) -> ExitCode {
     let options = Options {
-        keep_trace: trace,
+        keep_trace: trace || facts,
+        keep_facts: facts,
         ..one.options()
     };
     let report = run(one.seed, &options);

@@ -50,6 +50,13 @@ impl Trace {
         }
     }
 
+    /// Adds a line for readers only.
+    pub(crate) fn remark(&self, line: String) {
+        if let Some(kept) = &mut self.lines.lock().kept {
+            kept.push(line);
+        }
+    }
+
     /// The number, and the text if it was kept.
     pub(crate) fn take(&self) -> (u64, Vec<String>) {
         let mut lines = self.lines.lock();

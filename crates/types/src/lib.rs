@@ -8,11 +8,13 @@ mod id;
 mod key;
 pub mod limits;
 mod log;
+pub mod mutant;
 mod outcome;
 mod version;
 
 pub use id::{ClientId, ClusterId, Epoch, GroupGen, GroupId, GroupKey, NodeId, NodeUuid, ReplicaId, SlotId};
 pub use key::{Key, KeyError};
 pub use log::{LogId, Vote};
+pub use mutant::Mutant;
 pub use outcome::{Outcome, Refusal};
 pub use version::Version;

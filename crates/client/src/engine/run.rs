@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use atoll_env::{Instant, trouble};
 use atoll_proto::v1::error_detail::Kind;
-use atoll_types::GroupId;
+use atoll_types::{GroupId, Mutant, mutant};
 
 use super::Engine;
 use super::job::{Job, Miss, Route, Stop, Trip};
@@ -238,7 +238,7 @@ impl Engine {
 
 /// A definite failure is none if an earlier attempt may have happened.
 fn after_all(trip: &Trip, error: Error) -> Error {
-    if trip.maybe_applied && error.kind() != ErrorKind::Unknown {
+    if trip.maybe_applied && error.kind() != ErrorKind::Unknown && !mutant::is(Mutant::UnknownAsFailure) {
         return Error::new(
             ErrorKind::Unknown,
             format!("an earlier attempt may have succeeded; then: {error}"),
@@ -257,6 +257,11 @@ fn failed(kind: ErrorKind, fault: &Fault) -> Error {
         Fault::Pipe(Failure::TimedOut { sent: false }) => "could not be sent in time".to_owned(),
         Fault::Refused(detail) if detail.message.is_empty() => detail.kind().as_str_name().to_owned(),
         Fault::Refused(detail) => detail.message.clone(),
+    };
+    let kind = if mutant::is(Mutant::UnknownAsFailure) && kind == ErrorKind::Unknown {
+        ErrorKind::Unavailable
+    } else {
+        kind
     };
     Error::new(kind, why)
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use atoll_proto::v1::ErrorDetail;
 use atoll_proto::v1::error_detail::Kind;
+use atoll_types::{Mutant, mutant};
 
 use crate::error::{ErrorKind, kind_of_detail};
 use crate::pipe::Failure;
@@ -58,7 +59,7 @@ pub(crate) fn decide(fault: &Fault, facts: Facts) -> (Next, bool) {
         Fault::Refused(detail) => detail.kind() == Kind::UnknownOutcome,
     };
     if unanswered {
-        let repeatable = !facts.write || facts.session;
+        let repeatable = !facts.write || facts.session || mutant::is(Mutant::UnsafeRetry);
         return (
             if repeatable {
                 Next::Wait
@@ -81,7 +82,11 @@ fn after_refusal(detail: &ErrorDetail, facts: Facts) -> Next {
         Kind::NotLeader | Kind::Deadline | Kind::Unavailable => Next::Wait,
         Kind::NotOwner => Next::Refresh,
         Kind::Overloaded => Next::Spend(Duration::from_millis(detail.retry_after_ms)),
-        Kind::SessionExpired if facts.session && !facts.maybe_applied => Next::Renew,
+        Kind::SessionExpired
+            if facts.session && (!facts.maybe_applied || mutant::is(Mutant::RetryUnderNewSession)) =>
+        {
+            Next::Renew
+        }
         // A server that broke down half-way through a write says nothing about the write.
         Kind::Internal | Kind::Unspecified if facts.write => Next::Fail(ErrorKind::Unknown),
         _ => Next::Fail(kind_of_detail(kind)),

@@ -44,6 +44,19 @@ fn own_write_gone() {
 }
 
 #[test]
+fn absent_by_a_removal_is_not_forgotten() {
+    // Only the first removal, though its version is the higher one, was there to be seen as absence.
+    let operations = [
+        op(5, 6, Call::Delete, written(30)).by(2),
+        op(7, 8, get(Level::Session), ABSENT).by(1),
+        op(9, 10, Call::Delete, written(20)).by(3),
+        op(11, 12, put("3"), written(25)).by(3),
+        op(13, 14, get(Level::Session), saw(25, "3")).by(1),
+    ];
+    is(1, &check::sessions(&history(&after_two_writes(&operations))));
+}
+
+#[test]
 fn reads_go_back() {
     let reads = [
         op(5, 6, get(Level::Session), saw(11, "2")).by(2),

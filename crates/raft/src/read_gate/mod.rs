@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atoll_env::{Env, trouble, watch};
-use atoll_types::ReplicaId;
+use atoll_types::{Mutant, ReplicaId, mutant};
 use openraft::ReadPolicy;
 use openraft::errors::{LinearizableReadError, RaftError as OpenRaftError};
 use parking_lot::Mutex;
@@ -189,11 +189,11 @@ impl Rounds {
                 gate.0.wake.notified().await;
                 continue;
             }
-            self.round(reads, askers).await;
+            self.round(&gate, reads, askers).await;
         }
     }
 
-    async fn round(&self, reads: Vec<Read>, askers: Askers) {
+    async fn round(&self, gate: &ReadGate, mut reads: Vec<Read>, askers: Askers) {
         let (index, by_leader) = match self.leader_round().await {
             Ok(index) => (Ok(index), true),
             Err(ReadError::NotLeader { leader: Some(leader) }) if leader != self.replica => {
@@ -201,6 +201,9 @@ impl Rounds {
             }
             Err(error) => (Err(error), false),
         };
+        if mutant::is(Mutant::ReadJoinsSentRound) {
+            reads.extend(gate.take_generation().unwrap_or_default().0);
+        }
         // Only a leader may tell others; a follower that asked a leader must not pass it on, or two
         // confused replicas could send each other in circles.
         let for_askers = match &index {
@@ -217,6 +220,9 @@ impl Rounds {
     }
 
     async fn leader_round(&self) -> Result<u64, ReadError> {
+        if mutant::is(Mutant::LeaderReadWithoutQuorum) && self.raft.as_leader().is_ok() {
+            return Ok(self.releases.applied_index());
+        }
         let confirmed = self
             .env
             .clock
@@ -236,6 +242,9 @@ impl Rounds {
     }
 
     async fn follower_round(&self, leader: ReplicaId) -> Result<u64, ReadError> {
+        if mutant::is(Mutant::FollowerReadWithoutLeader) {
+            return Ok(self.releases.applied_index());
+        }
         self.network
             .read_index(leader, ROUND_LIMIT)
             .await

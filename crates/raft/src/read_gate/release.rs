@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atoll_env::{Env, watch};
+use atoll_types::{Mutant, mutant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{Read, ReadPoint, answer};
@@ -29,13 +30,18 @@ impl Releases {
         Self { env, applied, room }
     }
 
+    /// The last entry applied.
+    pub(super) fn applied_index(&self) -> u64 {
+        self.applied.borrow().saturating_sub(1)
+    }
+
     /// Runs `reads` once `index` is applied here: at once if it is, else from a task of its own.
     pub(super) async fn release(&self, reads: Vec<Read>, index: u64) {
         if reads.is_empty() {
             return;
         }
         let next = *self.applied.borrow();
-        if next > index {
+        if next > index || mutant::is(Mutant::ReadBeforeApply) {
             return answer(reads, &Ok(point(next)));
         }
         // The semaphore is never closed.
@@ -47,7 +53,7 @@ impl Releases {
 
 fn point(next: u64) -> ReadPoint {
     ReadPoint {
-        applied_index: next - 1,
+        applied_index: next.saturating_sub(1),
     }
 }
 

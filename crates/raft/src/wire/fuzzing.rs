@@ -114,7 +114,11 @@ pub fn body_seeds() -> Vec<(String, Vec<u8>)> {
         ("append-partial", 1, encode_append_reply(&partial)),
         ("append-higher", 1, encode_append_reply(&higher)),
         ("vote", 2, vote_request()),
-        ("vote-reply", 3, encode_vote_reply(&VoteResponse::<TypeConfig>::new(vote, None, true))),
+        (
+            "vote-reply",
+            3,
+            encode_vote_reply(&VoteResponse::<TypeConfig>::new(vote, None, true)),
+        ),
         ("transfer", 4, encode_transfer(&transfer)),
         ("read-index", 5, encode_read_index(77)),
         ("membership", 6, encode_membership(&membership())),

@@ -6,11 +6,11 @@
 
 use std::sync::Arc;
 
-use atoll_kv::{StateView, ValueSlice};
+use atoll_kv::{SessionLimits, StateView, ValueSlice};
 use atoll_raft::Committed;
 use atoll_storage::{GroupLog, IndexWriter, InlineValue, ValueRef};
 use atoll_types::limits::INLINE_VALUE_BYTES_MAX;
-use atoll_types::{ClusterId, LogId, Outcome, Version};
+use atoll_types::{ClusterId, LogId, Mutant, Outcome, Version, mutant};
 
 use super::ownership::Ownership;
 use super::state::ShardState;
@@ -25,9 +25,9 @@ pub(crate) struct ShardMachine {
 
 impl ShardMachine {
     /// A machine before its first entry, publishing into `state`.
-    pub(crate) fn new(cluster: ClusterId, state: Arc<ShardState>) -> Self {
+    pub(crate) fn new(cluster: ClusterId, sessions: SessionLimits, state: Arc<ShardState>) -> Self {
         Self {
-            kv: atoll_kv::Machine::new(cluster, state.key),
+            kv: atoll_kv::Machine::with_limits(cluster, state.key, sessions),
             rows: state.index.writer(),
             state,
             had_genesis: false,
@@ -69,7 +69,9 @@ impl ShardMachine {
 impl atoll_raft::Machine for ShardMachine {
     fn apply(&mut self, entry: Committed<'_>, outcomes: Option<&mut Vec<Outcome>>) -> Result<(), String> {
         self.rows.begin(0);
-        if entry.normal {
+        let skipped =
+            mutant::is(Mutant::EntrySkipped) && entry.id.index % 50 == 49 && self.state.replica.0 % 3 == 0;
+        if entry.normal && !skipped {
             self.apply_normal(&entry, outcomes)?;
         }
         self.rows.publish(self.kv.last_version(), entry.id.index);

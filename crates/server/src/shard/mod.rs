@@ -41,7 +41,7 @@ use std::sync::Arc;
 
 use atoll_env::watch;
 use atoll_env::{Env, Task};
-use atoll_kv::{Command, EntryHeader, encode_entry};
+use atoll_kv::{Command, EntryHeader, SessionLimits, encode_entry};
 use atoll_raft::{Group, ProposeError, Proposer, RaftError, RaftHost, ReadGate};
 use atoll_storage::Journal;
 use atoll_types::{ClusterId, Epoch, GroupKey, Outcome, ReplicaId, Version};
@@ -52,6 +52,17 @@ use machine::ShardMachine;
 use pack::Packer;
 use state::ShardState;
 use tick::LastEntry;
+
+/// What all shards of a node stand on.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) env: Env,
+    pub(crate) host: RaftHost,
+    pub(crate) journal: Journal,
+    pub(crate) pool: ReadPool,
+    pub(crate) cluster: ClusterId,
+    pub(crate) sessions: SessionLimits,
+}
 
 /// One data group's replica on this node.
 pub(crate) struct Shard {
@@ -71,21 +82,21 @@ pub(crate) struct Shard {
 impl Shard {
     /// Starts the replica, creating it in the journal if it is new. Returns when everything committed
     /// before the restart is applied again, so a shard that exists can serve.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the parts of a node that a shard joins, each once"
-    )]
     pub(crate) async fn start(
-        env: Env,
-        host: &RaftHost,
-        journal: &Journal,
-        cluster: ClusterId,
+        shared: &Shared,
         key: GroupKey,
         replica: ReplicaId,
-        pool: ReadPool,
     ) -> Result<Arc<Self>, RaftError> {
+        let Shared {
+            env,
+            host,
+            journal,
+            pool,
+            cluster,
+            sessions,
+        } = shared.clone();
         let state = Arc::new(ShardState::new(key, replica));
-        let machine = ShardMachine::new(cluster, state.clone());
+        let machine = ShardMachine::new(cluster, sessions, state.clone());
         let group = host.start_group(key, replica, Box::new(machine)).await?;
         let counters = Arc::new(Counters::default());
         let last_entry = Arc::new(LastEntry::new(env.clock.now()));
@@ -106,7 +117,7 @@ impl Shard {
             reads: group.reads(),
             leader: group.watch_leader(),
             group,
-            journal: journal.clone(),
+            journal,
             pool,
             state,
             counters,

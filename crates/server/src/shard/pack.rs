@@ -5,7 +5,7 @@ use std::sync::Arc;
 use atoll_env::{Clock, Instant};
 use atoll_kv::{CommandKind, EntryHeader, encode_entry};
 use atoll_raft::{Pack, ProposeError};
-use atoll_types::{Outcome, Version};
+use atoll_types::{Mutant, Outcome, Version, mutant};
 use bytes::Bytes;
 
 use super::counters::Counters;
@@ -30,6 +30,8 @@ impl Packer {
     }
 
     fn replies(&self, items: Vec<WriteItem>, outcomes: &[Outcome]) {
+        let swapped = mutant::is(Mutant::RepliesSwapped).then(|| swap_first_two(outcomes));
+        let outcomes = swapped.as_deref().unwrap_or(outcomes);
         let ownership = self.state.ownerships.newest();
         let (applied_index, version) = (self.state.applied_index(), self.state.version());
         let mut outcomes = outcomes.iter();
@@ -46,6 +48,14 @@ impl Packer {
             (item.reply, reply)
         }));
     }
+}
+
+fn swap_first_two(outcomes: &[Outcome]) -> Vec<Outcome> {
+    let mut swapped = outcomes.to_vec();
+    if swapped.len() > 1 {
+        swapped.swap(0, 1);
+    }
+    swapped
 }
 
 impl Pack for Packer {

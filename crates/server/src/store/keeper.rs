@@ -4,16 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use atoll_env::{Env, Task, trouble, watch};
+use atoll_env::{Task, trouble, watch};
 use atoll_placement::ShardMap;
-use atoll_raft::{ProposeError, RaftHost};
-use atoll_storage::Journal;
+use atoll_raft::ProposeError;
 use atoll_types::{GroupId, GroupKey, ReplicaId};
 use parking_lot::Mutex;
 
 use super::{Registry, birth};
 use crate::directory::Directory;
-use crate::shard::{ReadPool, Shard};
+use crate::shard::{Shard, Shared};
 
 const RETRY: Duration = Duration::from_millis(300);
 /// Between tries to start a replica that does not, in the end.
@@ -21,29 +20,17 @@ const RETRY_MAX: Duration = Duration::from_secs(30);
 
 /// Keeps the set of running shards equal to what the map places here.
 pub(crate) struct Keeper {
-    env: Env,
-    host: RaftHost,
-    journal: Journal,
+    shared: Shared,
     directory: Arc<Directory>,
     registry: Arc<Registry>,
-    pool: ReadPool,
     /// One task per replica: start, make, give slots.
     tended: Mutex<BTreeMap<GroupKey, Task<()>>>,
 }
 
 impl Keeper {
-    pub(crate) fn new(
-        env: &Env,
-        host: RaftHost,
-        journal: Journal,
-        directory: Arc<Directory>,
-        registry: Arc<Registry>,
-    ) -> Arc<Self> {
+    pub(crate) fn new(shared: Shared, directory: Arc<Directory>, registry: Arc<Registry>) -> Arc<Self> {
         Arc::new(Self {
-            pool: ReadPool::new(env.spawn.clone()),
-            env: env.clone(),
-            host,
-            journal,
+            shared,
             directory,
             registry,
             tended: Mutex::default(),
@@ -52,7 +39,7 @@ impl Keeper {
 
     /// Follows the map until stopped.
     pub(crate) async fn run(self: Arc<Self>) {
-        for (key, replica) in self.journal.groups() {
+        for (key, replica) in self.shared.journal.groups() {
             self.tend(key, replica);
         }
         let mut map = self.directory.watch();
@@ -72,7 +59,7 @@ impl Keeper {
         let map = self.directory.map();
         let given_out = map.group_of(atoll_types::SlotId(0)).is_some();
         let ready = |key: GroupKey| self.registry.get(key.id).is_some_and(|shard| shard.is_ready());
-        let quarantined = self.journal.quarantined();
+        let quarantined = self.shared.journal.quarantined();
         given_out
             && self
                 .placed(&map)
@@ -108,7 +95,7 @@ impl Keeper {
         if tended.contains_key(&key) {
             return;
         }
-        if self.journal.quarantined().contains(&key) {
+        if self.shared.journal.quarantined().contains(&key) {
             trouble::sometimes("a replica was kept in quarantine");
             tracing::error!(group = %key, %replica, "its log is damaged: this replica does not start and must be replaced");
             return;
@@ -116,7 +103,8 @@ impl Keeper {
         let keeper = self.clone();
         tended.insert(
             key,
-            self.env
+            self.shared
+                .env
                 .spawn
                 .spawn(async move { keeper.start(key, replica).await }),
         );
@@ -125,17 +113,7 @@ impl Keeper {
     async fn start(&self, key: GroupKey, replica: ReplicaId) {
         let mut pause = RETRY;
         loop {
-            let cluster = self.directory.cluster();
-            let started = Shard::start(
-                self.env.clone(),
-                &self.host,
-                &self.journal,
-                cluster,
-                key,
-                replica,
-                self.pool.clone(),
-            );
-            match started.await {
+            match Shard::start(&self.shared, key, replica).await {
                 Ok(shard) => {
                     self.registry.insert(shard.clone());
                     return self.bring_to_life(&shard).await;
@@ -144,7 +122,7 @@ impl Keeper {
                     tracing::error!(group = %key, %replica, %error, "the replica did not start; trying again");
                 }
             }
-            self.env.clock.sleep(pause).await;
+            self.shared.env.clock.sleep(pause).await;
             pause = (pause * 2).min(RETRY_MAX);
         }
     }
@@ -161,7 +139,7 @@ impl Keeper {
                 return;
             }
             if leads && !self.give_slots(shard, &now).await {
-                self.env.clock.sleep(RETRY).await;
+                self.shared.env.clock.sleep(RETRY).await;
                 continue;
             }
             if !either_changed(&mut leader, &mut map).await {
@@ -180,7 +158,7 @@ impl Keeper {
         };
         // Placements do not change yet, so these are the voters the group was created with.
         let voters = entry.replicas.keys().copied().collect();
-        birth::make(&self.env, shard.group(), &voters).await;
+        birth::make(&self.shared.env, shard.group(), &voters).await;
     }
 
     /// True if nothing is left to do for now.

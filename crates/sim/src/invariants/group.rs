@@ -23,6 +23,9 @@ pub(super) struct Group {
     pub(super) led: BTreeSet<Id>,
     /// Entries that were applied anywhere, from index 0 on.
     pub(super) committed: Vec<Id>,
+    /// Under which leadership each of them was committed, at the latest: the highest vote among the
+    /// replicas that had it then.
+    pub(super) committed_under: Vec<Id>,
     pub(super) contents: BTreeMap<(u64, Id), Content>,
     /// State after an entry.
     pub(super) states: BTreeMap<u64, u64>,

@@ -80,7 +80,7 @@ struct Session {
 impl Session {
     fn new(seed: u64, options: Options, clock: Clock) -> Self {
         let scenario = Scenario::draw(seed, options.profile);
-        let world = World::new(seed, &scenario, options.keep_trace);
+        let world = World::new(seed, &scenario, (options.keep_trace, options.keep_facts));
         world.trace.event("sim", &format!("{scenario:?}"));
         let recorder = Recorder::new(world.trace.clone(), world.violations.clone());
         let steps = nemesis::plan(seed, &scenario, options.length);

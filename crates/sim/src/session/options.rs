@@ -18,6 +18,8 @@ pub struct Options {
     pub without: BTreeSet<usize>,
     /// Keep the trace's text in the report.
     pub keep_trace: bool,
+    /// And in it every fact that replicas tell.
+    pub keep_facts: bool,
 }
 
 impl Default for Options {
@@ -28,6 +30,7 @@ impl Default for Options {
             until: None,
             without: BTreeSet::new(),
             keep_trace: false,
+            keep_facts: false,
         }
     }
 }

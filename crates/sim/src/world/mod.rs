@@ -70,7 +70,7 @@ pub(crate) struct World {
 
 impl World {
     /// A network with empty disks. Takes the thread's [`trouble`] for itself.
-    pub(crate) fn new(seed: u64, scenario: &Scenario, keep_trace: bool) -> Self {
+    pub(crate) fn new(seed: u64, scenario: &Scenario, (keep_trace, keep_facts): (bool, bool)) -> Self {
         let luck = Luck::new(seed, "world");
         let net = MemNet::new(scenario.net.clone());
         let machines = (1..=scenario.nodes).map(|node| (node, machine(scenario, &luck)));
@@ -81,8 +81,13 @@ impl World {
             per_million_max: scenario.trouble_per_million,
             pause_max: scenario.trouble_pause,
         };
+        let trace = Trace::new(net.clone(), keep_trace);
+        let remarks = trace.clone();
         let trouble = trouble::install(options, move |name, facts| {
             let node = Scope::current().map_or(0, |scope| scope.number());
+            if keep_facts {
+                remarks.remark(format!("                n{node}     {name} {facts:?}"));
+            }
             told.borrow_mut().hear(node as usize, name, facts);
         });
         Self {
@@ -91,7 +96,7 @@ impl World {
             scenario: scenario.clone(),
             luck,
             clock: Clock::simulated(1.0, 0),
-            trace: Trace::new(net.clone(), keep_trace),
+            trace,
             net,
             endings: Endings::default(),
             agenda: BTreeMap::new(),

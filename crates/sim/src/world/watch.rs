@@ -60,6 +60,9 @@ impl World {
             self.ended(node, process, &why);
         }
         let mut found = self.invariants.borrow_mut().take_violations();
+        for violation in &found {
+            self.trace.event("sim", &format!("VIOLATION {violation}"));
+        }
         self.violations.lock().append(&mut found);
     }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use atoll_types::{GroupKey, LogId, ReplicaId, Vote};
+use atoll_types::{GroupKey, LogId, Mutant, ReplicaId, Vote, mutant};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::{SemaphorePermit, oneshot};
@@ -176,6 +176,9 @@ impl GroupLog {
             table.vote = Some(vote);
             Ok(())
         })?;
+        if mutant::is(Mutant::VoteNotSynced) {
+            return Ok(());
+        }
         durable.await.map_err(|_| closed())?
     }
 

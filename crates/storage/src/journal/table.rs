@@ -469,7 +469,10 @@ mod tests {
     fn the_last_number_there_is_takes_no_part() {
         let end = id(1, u64::MAX);
         assert_eq!(LogTable::check_next(None, end), Err(LogError::End(end)));
-        assert_eq!(LogTable::check_next(Some(id(1, u64::MAX - 1)), end), Err(LogError::End(end)));
+        assert_eq!(
+            LogTable::check_next(Some(id(1, u64::MAX - 1)), end),
+            Err(LogError::End(end))
+        );
         assert_eq!(LogTable::check_index(id(1, u64::MAX - 1)), Ok(()));
     }
 

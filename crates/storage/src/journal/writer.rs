@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atoll_env::{Env, Instant, trouble};
+use atoll_types::{Mutant, mutant};
 
 use super::format::{
     Chain, FRAME_FLAG_MARKER, FRAME_HEADER_LEN, FrameHeader, FramePlace, SEGMENT_HEADER_LEN, SegmentHeader,
@@ -188,7 +189,13 @@ impl Writer {
         let started = self.shared.env.clock.now();
         file.write_at(&self.buffer, u64::from(batch.offset)).await?;
         trouble::pause("journal: written, not synced").await;
-        file.sync().await?;
+        if mutant::is(Mutant::AcknowledgeBeforeSync) {
+            batch.completions.drain(..).for_each(|done| done(Ok(())));
+        }
+        let synced = file.sync().await;
+        if !mutant::is(Mutant::SyncErrorIgnored) {
+            synced?;
+        }
         trouble::pause("journal: durable, nobody knows").await;
         let took = self.shared.env.clock.now().since(started);
         self.shared

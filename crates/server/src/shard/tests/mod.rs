@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use atoll_env::vfs::{MemVfs, MemVfsOptions};
 use atoll_env::{Clock, Env, Halt, Rng, Scope, Spawn};
-use atoll_kv::{Command, EntryHeader, Op, encode_entry};
+use atoll_kv::{Command, EntryHeader, Op, SessionLimits, encode_entry};
 use atoll_placement::slot_of;
 use atoll_raft::{Committed, Machine};
 use atoll_storage::{GroupLog, Identity, Journal, JournalOptions, LogEntry};
@@ -76,7 +76,7 @@ impl Bench {
         let journal = open_journal(&env).await;
         let log = journal.create_group(group(), REPLICA).await.unwrap();
         let state = Arc::new(ShardState::new(group(), REPLICA));
-        let machine = ShardMachine::new(CLUSTER, state.clone());
+        let machine = ShardMachine::new(CLUSTER, SessionLimits::default(), state.clone());
         Self {
             journal,
             log,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::*;
 use crate::shard::read::{Consistency, ReadBatch, ReadItem, ReadOp};
 use crate::shard::reply::{Delivery, Failure, Replies, Reply, ReplySlot};
-use crate::shard::{ReadPool, Shard, WriteItem};
+use crate::shard::{ReadPool, Shard, Shared, WriteItem};
 use atoll_env::BoxFuture;
 use atoll_env::net::Link;
 use atoll_raft::{Peers, RaftHost, RaftOptions};
@@ -76,9 +76,15 @@ impl Whole {
             RaftOptions::default(),
         );
         let pool = ReadPool::new(env.spawn.clone());
-        let shard = Shard::start(env.clone(), &host, &journal, CLUSTER, group(), REPLICA, pool)
-            .await
-            .unwrap();
+        let shared = Shared {
+            env: env.clone(),
+            host,
+            journal,
+            pool,
+            cluster: CLUSTER,
+            sessions: SessionLimits::default(),
+        };
+        let shard = Shard::start(&shared, group(), REPLICA).await.unwrap();
         Self {
             env,
             shard,

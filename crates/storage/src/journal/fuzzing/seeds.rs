@@ -157,7 +157,10 @@ pub fn segment_seeds() -> Vec<(String, Vec<u8>)> {
     let short = [([created(), entries(1, 0..2), votes()].concat(), 5)];
     let headed = [(head(), 1), (entries(3, 4..5), 1)];
     let ends = [(ends(), 4)];
-    let purged = [([created(), record(RecordKind::Purge, 0, id(1, u64::MAX), b"")].concat(), 2)];
+    let purged = [(
+        [created(), record(RecordKind::Purge, 0, id(1, u64::MAX), b"")].concat(),
+        2,
+    )];
     let mut prepared = file(0, &short);
     prepared.resize(prepared.len() + 4096, 0);
     named(vec![

@@ -3,6 +3,7 @@
 use std::io;
 
 use atoll_env::vfs::File;
+use atoll_types::{Mutant, mutant};
 
 use crate::journal::format::{ALIGN, FRAME_HEADER_LEN, FRAME_LEN_MAX, FrameHeader, FramePlace, body_crc};
 
@@ -50,7 +51,9 @@ impl<'a> FrameReader<'a> {
         let from = FRAME_HEADER_LEN as usize;
         let body = frame.get(from..from + header.body_len as usize);
         Ok(body
-            .filter(|body| body_crc(salt, header.seq, body) == header.body_crc)
+            .filter(|body| {
+                body_crc(salt, header.seq, body) == header.body_crc || mutant::is(Mutant::FrameUnchecked)
+            })
             .map(|body| Frame { header, crc, body }))
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use atoll_env::trouble;
-use atoll_types::{GroupKey, ReplicaId, Vote};
+use atoll_types::{GroupKey, Mutant, ReplicaId, Vote, mutant};
 
 use super::OpenError;
 use super::files::{SegmentFile, only_zeros_from};
@@ -108,6 +108,7 @@ impl Scan {
                 continue;
             }
             match reader.search(at.saturating_add(ALIGN), self.next_seq)? {
+                Some(_) if newest && mutant::is(Mutant::RotTruncated) => break,
                 Some((offset, found)) => {
                     self.rot(
                         file,
@@ -165,7 +166,8 @@ impl Scan {
         let end = at + frame.header.padded_len();
         self.frames += 1;
         let next_seq = frame.header.seq.checked_add(1);
-        self.next_seq = next_seq.ok_or_else(|| self.unsupported(file, at, &"a frame that nothing could follow"))?;
+        self.next_seq =
+            next_seq.ok_or_else(|| self.unsupported(file, at, &"a frame that nothing could follow"))?;
         self.chain.end = end;
         self.chain.crc = frame.crc;
         Ok(end)

@@ -1,0 +1,137 @@
+//! Deliberate bugs, to prove that the tests would find them.
+//!
+//! Each [`Mutant`] is one mistake that somebody could make, planted at the place where it would be made
+//! and asleep: [`is`] is false unless the simulator wakes it, and without the feature `mutants` it is a
+//! constant, so that nothing of it is compiled. No crate enables the feature by itself; the binary
+//! refuses to be built with it.
+
+/// One deliberate bug.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mutant {
+    /// A leader answers reads without asking a quorum whether it still leads.
+    LeaderReadWithoutQuorum,
+    /// A follower answers reads from what it has, without asking the leader.
+    FollowerReadWithoutLeader,
+    /// A read runs at the read index although the replica has not applied that far.
+    ReadBeforeApply,
+    /// A read joins a round that was sent before the read came.
+    ReadJoinsSentRound,
+    /// Entries are reported durable before their sync.
+    AcknowledgeBeforeSync,
+    /// A vote is answered before it is durable.
+    VoteNotSynced,
+    /// A failed sync is taken for a good one.
+    SyncErrorIgnored,
+    /// A new segment's name is not made durable.
+    SegmentNameNotSynced,
+    /// A leader that restarts goes on leading in its old term.
+    LeaderRestored,
+    /// A replica grants every vote it is asked for.
+    VoteForAnybody,
+    /// A follower that cannot be reached counts as having stored what it was sent.
+    CommitWithoutQuorum,
+    /// A conflicting end of the log is not cut off.
+    ConflictKept,
+    /// The commit mark on disk says the whole log is committed.
+    CommitMarkTooHigh,
+    /// A restarted replica serves before it has applied what was committed.
+    ServeBeforeReplay,
+    /// Rot in the middle of the journal is taken for its end.
+    RotTruncated,
+    /// Values are not compared with their checksums.
+    ValueUnchecked,
+    /// Frames are not compared with their checksums.
+    FrameUnchecked,
+    /// A repeated write is done again.
+    RepeatApplied,
+    /// Of a session only the last outcome is remembered, and everything up to it counts as a repeat.
+    LastSequenceOnly,
+    /// Sessions live by the wall clock in the entries instead of by group time.
+    ExpiryByWallClock,
+    /// A guard is not looked at when the write is applied.
+    GuardIgnored,
+    /// A write's version may be below what its client has seen.
+    AfterIgnored,
+    /// A write's version comes from the leader's clock alone.
+    VersionFromClockOnly,
+    /// Some replicas skip an entry now and then.
+    EntrySkipped,
+    /// The replies to two neighbouring operations of one entry are swapped.
+    RepliesSwapped,
+    /// The client sends a write without a session again although it may have been done.
+    UnsafeRetry,
+    /// The client reports an unknown outcome as one that certainly did nothing.
+    UnknownAsFailure,
+    /// The client takes a new session for a write that may have been done under the lost one.
+    RetryUnderNewSession,
+    /// A sequence number counts as finished while a sending of its write may still be on the way.
+    AckTooEarly,
+}
+
+impl Mutant {
+    /// All of them.
+    pub const ALL: [Self; 29] = [
+        Self::LeaderReadWithoutQuorum,
+        Self::FollowerReadWithoutLeader,
+        Self::ReadBeforeApply,
+        Self::ReadJoinsSentRound,
+        Self::AcknowledgeBeforeSync,
+        Self::VoteNotSynced,
+        Self::SyncErrorIgnored,
+        Self::SegmentNameNotSynced,
+        Self::LeaderRestored,
+        Self::VoteForAnybody,
+        Self::CommitWithoutQuorum,
+        Self::ConflictKept,
+        Self::CommitMarkTooHigh,
+        Self::ServeBeforeReplay,
+        Self::RotTruncated,
+        Self::ValueUnchecked,
+        Self::FrameUnchecked,
+        Self::RepeatApplied,
+        Self::LastSequenceOnly,
+        Self::ExpiryByWallClock,
+        Self::GuardIgnored,
+        Self::AfterIgnored,
+        Self::VersionFromClockOnly,
+        Self::EntrySkipped,
+        Self::RepliesSwapped,
+        Self::UnsafeRetry,
+        Self::UnknownAsFailure,
+        Self::RetryUnderNewSession,
+        Self::AckTooEarly,
+    ];
+}
+
+/// Whether this build contains deliberate bugs.
+pub const COMPILED_IN: bool = cfg!(feature = "mutants");
+
+#[cfg(feature = "mutants")]
+mod planted {
+    use super::Mutant;
+    use std::cell::Cell;
+
+    thread_local! {
+        static AWAKE: Cell<Option<Mutant>> = const { Cell::new(None) };
+    }
+
+    /// Wakes one mutant on this thread, or none.
+    pub fn wake(mutant: Option<Mutant>) {
+        AWAKE.set(mutant);
+    }
+
+    /// True if this is the one that is awake on this thread.
+    pub fn is(mutant: Mutant) -> bool {
+        AWAKE.get() == Some(mutant)
+    }
+}
+
+#[cfg(feature = "mutants")]
+pub use planted::{is, wake};
+
+/// False: this build contains no deliberate bugs.
+#[cfg(not(feature = "mutants"))]
+#[inline(always)]
+pub const fn is(_mutant: Mutant) -> bool {
+    false
+}
