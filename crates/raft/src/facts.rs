@@ -70,6 +70,12 @@ pub(crate) fn applied(log: &GroupLog, id: LogId) {
     tell("raft applied", log, numbers(id));
 }
 
+/// The replica takes calls, having applied so many entries; so many are known to be committed.
+pub(crate) fn serves(log: &GroupLog, applied: u64) {
+    let committed = log.state().committed.map_or(0, |id| id.index + 1);
+    tell("raft serves", log, [applied, committed]);
+}
+
 /// From this entry on the group has so many voters.
 pub(crate) fn voters(log: &GroupLog, id: LogId, voters: usize) {
     tell("raft voters", log, [id.index, voters as u64]);

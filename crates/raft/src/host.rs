@@ -65,9 +65,11 @@ impl RaftHost {
         facts::opened(&log);
         let config = inner.options.to_config()?;
         let (applied_sender, applied) = watch::channel(0);
+        let reached = applied.clone();
         let network = Network::new(inner.transport.clone(), key, replica);
         let applier = Applier::new(machine, log.clone(), applied_sender);
-        let raft = Raft::build(replica.0, config, network.clone(), LogStore::new(log), applier)
+        let store = LogStore::new(log.clone());
+        let raft = Raft::build(replica.0, config, network.clone(), store, applier)
             .await
             .map_err(|error| RaftError::Raft(error.to_string()))?;
         let reads = ReadGate::start(&inner.env, raft.clone(), network, replica, applied.clone());
@@ -75,6 +77,7 @@ impl RaftHost {
         // Reachable before it runs, so that no call finds a running group that cannot be routed to.
         inner.transport.register(key, group.inbound());
         inner.groups.lock().insert(key.id, group.clone());
+        facts::serves(&log, *reached.borrow());
         raft.run();
         tracing::info!(group = %key, %replica, applied = group.applied_index(), "replica started");
         Ok(group)

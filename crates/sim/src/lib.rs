@@ -24,6 +24,8 @@ pub mod check;
 pub mod history;
 mod invariants;
 mod luck;
+#[cfg(feature = "mutants")]
+pub mod mutants;
 pub mod nemesis;
 mod panics;
 mod scenario;

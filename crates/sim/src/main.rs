@@ -3,6 +3,7 @@
 //! Exit codes: 0 all well, 1 a violation, 2 nothing wrong was found but not enough was reached to say
 //! so.
 
+mod gate;
 mod output;
 
 use std::process::ExitCode;
@@ -37,6 +38,12 @@ enum Command {
         #[arg(long)]
         facts: bool,
     },
+    /// Every deliberate bug must be found.
+    Mutants(gate::Gate),
+    /// One search of the above.
+    #[cfg(feature = "mutants")]
+    #[command(hide = true)]
+    Hunt(gate::Hunter),
     /// Many seeds.
     Campaign {
         /// `A..B`: from A up to, without, B.
@@ -111,6 +118,9 @@ fn parse_seeds(text: &str) -> Result<std::ops::Range<u64>, String> {
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(one) => run_one(&one),
+        Command::Mutants(gate) => gate.run(),
+        #[cfg(feature = "mutants")]
+        Command::Hunt(hunter) => hunter.run(),
         Command::Replay { one, trace, facts } => replay(&one, trace, facts),
         Command::Campaign {
             seeds,

@@ -40,7 +40,7 @@ pub enum Mutant {
     RotTruncated,
     /// Values are not compared with their checksums.
     ValueUnchecked,
-    /// Frames are not compared with their checksums.
+    /// Frames and the entries in them are not compared with their checksums.
     FrameUnchecked,
     /// A repeated write is done again.
     RepeatApplied,

@@ -75,7 +75,7 @@ impl atoll_raft::Machine for ShardMachine {
             self.apply_normal(&entry, outcomes)?;
         }
         self.rows.publish(self.kv.last_version(), entry.id.index);
-        self.state.applied(entry.id.index, &self.kv);
+        self.state.applied(entry.id, &self.kv);
         entry.log.release(entry.id.index);
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use atoll_env::trouble;
 use atoll_storage::{GroupIndex, View};
-use atoll_types::{Epoch, GroupKey, ReplicaId, SlotId, Version};
+use atoll_types::{Epoch, GroupKey, LogId, ReplicaId, SlotId, Version};
 use parking_lot::Mutex;
 
 use super::ownership::{Ownership, Ownerships};
@@ -18,6 +18,7 @@ pub(crate) struct ShardState {
     pub(crate) index: GroupIndex,
     pub(crate) ownerships: Ownerships,
     applied_index: AtomicU64,
+    applied_term: AtomicU64,
     version: AtomicU64,
     sessions: AtomicUsize,
     has_deadlines: AtomicBool,
@@ -57,6 +58,7 @@ impl ShardState {
             index: GroupIndex::new(),
             ownerships: Ownerships::new(),
             applied_index: AtomicU64::new(0),
+            applied_term: AtomicU64::new(0),
             version: AtomicU64::new(0),
             sessions: AtomicUsize::new(0),
             has_deadlines: AtomicBool::new(false),
@@ -75,7 +77,9 @@ impl ShardState {
     }
 
     /// Called by the machine after an entry's rows are visible.
-    pub(crate) fn applied(&self, index: u64, machine: &atoll_kv::Machine) {
+    pub(crate) fn applied(&self, id: LogId, machine: &atoll_kv::Machine) {
+        let index = id.index;
+        self.applied_term.store(id.term, Ordering::Relaxed);
         self.version.store(machine.last_version().0, Ordering::Relaxed);
         self.sessions.store(machine.session_count(), Ordering::Relaxed);
         self.has_deadlines
@@ -91,6 +95,11 @@ impl ShardState {
     /// The newest entry whose rows are visible.
     pub(crate) fn applied_index(&self) -> u64 {
         self.applied_index.load(Ordering::Acquire)
+    }
+
+    /// The term of the newest entry whose rows are visible.
+    pub(crate) fn applied_term(&self) -> u64 {
+        self.applied_term.load(Ordering::Relaxed)
     }
 
     /// The highest version given out so far.

@@ -94,6 +94,21 @@ impl Shard {
         })
     }
 
+    /// A leader that has not applied everything before its term does not know yet what was given out.
+    fn too_far_ahead(&self, seen: Version) -> Failure {
+        if self.group.status().term != self.state.applied_term() {
+            return Failure::Unavailable(format!(
+                "group {} has just got this leader, which has not applied everything yet",
+                self.state.key.id
+            ));
+        }
+        Failure::Invalid(format!(
+            "the request names version {seen}, more than {} s ahead of this node's clock; no version can have been \
+             given out that high",
+            VERSION_AHEAD_MS_MAX / 1000,
+        ))
+    }
+
     fn admit(&self, item: &WriteItem, admission: &Admission<'_>) -> Result<(), Failure> {
         if item.deadline <= admission.now {
             return Err(Failure::Deadline);
@@ -104,11 +119,7 @@ impl Shard {
         }
         let seen = seen_by_client(&item.command);
         if seen > admission.newest_after {
-            return Err(Failure::Invalid(format!(
-                "the request names version {seen}, more than {} s ahead of this node's clock; no version \
-                 can have been given out that high",
-                VERSION_AHEAD_MS_MAX / 1000,
-            )));
+            return Err(self.too_far_ahead(seen));
         }
         item.command
             .check()

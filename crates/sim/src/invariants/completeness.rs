@@ -8,10 +8,11 @@ pub(super) fn leads(group: &Group, replica: u64, id: Id) -> Wrong {
     let Some(leader) = group.replicas.get(&replica) else {
         return Ok(());
     };
-    let before = (0..)
-        .zip(&group.committed)
-        .filter(|(_, committed)| **committed < id);
-    for (index, committed) in before {
+    // An entry may be committed under a later leadership than its own, and one that lost the race of
+    // two in a term may begin after the other has committed what it lacks.
+    let under = group.committed.iter().zip(&group.committed_under);
+    let before = (0..).zip(under).filter(|(_, (_, under))| **under < id);
+    for (index, (committed, _)) in before {
         let found = leader.at(index);
         if found != Some(*committed) {
             return Err(format!(

@@ -39,6 +39,16 @@ pub(super) fn vote(replica: &mut Replica, vote: Id, committed: bool) -> Wrong {
     Ok(())
 }
 
+/// The process takes calls.
+pub(super) fn serve(applied: u64, committed: u64) -> Wrong {
+    if applied < committed {
+        return Err(format!(
+            "it serves after {applied} entries and knows that {committed} are committed"
+        ));
+    }
+    Ok(())
+}
+
 /// The process applied an entry.
 pub(super) fn apply(replica: &mut Replica, index: u64, id: Id) -> Wrong {
     if index != replica.applied {

@@ -142,6 +142,10 @@ impl Invariants {
                 one.cut(end);
                 Ok(())
             }
+            ("raft serves", &[applied, committed, ..]) => {
+                self.tick("committed entries are applied before anything is served");
+                memory::serve(applied, committed)
+            }
             ("raft voters", &[_, voters, ..]) => {
                 group.voters = voters as usize;
                 Ok(())
@@ -157,7 +161,8 @@ impl Invariants {
         self.tick("log matching");
         let group = self.groups.entry(number).or_default();
         let before = group.replicas.entry(replica).or_default().append(index, id)?;
-        let begins = id.1 == replica && group.led.insert(id);
+        // Nobody leads term 0: a group's first entry is given to it, by any of its replicas.
+        let begins = id.0 > 0 && id.1 == replica && group.led.insert(id);
         matching::append(group, index, id, crc, before)?;
         if begins {
             self.tick("election safety");

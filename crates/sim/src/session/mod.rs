@@ -30,6 +30,10 @@ const LOOK: Duration = Duration::from_millis(10);
 const CLOSELY: u64 = 10;
 /// How long the cluster may need to serve once nothing is broken any more.
 const RECOVERY: Duration = Duration::from_secs(30);
+/// Keys written when all is well again: enough to meet every group.
+const PROBES: usize = 16;
+/// How often they are written, at most.
+const ROUNDS: usize = 20;
 /// How much longer than planned a run may take, whatever waits for whatever.
 const PATIENCE: Duration = Duration::from_secs(180);
 
@@ -104,7 +108,12 @@ impl Session {
         for client in clients {
             client.await;
         }
-        self.read_everything().await?;
+        let env = self.world.visitor("final");
+        let client = Client::connect(&env, &self.addresses(), ClientOptions::default()).await;
+        let client = client.map_err(|error| format!("no connection in the end: {error}"))?;
+        self.write_once_more(&client).await?;
+        self.read_everything(&client).await?;
+        client.close().await;
         self.replicas_agree().await
     }
 
@@ -207,17 +216,34 @@ impl Session {
         }
     }
 
-    async fn read_everything(&mut self) -> Result<(), String> {
-        let env = self.world.visitor("final");
-        let client = Client::connect(&env, &self.addresses(), ClientOptions::default()).await;
-        let client = client.map_err(|error| format!("no connection in the end: {error}"))?;
+    /// Writes must work again; and with more written behind the damage, a damaged disk shows.
+    async fn write_once_more(&mut self, client: &Client) -> Result<(), String> {
+        for _ in 0..ROUNDS {
+            for key in (0..PROBES).map(|number| format!("probe {number}")) {
+                let value = self.recorder.value();
+                let written = self
+                    .recorder
+                    .run("final", client, &key, Call::Put { value })
+                    .await;
+                if !matches!(written, Outcome::Written(_)) {
+                    return Err(format!("{key} cannot be written in the end: {written:?}"));
+                }
+            }
+            self.look().await;
+            if self.world.replace_damaged() {
+                return self.all_serve().await;
+            }
+        }
+        Err("a node with damaged bytes writes nothing any more".to_owned())
+    }
+
+    async fn read_everything(&mut self, client: &Client) -> Result<(), String> {
         for key in (0..self.scenario.keys).map(key_name) {
-            let read = self.recorder.run("final", &client, &key, Call::Get).await;
+            let read = self.recorder.run("final", client, &key, Call::Get).await;
             if !matches!(read, Outcome::Read { .. }) {
                 return Err(format!("{key} cannot be read in the end"));
             }
         }
-        client.close().await;
         Ok(())
     }
 

@@ -48,7 +48,7 @@ impl Recorder {
     }
 
     /// A value that no other write has.
-    pub(super) fn value(&self) -> u64 {
+    pub(crate) fn value(&self) -> u64 {
         let mut notes = self.notes.lock();
         notes.values += 1;
         notes.values

@@ -17,6 +17,7 @@ pub(super) struct Machine {
     /// How fast its clock runs.
     pub(super) rate: f64,
     pub(super) processes: u64,
+    pub(super) processes_before_healing: u64,
     pub(super) process: Option<Process>,
     /// Operations of the disk when it was last seen to spoil something.
     spoiled_at: u64,
@@ -59,6 +60,7 @@ impl Machine {
             disk,
             rate,
             processes: 0,
+            processes_before_healing: 0,
             process: None,
             spoiled_at: 0,
             damages: 0,
@@ -107,6 +109,7 @@ impl Machine {
 
     /// An honest disk with room, and a process that runs as fast as it can.
     pub(super) fn heal(&mut self) {
+        self.processes_before_healing = self.processes;
         self.disk.set_trouble(DiskTrouble::default());
         self.disk.set_free_bytes(u64::MAX);
         if let Some(process) = &mut self.process {

@@ -204,6 +204,15 @@ impl World {
     }
 }
 
+/// Processes that ended may have left circles behind, which would keep every disk of a campaign.
+impl Drop for World {
+    fn drop(&mut self) {
+        for machine in self.machines.values() {
+            machine.disk.destroy();
+        }
+    }
+}
+
 fn machine(scenario: &Scenario, luck: &Luck) -> Machine {
     let latency = MemLatency {
         clock: Clock::simulated(1.0, 0),

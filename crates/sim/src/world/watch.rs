@@ -136,24 +136,38 @@ impl World {
         self.net.calm();
         self.trouble.calm();
         for node in self.machines.keys().copied().collect::<Vec<_>>() {
-            self.end_if_useless(node);
-            if let Some(machine) = self.machines.get_mut(&node) {
-                machine.heal();
+            let Some(machine) = self.machines.get_mut(&node) else {
+                continue;
+            };
+            machine.heal();
+            if machine.process.as_ref().is_some_and(|process| process.leaving) {
+                self.end_process(node, Crash::Process);
             }
             self.start(node);
         }
     }
 
-    /// Ends a process that is ending anyway, and one that works on damaged bytes, as somebody would who
-    /// sees the errors: a node looks through its whole log only when it starts.
-    fn end_if_useless(&mut self, node: usize) {
-        let Some(machine) = self.machines.get_mut(&node) else {
-            return;
-        };
-        let leaving = machine.process.as_ref().is_some_and(|process| process.leaving);
-        if leaving || (machine.is_damaged() && machine.may_crash()) {
-            self.end_process(node, Crash::Process);
+    /// Starts every process again that works on damaged bytes, as somebody would who sees the errors: a
+    /// node looks through its whole log only when it starts. True once there is none left.
+    pub(crate) fn replace_damaged(&mut self) -> bool {
+        let mut done = true;
+        for node in self.machines.keys().copied().collect::<Vec<_>>() {
+            let Some(machine) = self.machines.get_mut(&node) else {
+                continue;
+            };
+            let works = |view: NodeView| view.replicas.iter().any(|replica| replica.status.running);
+            let found = machine.processes > machine.processes_before_healing;
+            if !machine.is_damaged() || found || !machine.view().is_some_and(works) {
+                continue;
+            }
+            if machine.may_crash() {
+                self.end_process(node, Crash::Process);
+                self.start(node);
+            } else {
+                done = false;
+            }
         }
+        done
     }
 
     /// True if any disk spoiled bytes.

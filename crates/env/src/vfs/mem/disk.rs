@@ -111,6 +111,12 @@ impl Disk {
         self.forget_unnamed();
     }
 
+    pub(super) fn clear(&mut self) {
+        self.inodes
+            .values_mut()
+            .for_each(|inode| *inode = Inode::default());
+    }
+
     /// Drops the bytes nobody can come by.
     fn forget_unnamed(&mut self) {
         let named = self.names.files();

@@ -69,6 +69,14 @@ impl MemVfs {
         }
     }
 
+    /// Frees the memory of all bytes, whoever still holds a handle. Nothing can be done with the disk
+    /// afterwards.
+    pub fn destroy(&self) {
+        let mut disk = self.disk.lock();
+        disk.crash(Crash::LoseAll);
+        disk.clear();
+    }
+
     /// A copy of the whole disk, un-synced data and planned faults included, with other luck: to
     /// look at several crashes after one run. Files stay with the original.
     #[must_use = "the original does not change"]
