@@ -126,6 +126,7 @@ fn allowed(package: &str) -> &'static [&'static str] {
             "proto",
             "client",
             "server",
+            "history",
         ],
         "cli" => &["types", "env", "proto", "client", "server"],
         // A workspace of its own, above everything whose decoders it feeds.

@@ -13,16 +13,16 @@
 //!   what its disk had not made durable, in the same instant.
 //! - The same seed gives the same [`Report::trace_hash`]. A test holds that, because a run that
 //!   cannot be repeated finds errors that cannot be mended.
-//! - What clients saw is judged afterwards by [`check`], from the operations' results alone; what
+//! - What clients saw is judged afterwards by [`judge`], from the operations' results alone; what
 //!   replicas did is judged as it happens by `invariants`, from facts they tell
 //!   ([`atoll_env::trouble`]). Whatever else must never happen (a panic, a halt without a reason, a
 //!   replica that stops) is a violation too.
 //! - `campaign` runs many seeds and adds up; `shrink` makes a failing run smaller.
 
 pub mod campaign;
-pub mod check;
 pub mod history;
 mod invariants;
+pub mod judge;
 mod luck;
 #[cfg(feature = "mutants")]
 pub mod mutants;

@@ -16,8 +16,8 @@ use atoll_client::admin::{self, InitOptions};
 use atoll_client::{Client, Options as ClientOptions};
 use atoll_env::{Clock, Instant, Task};
 
-use crate::check::check;
 use crate::history::{Call, Outcome};
+use crate::judge::judge;
 use crate::panics;
 use crate::scenario::Scenario;
 use crate::workload::{Plan, Recorder, key_name};
@@ -292,6 +292,10 @@ impl Session {
         } else {
             report.violations.extend(self.recorder.corrupt());
         }
-        report.violations.extend(check(&history));
+        let judgement = judge(&history);
+        report.violations.extend(judgement.violations);
+        for (name, judged) in judgement.judged {
+            *report.checked.entry(name).or_default() += judged;
+        }
     }
 }

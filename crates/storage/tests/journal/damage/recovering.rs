@@ -96,3 +96,18 @@ fn damage_before_a_frame_cut_short_is_found_at_every_start() {
         }
     });
 }
+
+#[test]
+fn damage_that_only_the_next_header_shows_is_found_at_every_start() {
+    simulate(async {
+        let (vfs, _, _) = write(8, 200).await;
+        // A start that is killed before its first frame.
+        let process = Process::on(vfs);
+        process.open(SMALL).await.unwrap();
+        process.kill();
+        let vfs = process.vfs.crash(Crash::LoseAll);
+        let last = frames(&vfs).pop().unwrap();
+        vfs.flip_bit(&last.file, last.start + 100, 3);
+        assert!(crash_everywhere(&vfs, "the last frame").await > 5);
+    });
+}

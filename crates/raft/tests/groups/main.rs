@@ -1,0 +1,36 @@
+//! Groups on several nodes, over a network and disks in memory, in paused time.
+//!
+//! - What is known to have gone wrong, in openraft or by its defaults, played again on the version and
+//!   the settings in use: [`restored_leader`], [`old_leader_reads`], [`sub_quorum`],
+//!   [`stale_membership`], [`read_error`], [`stale_candidate`].
+//! - The parts of this crate alone: [`proposer`], [`read_gate`], [`transport`].
+//!
+//! Some replicas are played by the test ([`played`]), which then says frame by frame what they do.
+#![expect(unreachable_pub, reason = "modules of one test")]
+
+#[cfg(test)]
+mod frames;
+#[cfg(test)]
+mod old_leader_reads;
+#[cfg(test)]
+mod packs;
+#[cfg(test)]
+mod played;
+#[cfg(test)]
+mod proposer;
+#[cfg(test)]
+mod read_error;
+#[cfg(test)]
+mod read_gate;
+#[cfg(test)]
+mod restored_leader;
+#[cfg(test)]
+mod stale_candidate;
+#[cfg(test)]
+mod stale_membership;
+#[cfg(test)]
+mod sub_quorum;
+#[cfg(test)]
+mod transport;
+#[cfg(test)]
+mod world;

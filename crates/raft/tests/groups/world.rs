@@ -1,0 +1,506 @@
+//! Nodes with real journals on disks that can crash, and the network between them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use atoll_env::net::{CallError, Handler, Link, MemNet, MemNetOptions, Status};
+use atoll_env::vfs::{Crash, MemLatency, MemVfs, MemVfsOptions};
+use atoll_env::{BoxFuture, Clock, Env, Halt, Net, Rng, Scope, Spawn, Task};
+use atoll_raft::{
+    Committed, Group, Machine, Peers, ProposeError, RaftHost, RaftOptions, ReadError, ReadPoint,
+};
+use atoll_storage::{Identity, Journal, JournalOptions};
+use atoll_types::{ClusterId, GroupGen, GroupId, GroupKey, LogId, NodeId, Outcome, ReplicaId, Version};
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+pub const STREAM: &str = "/test/Raft";
+const DIR: &str = "/data/journal";
+const DIAL_LIMIT: Duration = Duration::from_millis(800);
+
+/// The group of most tests.
+pub const GROUP: GroupKey = group(1);
+
+pub const fn group(id: u64) -> GroupKey {
+    GroupKey {
+        id: GroupId(id),
+        generation: GroupGen(3),
+    }
+}
+
+/// Replicas are not numbered as nodes are, so that neither can be taken for the other.
+pub fn replica(group: GroupKey, node: u64) -> ReplicaId {
+    ReplicaId(100 * group.id.0 + node)
+}
+
+pub fn name(node: u64) -> String {
+    format!("n{node}")
+}
+
+pub fn address(node: u64) -> String {
+    format!("n{node}:7000")
+}
+
+pub fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// Runs a test on one thread with a clock that jumps when nothing else can happen.
+pub fn simulate<T>(test: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap()
+        .block_on(test)
+}
+
+/// What a replica has applied since its process began: what was proposed, and where it stood.
+pub type Applied = Arc<Mutex<Vec<(LogId, Bytes)>>>;
+
+/// What any replica ever applied at an index of a group. Two things at one index are a fork.
+type Ever = Arc<Mutex<BTreeMap<(GroupKey, u64), (LogId, Bytes)>>>;
+
+/// Keeps what was proposed. The first byte of a payload is the number of its commands; the outcome of
+/// each names the entry's index.
+struct Keeper {
+    applied: Applied,
+    ever: Ever,
+    forks: Arc<Mutex<Vec<String>>>,
+}
+
+impl Machine for Keeper {
+    fn apply(&mut self, entry: Committed<'_>, outcomes: Option<&mut Vec<Outcome>>) -> Result<(), String> {
+        let here = (entry.id, entry.payload.clone());
+        let place = (entry.log.key(), entry.id.index);
+        let first = self
+            .ever
+            .lock()
+            .entry(place)
+            .or_insert_with(|| here.clone())
+            .clone();
+        if first != here {
+            self.forks
+                .lock()
+                .push(format!("{here:?} on {} is {first:?}", entry.log.replica()));
+        }
+        if !entry.normal {
+            return Ok(());
+        }
+        self.applied.lock().push(here);
+        if let Some(outcomes) = outcomes {
+            let version = Version(entry.id.index);
+            let commands = entry.payload.first().copied().unwrap_or(1);
+            outcomes.resize(usize::from(commands), Outcome::Done { version });
+        }
+        Ok(())
+    }
+}
+
+/// Finds nodes by their numbers.
+struct Numbered {
+    net: Arc<dyn Net>,
+    dialled: Arc<Mutex<BTreeMap<u64, u64>>>,
+}
+
+impl Peers for Numbered {
+    fn node_of(&self, _group: GroupKey, replica: ReplicaId) -> Option<NodeId> {
+        Some(NodeId(replica.0 % 100))
+    }
+
+    fn dial(&self, node: NodeId) -> BoxFuture<'static, io::Result<Link>> {
+        *self.dialled.lock().entry(node.0).or_default() += 1;
+        let open = self.net.open(&address(node.0), STREAM, 0, DIAL_LIMIT);
+        Box::pin(async move { open.await.map_err(io::Error::other) })
+    }
+}
+
+struct Streams(RaftHost);
+
+impl Handler for Streams {
+    fn is_stream(&self, method: &str) -> Option<bool> {
+        (method == STREAM).then_some(true)
+    }
+
+    fn call(&self, _: &str, _: Bytes, _: Option<Duration>) -> BoxFuture<'static, Result<Bytes, Status>> {
+        unreachable!("there are only streams")
+    }
+
+    fn open(&self, _method: &str, link: Link) {
+        self.0.accept(link);
+    }
+}
+
+/// A process.
+pub struct Process {
+    pub scope: Scope,
+    pub env: Env,
+    pub host: RaftHost,
+    pub journal: Journal,
+    pub groups: BTreeMap<GroupId, (Group, Applied)>,
+    /// How often it has dialled whom.
+    pub dialled: Arc<Mutex<BTreeMap<u64, u64>>>,
+}
+
+/// A machine, and what runs on it.
+struct Machines {
+    disk: MemVfs,
+    starts: u64,
+    process: Option<Process>,
+}
+
+/// How a world differs from the usual one.
+#[derive(Clone)]
+pub struct Options {
+    pub net: MemNetOptions,
+    pub raft: RaftOptions,
+    pub journal: JournalOptions,
+    pub groups: Vec<GroupKey>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            net: MemNetOptions::default(),
+            raft: RaftOptions::default(),
+            journal: JournalOptions::dev(),
+            groups: vec![GROUP],
+        }
+    }
+}
+
+/// All nodes.
+pub struct World {
+    pub net: MemNet,
+    pub clock: Clock,
+    pub options: Options,
+    nodes: BTreeMap<u64, Machines>,
+    ever: Ever,
+    forks: Arc<Mutex<Vec<String>>>,
+    halts: Arc<Mutex<Vec<String>>>,
+}
+
+impl World {
+    /// Nodes `1..=nodes`, running, with groups that were not initialized.
+    pub async fn blank(nodes: u64, options: Options) -> Self {
+        let clock = Clock::simulated(1.0, 0);
+        let disk = |node| {
+            let latency = MemLatency {
+                clock: clock.clone(),
+                write: Duration::ZERO..Duration::ZERO,
+                sync: ms(1)..ms(3),
+            };
+            MemVfs::new(MemVfsOptions {
+                seed: node,
+                latency: Some(latency),
+                ..MemVfsOptions::default()
+            })
+        };
+        let machines = (1..=nodes).map(|node| {
+            let machine = Machines {
+                disk: disk(node),
+                starts: 0,
+                process: None,
+            };
+            (node, machine)
+        });
+        let mut world = Self {
+            net: MemNet::new(options.net.clone()),
+            options,
+            nodes: machines.collect(),
+            clock,
+            ever: Arc::default(),
+            forks: Arc::default(),
+            halts: Arc::default(),
+        };
+        for node in 1..=nodes {
+            world.start(node).await;
+        }
+        world
+    }
+
+    /// Nodes `1..=nodes`; node 1 leads all groups.
+    pub async fn new(nodes: u64, options: Options) -> Self {
+        let world = Self::blank(nodes, options).await;
+        for key in world.options.groups.clone() {
+            let voters: BTreeSet<ReplicaId> = (1..=nodes).map(|node| replica(key, node)).collect();
+            let group = world.group_of(1, key);
+            world
+                .on(1, async move { group.initialize(&voters).await })
+                .await
+                .unwrap();
+            world.leads(1, key).await;
+        }
+        world
+    }
+
+    fn env(&self, node: u64, scope: &Scope, disk: &MemVfs) -> Env {
+        let spawn = Spawn::simulated(scope.clone());
+        let halts = Arc::clone(&self.halts);
+        Env {
+            clock: self.clock.clone(),
+            rng: scope.rng().clone(),
+            net: Arc::new(self.net.node(&name(node), spawn.clone())),
+            spawn,
+            vfs: Arc::new(disk.clone()),
+            halt: Halt::simulated(move |reason| halts.lock().push(format!("n{node}: {reason}"))),
+        }
+    }
+
+    /// Starts a node's next process, and waits until it takes calls.
+    pub async fn start(&mut self, node: u64) {
+        let machine = self.nodes.get_mut(&node).unwrap();
+        assert!(machine.process.is_none(), "n{node} runs");
+        machine.starts += 1;
+        let (starts, disk) = (machine.starts, machine.disk.clone());
+        let scope = Scope::numbered(node, Rng::seeded(1000 * node + starts));
+        let env = self.env(node, &scope, &disk);
+        let (ever, forks, options) = (self.ever.clone(), self.forks.clone(), self.options.clone());
+        let own = scope.clone();
+        let starting = scope.spawn(async move {
+            let journal = open_journal(&env, node, options.journal).await;
+            let dialled: Arc<Mutex<BTreeMap<u64, u64>>> = Arc::default();
+            let peers = Arc::new(Numbered {
+                net: env.net.clone(),
+                dialled: Arc::clone(&dialled),
+            });
+            let host = RaftHost::new(env.clone(), journal.clone(), peers, options.raft);
+            let mut groups = BTreeMap::new();
+            for key in options.groups {
+                let applied = Applied::default();
+                let keeper = Box::new(Keeper {
+                    applied: Arc::clone(&applied),
+                    ever: Arc::clone(&ever),
+                    forks: Arc::clone(&forks),
+                });
+                let group = host.start_group(key, replica(key, node), keeper).await.unwrap();
+                groups.insert(key.id, (group, applied));
+            }
+            let streams = Arc::new(Streams(host.clone()));
+            env.net.serve(&address(node), streams).await.unwrap();
+            Process {
+                scope: own,
+                env,
+                host,
+                journal,
+                groups,
+                dialled,
+            }
+        });
+        let process = starting.await.unwrap();
+        self.nodes.get_mut(&node).unwrap().process = Some(process);
+    }
+
+    /// Ends a node's process; `how` says what is left on its disk.
+    pub async fn crash(&mut self, node: u64, how: Crash) {
+        let machine = self.nodes.get_mut(&node).unwrap();
+        let process = machine.process.take().unwrap();
+        process.scope.end();
+        self.net.crash(&name(node));
+        machine.disk = machine.disk.crash(how);
+        drop(process);
+        self.clock.sleep(ms(1)).await;
+    }
+
+    pub fn is_up(&self, node: u64) -> bool {
+        self.nodes[&node].process.is_some()
+    }
+
+    pub fn process(&self, node: u64) -> &Process {
+        self.nodes[&node].process.as_ref().unwrap()
+    }
+
+    pub fn disk(&self, node: u64) -> &MemVfs {
+        &self.nodes[&node].disk
+    }
+
+    pub fn group_of(&self, node: u64, key: GroupKey) -> Group {
+        self.process(node).groups[&key.id].0.clone()
+    }
+
+    /// The replica of [`GROUP`] on a node.
+    pub fn group(&self, node: u64) -> Group {
+        self.group_of(node, GROUP)
+    }
+
+    /// What a node's replica of [`GROUP`] has applied.
+    pub fn applied(&self, node: u64) -> Vec<(LogId, Bytes)> {
+        self.process(node).groups[&GROUP.id].1.lock().clone()
+    }
+
+    /// Only the payloads.
+    pub fn payloads(&self, node: u64) -> Vec<Bytes> {
+        let applied = self.applied(node).into_iter();
+        applied.map(|(_, payload)| payload).collect()
+    }
+
+    /// Runs something as a task of a node's process.
+    pub fn on<T: Send + 'static>(&self, node: u64, work: impl Future<Output = T> + Send + 'static) -> Running<T> {
+        Running(self.process(node).env.spawn.spawn(work))
+    }
+
+    /// Proposes an entry of one command to [`GROUP`].
+    pub fn propose(&self, node: u64, text: &str) -> Running<Result<Vec<Outcome>, ProposeError>> {
+        let (group, payload) = (self.group(node), payload(text));
+        self.on(node, async move { group.propose(payload).await })
+    }
+
+    /// Waits for a read point of [`GROUP`].
+    pub fn read(&self, node: u64) -> Running<Result<ReadPoint, ReadError>> {
+        let gate = self.group(node).reads();
+        self.on(node, async move { gate.wait().await })
+    }
+
+    /// Makes a replica ask for votes now.
+    pub async fn campaign(&self, node: u64) {
+        let group = self.group(node);
+        self.on(node, async move { group.campaign().await }).await.unwrap();
+    }
+
+    /// Waits until something is so.
+    pub async fn until(&self, what: &str, limit: Duration, so: impl Fn() -> bool) {
+        let end = self.clock.now() + limit;
+        while !so() {
+            assert!(self.clock.now() < end, "not within {limit:?}: {what}");
+            self.clock.sleep(ms(1)).await;
+        }
+    }
+
+    /// Waits until a node leads and its group has applied the first entry of its term.
+    pub async fn leads(&self, node: u64, key: GroupKey) {
+        let group = self.group_of(node, key);
+        self.until(&format!("n{node} leads {key}"), ms(20_000), || {
+            let status = group.status();
+            status.is_leader && status.applied_index == status.last_index && status.last_index > 0
+        })
+        .await;
+        // New proposals are refused until a quorum has answered once.
+        let probe = group.reads();
+        self.on(node, async move { probe.wait().await }).await.unwrap();
+    }
+
+    /// Waits until one of these nodes leads [`GROUP`].
+    pub async fn leader_among(&self, nodes: &[u64]) -> u64 {
+        let leader = || nodes.iter().copied().find(|node| self.group(*node).status().is_leader);
+        self.until(&format!("one of {nodes:?} leads"), ms(20_000), || leader().is_some())
+            .await;
+        let leader = leader().unwrap();
+        self.leads(leader, GROUP).await;
+        leader
+    }
+
+    /// Waits until these nodes have applied exactly these texts.
+    pub async fn all_have(&self, nodes: &[u64], texts: &[&str]) {
+        let wanted: Vec<Bytes> = texts.iter().map(|text| payload(text)).collect();
+        self.until(&format!("{nodes:?} have {texts:?}"), ms(20_000), || {
+            nodes.iter().all(|node| self.payloads(*node) == wanted)
+        })
+        .await;
+    }
+
+    /// What a node's log of [`GROUP`] would be after a power cut now.
+    pub async fn durable_log(&self, node: u64) -> Vec<LogId> {
+        let disk = self.disk(node).fork(99);
+        disk.set_trouble(atoll_env::vfs::DiskTrouble::default());
+        let disk = disk.crash(Crash::LoseAll);
+        let scope = Scope::new(Rng::seeded(1));
+        let env = Env {
+            clock: self.clock.clone(),
+            rng: scope.rng().clone(),
+            net: Arc::new(atoll_env::net::NoNet),
+            spawn: Spawn::simulated(scope.clone()),
+            vfs: Arc::new(disk),
+            halt: Halt::simulated(|reason| panic!("{reason}")),
+        };
+        let journal = open_journal(&env, node, JournalOptions::dev()).await;
+        let log = journal.group(GROUP).unwrap();
+        let end = log.state().last.map_or(0, |last| last.index + 1);
+        let ids = (0..end).filter_map(|index| log.log_id_at(index)).collect();
+        scope.end();
+        ids
+    }
+
+    /// Cuts a node off from all others.
+    pub fn isolate(&self, node: u64) {
+        self.net.isolate(&name(node));
+    }
+
+    /// Everything is reachable and no disk is slow.
+    pub fn heal(&self) {
+        self.net.heal_all();
+        for machine in self.nodes.values() {
+            machine.disk.set_trouble(atoll_env::vfs::DiskTrouble::default());
+        }
+    }
+
+    /// Two replicas that applied different things at one index, ever.
+    pub fn forks(&self) -> Vec<String> {
+        self.forks.lock().clone()
+    }
+
+    /// Processes that ended themselves.
+    pub fn halts(&self) -> Vec<String> {
+        self.halts.lock().clone()
+    }
+
+    /// Nothing forked, and no process gave up.
+    pub fn assert_sound(&self) {
+        assert_eq!(self.forks(), Vec::<String>::new());
+        assert_eq!(self.halts(), Vec::<String>::new());
+    }
+}
+
+/// Processes that ended may have left circles behind.
+impl Drop for World {
+    fn drop(&mut self) {
+        for machine in self.nodes.values() {
+            if let Some(process) = &machine.process {
+                process.scope.end();
+            }
+            machine.disk.destroy();
+        }
+    }
+}
+
+/// One command.
+pub fn payload(text: &str) -> Bytes {
+    Bytes::from([&[1], text.as_bytes()].concat())
+}
+
+async fn open_journal(env: &Env, node: u64, options: JournalOptions) -> Journal {
+    let identity = Identity {
+        cluster: ClusterId(7),
+        node: NodeId(node),
+    };
+    Journal::open(env, Path::new(DIR), identity, options).await.unwrap()
+}
+
+/// A task of a process. Panics if the process ends first.
+pub struct Running<T>(Task<T>);
+
+impl<T> Running<T> {
+    pub fn is_finished(&self) -> bool {
+        self.0.is_finished()
+    }
+}
+
+impl<T> Future for Running<T> {
+    type Output = T;
+
+    fn poll(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<T> {
+        std::pin::Pin::new(&mut self.0)
+            .poll(context)
+            .map(|value| value.expect("the process goes on"))
+    }
+}
+
+/// A dial fails in one of these ways.
+pub fn is_not_sent(error: &CallError) -> bool {
+    matches!(error, CallError::NotSent(_))
+}
