@@ -130,6 +130,9 @@ pub struct Scenario {
     pub trouble_per_million: u64,
     /// How long such a point waits, at most.
     pub trouble_pause: Duration,
+    /// Sessions expire after so much group time unused, and only a few are kept; none: they outlive the
+    /// run.
+    pub session_ttl: Option<Duration>,
 }
 
 impl Scenario {
@@ -147,13 +150,16 @@ impl Scenario {
             gap_ms: luck.between(1000..8000),
             bad_disk: 1 + luck.between(0..3) as usize,
             drift: luck.pick(&[0.0, 0.01, 0.2]),
-            wall_error_ms: luck.pick(&[0, 1000, 600_000]),
+            wall_error_ms: luck.pick(&[0, 1000, 600_000, 7_200_000]),
             net: draw_net(&luck),
             sector_bytes: luck.pick(&[512, 4096]),
             sync: luck.millis(1..7),
             cold_reads_permille: luck.between(0..2) * 100,
             trouble_per_million: luck.pick(&[0, 1000, 20_000]),
             trouble_pause: luck.pick(&[20, 300, 2000].map(Duration::from_millis)),
+            session_ttl: luck
+                .pick(&[None, None, Some(1), Some(5)])
+                .map(Duration::from_secs),
         };
         if profile == Profile::Smoke {
             scenario.make_smoke();
@@ -173,6 +179,7 @@ impl Scenario {
         self.faults = BTreeSet::from([Fault::Crash, Fault::Blackout, Fault::Cut, Fault::OneWay]);
         self.gap_ms = 1000;
         self.trouble_per_million = 0;
+        self.session_ttl = None;
         self.net.late_per_million = 0;
     }
 

@@ -1,7 +1,7 @@
 //! Sessions on the way of a write: a number before the first sending, an open session before the
 //! first write to a group.
 
-use atoll_env::Instant;
+use atoll_env::{Instant, trouble};
 use atoll_proto::v1::error_detail::Kind;
 use atoll_proto::v1::pipe_request_item::Operation;
 use atoll_proto::v1::{ErrorDetail, OpenSessionRequest, ScanRequest, Session as WireSession};
@@ -137,6 +137,7 @@ impl Engine {
             && self.sessions.renew(ticket.session(), &self.wires.env.rng)
         {
             count(&self.wires.counters.sessions_renewed);
+            trouble::sometimes("a session expired and another took its place");
             tracing::info!(client = %ticket.session().client, "a group has forgotten this session; taking a new one");
         }
     }

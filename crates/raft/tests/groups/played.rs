@@ -27,6 +27,12 @@ pub struct Part {
     pub votes: bool,
     /// It answers nothing at all.
     pub silent: bool,
+    /// What it answers to every request to append, instead of anything else.
+    pub higher_vote: Option<Vote>,
+    /// Bytes that make no sense, instead of the next answers.
+    pub garbage: Option<Bytes>,
+    /// It says everything twice.
+    pub repeats: bool,
     /// Requests to append it got, without those that carry nothing.
     pub appends: Vec<Append>,
 }
@@ -78,6 +84,9 @@ impl Follower {
                 Some(call.answer(REPLY, reply.encode()))
             }
             APPEND => {
+                if let Some(vote) = part.higher_vote {
+                    return Some(call.answer(REPLY, Appended::HigherVote(vote).encode()));
+                }
                 let append = Append::decode(call.body.clone());
                 stored(&append, part.stores_up_to).map(|reply| call.answer(REPLY, reply.encode()))
             }
@@ -94,8 +103,9 @@ impl Follower {
                 biased;
                 calls = receiver.recv() => {
                     let Some(Ok(calls)) = calls else { return };
-                    held.extend(messages(calls));
-                    self.note(&held);
+                    let new = messages(calls);
+                    self.note(&new);
+                    held.extend(new);
                 }
                 () = changed => {}
             }
@@ -106,9 +116,21 @@ impl Follower {
                 answers.extend(answer);
                 keep
             });
-            if !answers.is_empty() && !sender.send(frame(&answers)).await {
+            if answers.is_empty() {
+                continue;
+            }
+            if !sender.send(self.written(&answers)).await {
                 return;
             }
+        }
+    }
+
+    fn written(&self, answers: &[Message]) -> Bytes {
+        let mut part = self.part.lock();
+        match part.garbage.take() {
+            Some(garbage) => garbage,
+            None if part.repeats => frame(&[answers, answers].concat()),
+            None => frame(answers),
         }
     }
 
@@ -160,11 +182,11 @@ pub struct Stream {
 }
 
 impl Caller {
-    /// Speaks as a node that is no other's.
+    /// Speaks for the replicas of a node, from elsewhere.
     pub fn new(net: &MemNet, node: u64) -> Self {
         let spawn = Spawn::simulated(Scope::new(Rng::seeded(node)));
         Self {
-            net: net.node(&name(node), spawn),
+            net: net.node(&format!("caller{node}"), spawn),
             clock: Clock::simulated(1.0, 0),
             node,
             calls: 0,

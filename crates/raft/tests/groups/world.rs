@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use atoll_env::net::{CallError, Handler, Link, MemNet, MemNetOptions, Status};
-use atoll_env::vfs::{Crash, MemLatency, MemVfs, MemVfsOptions};
+use atoll_env::net::{Handler, Link, MemNet, MemNetOptions, NoNet, Status};
+use atoll_env::vfs::{Crash, DiskTrouble, MemLatency, MemVfs, MemVfsOptions};
 use atoll_env::{BoxFuture, Clock, Env, Halt, Net, Rng, Scope, Spawn, Task};
 use atoll_raft::{
     Committed, Group, Machine, Peers, ProposeError, RaftHost, RaftOptions, ReadError, ReadPoint,
@@ -64,8 +64,8 @@ pub type Applied = Arc<Mutex<Vec<(LogId, Bytes)>>>;
 /// What any replica ever applied at an index of a group. Two things at one index are a fork.
 type Ever = Arc<Mutex<BTreeMap<(GroupKey, u64), (LogId, Bytes)>>>;
 
-/// Keeps what was proposed. The first byte of a payload is the number of its commands; the outcome of
-/// each names the entry's index.
+/// Keeps what was proposed. A payload begins with the number of its commands, in two bytes; the outcome
+/// of each names the entry's index.
 struct Keeper {
     applied: Applied,
     ever: Ever,
@@ -93,7 +93,7 @@ impl Machine for Keeper {
         self.applied.lock().push(here);
         if let Some(outcomes) = outcomes {
             let version = Version(entry.id.index);
-            let commands = entry.payload.first().copied().unwrap_or(1);
+            let commands = entry.payload.first_chunk().map_or(1, |count| u16::from_le_bytes(*count));
             outcomes.resize(usize::from(commands), Outcome::Done { version });
         }
         Ok(())
@@ -403,24 +403,42 @@ impl World {
 
     /// What a node's log of [`GROUP`] would be after a power cut now.
     pub async fn durable_log(&self, node: u64) -> Vec<LogId> {
-        let disk = self.disk(node).fork(99);
-        disk.set_trouble(atoll_env::vfs::DiskTrouble::default());
-        let disk = disk.crash(Crash::LoseAll);
-        let scope = Scope::new(Rng::seeded(1));
-        let env = Env {
-            clock: self.clock.clone(),
-            rng: scope.rng().clone(),
-            net: Arc::new(atoll_env::net::NoNet),
-            spawn: Spawn::simulated(scope.clone()),
-            vfs: Arc::new(disk),
-            halt: Halt::simulated(|reason| panic!("{reason}")),
-        };
-        let journal = open_journal(&env, node, JournalOptions::dev()).await;
-        let log = journal.group(GROUP).unwrap();
-        let end = log.state().last.map_or(0, |last| last.index + 1);
-        let ids = (0..end).filter_map(|index| log.log_id_at(index)).collect();
-        scope.end();
-        ids
+        self.durable_logs(&[node]).await.remove(0)
+    }
+
+    /// What these nodes' logs of [`GROUP`] would be if the power went now, everywhere at once.
+    pub async fn durable_logs(&self, nodes: &[u64]) -> Vec<Vec<LogId>> {
+        let disks: Vec<MemVfs> = nodes.iter().map(|node| self.disk(*node).fork(99)).collect();
+        let mut logs = Vec::new();
+        for (node, disk) in nodes.iter().zip(disks) {
+            disk.set_trouble(DiskTrouble::default());
+            let disk = disk.crash(Crash::LoseAll);
+            let scope = Scope::new(Rng::seeded(1));
+            let env = Env {
+                clock: self.clock.clone(),
+                rng: scope.rng().clone(),
+                net: Arc::new(NoNet),
+                spawn: Spawn::simulated(scope.clone()),
+                vfs: Arc::new(disk.clone()),
+                halt: Halt::simulated(|reason| panic!("{reason}")),
+            };
+            let journal = open_journal(&env, *node, JournalOptions::dev()).await;
+            let log = journal.group(GROUP).unwrap();
+            let end = log.state().last.map_or(0, |last| last.index + 1);
+            logs.push((0..end).filter_map(|index| log.log_id_at(index)).collect());
+            scope.end();
+            disk.destroy();
+        }
+        logs
+    }
+
+    /// Makes every sync of a node's disk take this long.
+    pub fn stall_disk(&self, node: u64, stall: Duration) {
+        self.disk(node).set_trouble(DiskTrouble {
+            stalls: 1_000_000,
+            stall: stall..stall + ms(1),
+            ..DiskTrouble::default()
+        });
     }
 
     /// Cuts a node off from all others.
@@ -432,7 +450,7 @@ impl World {
     pub fn heal(&self) {
         self.net.heal_all();
         for machine in self.nodes.values() {
-            machine.disk.set_trouble(atoll_env::vfs::DiskTrouble::default());
+            machine.disk.set_trouble(DiskTrouble::default());
         }
     }
 
@@ -467,7 +485,7 @@ impl Drop for World {
 
 /// One command.
 pub fn payload(text: &str) -> Bytes {
-    Bytes::from([&[1], text.as_bytes()].concat())
+    Bytes::from([&[1, 0], text.as_bytes()].concat())
 }
 
 async fn open_journal(env: &Env, node: u64, options: JournalOptions) -> Journal {
@@ -498,9 +516,4 @@ impl<T> Future for Running<T> {
             .poll(context)
             .map(|value| value.expect("the process goes on"))
     }
-}
-
-/// A dial fails in one of these ways.
-pub fn is_not_sent(error: &CallError) -> bool {
-    matches!(error, CallError::NotSent(_))
 }

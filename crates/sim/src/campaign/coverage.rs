@@ -35,6 +35,7 @@ pub const MUST_HAPPEN: &[&str] = &[
     "a follower got a read index from its leader",
     "an ambiguous write was sent again",
     "a client followed a redirect",
+    "a session expired and another took its place",
     "entries were read back from the disk",
     "recovery found rot",
     "a replica was kept in quarantine",

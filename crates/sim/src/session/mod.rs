@@ -173,6 +173,7 @@ impl Session {
             keys: self.scenario.keys,
             rest: self.scenario.rest,
             length: self.options.chaos(),
+            sessions_last: self.scenario.session_ttl.is_none(),
         };
         plan.start(env, self.recorder.clone())
     }

@@ -79,6 +79,11 @@ impl Recorder {
         outcome
     }
 
+    /// Something is wrong that no history would show.
+    pub(crate) fn wrong(&self, what: String) {
+        self.violations.lock().push(what);
+    }
+
     fn judge(&self, who: &str, error: &Error) -> Outcome {
         match error.kind() {
             ErrorKind::Unavailable

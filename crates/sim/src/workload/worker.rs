@@ -17,6 +17,8 @@ pub(crate) struct Plan {
     pub(crate) keys: usize,
     pub(crate) rest: Duration,
     pub(crate) length: Duration,
+    /// No session can expire.
+    pub(crate) sessions_last: bool,
 }
 
 impl Plan {
@@ -55,6 +57,13 @@ impl Plan {
             }
             for task in tasks {
                 task.await;
+            }
+            let renewed = client.stats().sessions_renewed;
+            if renewed > 0 && self.sessions_last {
+                recorder.wrong(format!(
+                    "{}: {renewed} sessions expired before their time",
+                    self.name
+                ));
             }
             client.close().await;
         }))

@@ -19,7 +19,7 @@ use atoll_env::net::MemNet;
 use atoll_env::trouble;
 use atoll_env::vfs::{MemLatency, MemVfs, MemVfsOptions};
 use atoll_env::{Clock, Env, Halt, Instant, Rng, Scope, Spawn};
-use atoll_server::{Node, NodeConfig};
+use atoll_server::{Node, NodeConfig, SessionLimits};
 use parking_lot::Mutex;
 
 use crate::invariants::Invariants;
@@ -241,5 +241,11 @@ fn config(node: usize, scenario: &Scenario) -> NodeConfig {
     } else {
         1024 * 1024
     };
+    if let Some(ttl) = scenario.session_ttl {
+        config.sessions = SessionLimits {
+            ttl_ms: ttl.as_millis() as u64,
+            max: 3,
+        };
+    }
     config
 }
