@@ -1,9 +1,10 @@
 //! A group's first entry.
 //!
-//! Every initial replica may write it: it is the same on all of them (the voters, at the first place
-//! of the log), and a replica that has a log or has voted refuses it. So it is safe for two to do it;
-//! they take turns only so that one of them stands for election before the others. That a group comes
-//! to life must not hang on one node.
+//! Every initial replica may write it. What they write says the same, the voters, under an id of its own
+//! (term 0, its writer); it makes nobody a leader, and a replica that has a log or has voted refuses it.
+//! If two write it, the first elected leader's stands and the other is cut like any entry that was never
+//! committed. They take turns only so that one of them stands for election before the others. That a
+//! group comes to life must not hang on one node.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
