@@ -25,13 +25,21 @@ pub fn message(input: &[u8]) {
         4 => same(bytes, session),
         5 => same(bytes, |request: v1::PipeRequest| drop(request)),
         6 => same(bytes, |reply: v1::PipeReply| drop(reply)),
-        7 => same(bytes, |request: v1::HelloRequest| drop(cluster_id(&request.cluster_id))),
-        8 => same(bytes, |reply: v1::HelloReply| reply.known.into_iter().for_each(node_info)),
-        9 => same(bytes, |request: v1::ClaimRequest| request.set.into_iter().for_each(node_info)),
+        7 => same(bytes, |request: v1::HelloRequest| {
+            drop(cluster_id(&request.cluster_id))
+        }),
+        8 => same(bytes, |reply: v1::HelloReply| {
+            reply.known.into_iter().for_each(node_info)
+        }),
+        9 => same(bytes, |request: v1::ClaimRequest| {
+            request.set.into_iter().for_each(node_info)
+        }),
         10 => same(bytes, |reply: v1::StatusReply| drop(reply)),
         11 => same(bytes, |request: v1::WriteRequest| drop(request)),
         12 => same(bytes, |request: v1::ScanRequest| drop(request)),
-        13 => same(bytes, |reply: v1::GetMapReply| reply.map.into_iter().for_each(shard_map)),
+        13 => same(bytes, |reply: v1::GetMapReply| {
+            reply.map.into_iter().for_each(shard_map)
+        }),
         14 => same(bytes, |request: v1::ForwardRequest| drop(request)),
         _ => same(bytes, |detail: v1::ErrorDetail| drop(detail)),
     }
@@ -60,7 +68,9 @@ fn node_info(wire: v1::NodeInfo) {
 }
 
 fn group_info(wire: v1::GroupInfo) {
-    comes_back(wire, |(group, entry): &(GroupId, GroupEntry)| (*group, entry).into());
+    comes_back(wire, |(group, entry): &(GroupId, GroupEntry)| {
+        (*group, entry).into()
+    });
 }
 
 fn slot_run(wire: v1::SlotRun) {
@@ -150,7 +160,9 @@ pub fn message_seeds() -> Vec<(String, Vec<u8>)> {
     let node = map.nodes.first().cloned().unwrap_or_default();
     let group = map.groups.last().cloned().unwrap_or_default();
     let run = map.slots.first().copied().unwrap_or_default();
-    let reply = v1::GetMapReply { map: Some(map.clone()) };
+    let reply = v1::GetMapReply {
+        map: Some(map.clone()),
+    };
     vec![
         seed("shard-map", 0, &map),
         seed("node", 1, &node),

@@ -176,7 +176,13 @@ impl Scenario {
         (self.nodes, self.groups) = (3, 1);
         (self.clients, self.workers, self.keys) = (3, 2, 5);
         self.rest = Duration::from_millis(10);
-        self.faults = BTreeSet::from([Fault::Crash, Fault::Blackout, Fault::Cut, Fault::OneWay]);
+        self.faults = BTreeSet::from([
+            Fault::Crash,
+            Fault::CrashLeader,
+            Fault::Blackout,
+            Fault::Cut,
+            Fault::OneWay,
+        ]);
         self.gap_ms = 1000;
         self.trouble_per_million = 0;
         self.session_ttl = None;

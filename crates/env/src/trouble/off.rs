@@ -4,21 +4,21 @@
 pub const ON: bool = false;
 
 /// Whether to take the unlikely way here: never.
-#[inline(always)]
+#[inline]
 pub const fn point(_name: &'static str) -> bool {
     false
 }
 
 /// Waits at an awkward place: not at all.
-#[inline(always)]
+#[inline]
 pub fn pause(_name: &'static str) -> std::future::Ready<()> {
     std::future::ready(())
 }
 
 /// Records that a state was reached: nobody wants to know.
-#[inline(always)]
+#[inline]
 pub const fn sometimes(_name: &'static str) {}
 
 /// Tells a fact: nobody listens.
-#[inline(always)]
+#[inline]
 pub const fn note(_name: &'static str, _facts: &[u64]) {}

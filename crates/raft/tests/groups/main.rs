@@ -3,11 +3,14 @@
 //! - What is known to have gone wrong, in openraft or by its defaults, played again on the version and
 //!   the settings in use: [`restored_leader`], [`old_leader_reads`], [`sub_quorum`],
 //!   [`stale_membership`], [`read_error`], [`stale_candidate`].
+//! - What this crate asks of openraft on top: [`birth`].
 //! - The parts of this crate alone: [`proposer`], [`read_gate`], [`transport`].
 //!
 //! Some replicas are played by the test ([`played`]), which then says frame by frame what they do.
 #![expect(unreachable_pub, reason = "modules of one test")]
 
+#[cfg(test)]
+mod birth;
 #[cfg(test)]
 mod frames;
 #[cfg(test)]

@@ -19,7 +19,8 @@ async fn depose() -> (World, Running<Result<ReadPoint, ReadError>>) {
     world.clock.sleep(ms(4000)).await;
     assert!(world.group(1).status().is_leader);
 
-    let lease_ends = world.clock.now() + ms(world.options.raft.election_max_ms - 2 * world.options.raft.heartbeat_ms);
+    let lease_ends =
+        world.clock.now() + ms(world.options.raft.election_max_ms - 2 * world.options.raft.heartbeat_ms);
     world.isolate(1);
     world.crash(2, Crash::Process).await;
     world.start(2).await;

@@ -94,7 +94,10 @@ impl Pack for Recorder {
     fn done(&mut self, items: Vec<Item>, result: Result<&[Outcome], ProposeError>) {
         let mut record = self.record.lock();
         // What was never packed was never under way.
-        let packed = record.entries.iter().any(|(_, ids)| ids.first() == items.first().map(|item| &item.id));
+        let packed = record
+            .entries
+            .iter()
+            .any(|(_, ids)| ids.first() == items.first().map(|item| &item.id));
         record.under_way -= usize::from(packed);
         let mut outcomes = result.clone().unwrap_or_default().iter();
         for item in items {

@@ -11,7 +11,8 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::frames::{
-    APPEND, Append, Appended, Message, PRE_VOTE, REFUSED, REPLY, VOTE, VoteReply, VoteRequest, frame, messages,
+    APPEND, Append, Appended, Message, PRE_VOTE, REFUSED, REPLY, VOTE, VoteReply, VoteRequest, frame,
+    messages,
 };
 use crate::world::{GROUP, STREAM, address, ms, name, replica};
 
@@ -55,7 +56,9 @@ impl Follower {
             spawn: spawn.clone(),
         };
         let mem = net.node(&name(node), spawn);
-        mem.serve(&address(node), Arc::new(follower.clone())).await.unwrap();
+        mem.serve(&address(node), Arc::new(follower.clone()))
+            .await
+            .unwrap();
         follower
     }
 
@@ -244,7 +247,11 @@ impl Stream {
 
     /// The next frame's messages.
     pub async fn answers(&mut self) -> Vec<Message> {
-        messages(next(&self.clock, &mut self.link.receiver).await.expect("the stream is open"))
+        messages(
+            next(&self.clock, &mut self.link.receiver)
+                .await
+                .expect("the stream is open"),
+        )
     }
 
     /// The next frame, with one message.

@@ -59,7 +59,10 @@ fn a_leader_that_restarts_does_not_give_the_log_ids_it_lost_to_new_entries() {
             acknowledged,
             at_once,
         } = restart_leader().await;
-        assert!(matches!(at_once, Err(ProposeError::NotLeader { .. })), "{at_once:?}");
+        assert!(
+            matches!(at_once, Err(ProposeError::NotLeader { .. })),
+            "{at_once:?}"
+        );
         let leader = world.leader_among(&[1, 2, 3]).await;
         world.propose(leader, "next").await.unwrap();
         let all = ["first", "acknowledged", "next"];

@@ -65,7 +65,9 @@ fn five_voters_of_which_two_have_an_entry_do_not_commit_it() {
         knows(&world, &followers, 2, 4).await;
         assert_eq!(committed(), 1);
         knows(&world, &followers, 3, 5).await;
-        world.until("three have entry 4", ms(100), || committed() == 4).await;
+        world
+            .until("three have entry 4", ms(100), || committed() == 4)
+            .await;
         // Node 3 overtakes the leader, which has six.
         knows(&world, &followers, 3, 11).await;
         // Three voters have entry 6: the leader, node 3 and node 4. Two have entry 7.
@@ -78,7 +80,9 @@ fn five_voters_of_which_two_have_an_entry_do_not_commit_it() {
 
         // The leader's disk makes it three.
         world.disk(1).set_trouble(DiskTrouble::default());
-        world.until("entry 7 is committed", ms(30_000), || committed() == 7).await;
+        world
+            .until("entry 7 is committed", ms(30_000), || committed() == 7)
+            .await;
         knows(&world, &followers, 5, 11).await;
         for write in first.into_iter().chain(second) {
             write.await.unwrap();
@@ -100,7 +104,9 @@ fn whatever_is_acknowledged_stands_on_three_disks_of_five() {
                 let slow = if node == 1 && round % 2 == 0 { 120 } else { slow };
                 world.stall_disk(node, ms(slow));
             }
-            let writes: Vec<_> = (0..4).map(|n| world.propose(1, &format!("{round}.{n}"))).collect();
+            let writes: Vec<_> = (0..4)
+                .map(|n| world.propose(1, &format!("{round}.{n}")))
+                .collect();
             for write in writes {
                 write.await.unwrap();
                 let index = world.group(1).applied_index();

@@ -93,7 +93,10 @@ impl Machine for Keeper {
         self.applied.lock().push(here);
         if let Some(outcomes) = outcomes {
             let version = Version(entry.id.index);
-            let commands = entry.payload.first_chunk().map_or(1, |count| u16::from_le_bytes(*count));
+            let commands = entry
+                .payload
+                .first_chunk()
+                .map_or(1, |count| u16::from_le_bytes(*count));
             outcomes.resize(usize::from(commands), Outcome::Done { version });
         }
         Ok(())
@@ -338,7 +341,11 @@ impl World {
     }
 
     /// Runs something as a task of a node's process.
-    pub fn on<T: Send + 'static>(&self, node: u64, work: impl Future<Output = T> + Send + 'static) -> Running<T> {
+    pub fn on<T: Send + 'static>(
+        &self,
+        node: u64,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Running<T> {
         Running(self.process(node).env.spawn.spawn(work))
     }
 
@@ -357,7 +364,9 @@ impl World {
     /// Makes a replica ask for votes now.
     pub async fn campaign(&self, node: u64) {
         let group = self.group(node);
-        self.on(node, async move { group.campaign().await }).await.unwrap();
+        self.on(node, async move { group.campaign().await })
+            .await
+            .unwrap();
     }
 
     /// Waits until something is so.
@@ -384,9 +393,16 @@ impl World {
 
     /// Waits until one of these nodes leads [`GROUP`].
     pub async fn leader_among(&self, nodes: &[u64]) -> u64 {
-        let leader = || nodes.iter().copied().find(|node| self.group(*node).status().is_leader);
-        self.until(&format!("one of {nodes:?} leads"), ms(20_000), || leader().is_some())
-            .await;
+        let leader = || {
+            nodes
+                .iter()
+                .copied()
+                .find(|node| self.group(*node).status().is_leader)
+        };
+        self.until(&format!("one of {nodes:?} leads"), ms(20_000), || {
+            leader().is_some()
+        })
+        .await;
         let leader = leader().unwrap();
         self.leads(leader, GROUP).await;
         leader
@@ -493,7 +509,9 @@ async fn open_journal(env: &Env, node: u64, options: JournalOptions) -> Journal 
         cluster: ClusterId(7),
         node: NodeId(node),
     };
-    Journal::open(env, Path::new(DIR), identity, options).await.unwrap()
+    Journal::open(env, Path::new(DIR), identity, options)
+        .await
+        .unwrap()
 }
 
 /// A task of a process. Panics if the process ends first.
@@ -508,10 +526,7 @@ impl<T> Running<T> {
 impl<T> Future for Running<T> {
     type Output = T;
 
-    fn poll(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<T> {
+    fn poll(mut self: std::pin::Pin<&mut Self>, context: &mut std::task::Context<'_>) -> std::task::Poll<T> {
         std::pin::Pin::new(&mut self.0)
             .poll(context)
             .map(|value| value.expect("the process goes on"))

@@ -55,7 +55,8 @@ impl Reconciler {
             let state = self.state.borrow_and_update().clone();
             match next_step(&state, &claim, &self.seen()) {
                 Some(step) => self.take(&step).await,
-                None => self.rest(&mut leader).await,
+                None if self.rest(&mut leader).await => {}
+                None => return,
             }
         }
     }
@@ -89,13 +90,15 @@ impl Reconciler {
             .await;
     }
 
-    async fn rest(&mut self, leader: &mut watch::Receiver<Option<atoll_types::ReplicaId>>) {
+    /// False once the group's state machine is gone: a replica that stopped over an error may go on
+    /// calling itself the leader, and nothing would ever wait here again.
+    async fn rest(&mut self, leader: &mut watch::Receiver<Option<atoll_types::ReplicaId>>) -> bool {
         let idle = self.env.clock.sleep(IDLE);
         tokio::select! {
             biased;
-            _ = leader.changed() => {}
-            _ = self.state.changed() => {}
-            () = idle => {}
+            changed = self.state.changed() => changed.is_ok(),
+            changed = leader.changed() => changed.is_ok(),
+            () = idle => true,
         }
     }
 }

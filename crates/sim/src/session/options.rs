@@ -36,11 +36,11 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Ten seconds of [`Profile::Smoke`].
+    /// Twenty seconds of [`Profile::Smoke`].
     pub fn smoke() -> Self {
         Self {
             profile: Profile::Smoke,
-            length: Duration::from_secs(10),
+            length: Duration::from_secs(20),
             ..Self::default()
         }
     }

@@ -175,13 +175,16 @@ mod tests {
             Box::pin(std::future::ready(Ok(request)))
         }
 
-        fn open(&self, _method: &str, mut link: Link) {
-            let notes = self.clone();
-            Spawn::tokio().spawn(async move {
-                while let Some(Ok(frame)) = link.receiver.recv().await {
-                    notes.0.lock().push(frame);
-                }
-            });
+        fn open(&self, _method: &str, link: Link) {
+            Spawn::tokio().spawn(self.clone().listen(link));
+        }
+    }
+
+    impl Notes {
+        async fn listen(self, mut link: Link) {
+            while let Some(Ok(frame)) = link.receiver.recv().await {
+                self.0.lock().push(frame);
+            }
         }
     }
 

@@ -12,9 +12,6 @@ use super::names::{NameChange, Names, error};
 use super::{Crash, Fault, MemVfsOptions};
 use crate::Rng;
 
-/// A misdirected write lands on a multiple of this.
-const WRONG_BY: u64 = 4096;
-
 /// All of a disk.
 pub(super) struct Disk {
     /// The process that may use it.
@@ -24,10 +21,10 @@ pub(super) struct Disk {
     frozen: bool,
     capacity: u64,
     cold_reads_permille: u64,
-    rng: Rng,
-    inodes: BTreeMap<u64, Inode>,
+    pub(super) rng: Rng,
+    pub(super) inodes: BTreeMap<u64, Inode>,
     inodes_made: u64,
-    names: Names,
+    pub(super) names: Names,
     locks: BTreeSet<PathBuf>,
     sector_bytes: u64,
     pub(super) ills: Ills,
@@ -189,46 +186,11 @@ impl Disk {
         Turn::Freeze
     }
 
-    pub(super) fn flip_somewhere(&mut self, path: &str) -> Option<(PathBuf, u64)> {
-        let len = |id: &u64| {
-            self.inodes
-                .get(id)
-                .map_or(0, |inode| inode.durable().len() as u64)
-        };
-        let files: Vec<(PathBuf, u64, u64)> = self
-            .names
-            .all()
-            .filter(|(name, _)| name.to_string_lossy().contains(path))
-            .map(|(name, id)| (name.clone(), *id, len(id)))
-            .collect();
-        let mut at = self.rng.below(files.iter().map(|(_, _, len)| len).sum());
-        let (name, id) = files.into_iter().find_map(|(name, id, len)| {
-            let here = at < len;
-            at -= if here { 0 } else { len };
-            here.then_some((name, id))
-        })?;
-        let bit = self.rng.below(8) as u8;
-        self.inode_mut(id).flip_bit(at, bit);
-        self.ills.counted.flipped += 1;
-        Some((name, at))
-    }
-
-    /// Another place for a write: a file and an offset where that many bytes are.
-    fn wrong_place(&self, len: usize) -> Option<(u64, u64)> {
-        let room = |id: &u64| {
-            let room = self.inodes.get(id)?.len().checked_sub(len as u64)?;
-            Some((*id, room / WRONG_BY + 1))
-        };
-        let places: Vec<(u64, u64)> = self.names.all().filter_map(|(_, id)| room(id)).collect();
-        let (id, offsets) = places.get(self.rng.below(places.len() as u64) as usize)?;
-        Some((*id, self.rng.below(*offsets) * WRONG_BY))
-    }
-
     pub(super) fn inode(&self, id: u64) -> &Inode {
         self.inodes.get(&id).expect("an open file keeps its bytes")
     }
 
-    fn inode_mut(&mut self, id: u64) -> &mut Inode {
+    pub(super) fn inode_mut(&mut self, id: u64) -> &mut Inode {
         self.inodes.get_mut(&id).expect("an open file keeps its bytes")
     }
 

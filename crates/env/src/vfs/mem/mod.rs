@@ -19,6 +19,7 @@ mod ills;
 mod inode;
 mod names;
 mod options;
+mod spoil;
 #[cfg(test)]
 mod tests;
 

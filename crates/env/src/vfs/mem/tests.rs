@@ -265,7 +265,7 @@ fn damage_at_rest_is_there_before_and_after_a_crash() {
 #[test]
 fn a_bad_disk_fails_and_spoils_as_often_as_asked_and_counts_it() {
     let vfs = disk(1);
-    let file = durable(&vfs, "a", &[b'o'; 64 * 4096]);
+    let file = durable(&vfs, "a", &vec![b'o'; 64 * 4096]);
     let often = DiskTrouble {
         read_errors: 300_000,
         write_errors: 300_000,
