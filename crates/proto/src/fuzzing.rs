@@ -26,19 +26,19 @@ pub fn message(input: &[u8]) {
         5 => same(bytes, |request: v1::PipeRequest| drop(request)),
         6 => same(bytes, |reply: v1::PipeReply| drop(reply)),
         7 => same(bytes, |request: v1::HelloRequest| {
-            drop(cluster_id(&request.cluster_id))
+            drop(cluster_id(&request.cluster_id));
         }),
         8 => same(bytes, |reply: v1::HelloReply| {
-            reply.known.into_iter().for_each(node_info)
+            reply.known.into_iter().for_each(node_info);
         }),
         9 => same(bytes, |request: v1::ClaimRequest| {
-            request.set.into_iter().for_each(node_info)
+            request.set.into_iter().for_each(node_info);
         }),
         10 => same(bytes, |reply: v1::StatusReply| drop(reply)),
         11 => same(bytes, |request: v1::WriteRequest| drop(request)),
         12 => same(bytes, |request: v1::ScanRequest| drop(request)),
         13 => same(bytes, |reply: v1::GetMapReply| {
-            reply.map.into_iter().for_each(shard_map)
+            reply.map.into_iter().for_each(shard_map);
         }),
         14 => same(bytes, |request: v1::ForwardRequest| drop(request)),
         _ => same(bytes, |detail: v1::ErrorDetail| drop(detail)),

@@ -241,6 +241,21 @@ impl Group {
         let _sent: Result<(), Fatal<TypeConfig>> = request.await;
     }
 
+    async fn vote(&self, body: Bytes) -> Result<Bytes, String> {
+        let request = wire::decode_vote_request(body).ok_or("unreadable Vote")?;
+        if mutant::is(Mutant::VoteForAnybody) {
+            let granted = VoteResponse::new(request.vote, None, true);
+            return Ok(wire::encode_vote_reply(&granted));
+        }
+        let reply = self
+            .0
+            .raft
+            .vote(request)
+            .await
+            .map_err(|error| error.to_string())?;
+        Ok(wire::encode_vote_reply(&reply))
+    }
+
     pub(crate) fn inbound(&self) -> Arc<dyn Inbound> {
         Arc::new(Answers(self.clone()))
     }
@@ -302,15 +317,7 @@ impl Inbound for Answers {
                         .map_err(|error| error.to_string())?;
                     Ok(wire::encode_append_reply(&reply))
                 }
-                Kind::Vote => {
-                    let request = wire::decode_vote_request(body).ok_or_else(unreadable)?;
-                    if mutant::is(Mutant::VoteForAnybody) {
-                        let granted = VoteResponse::new(request.vote, None, true);
-                        return Ok(wire::encode_vote_reply(&granted));
-                    }
-                    let reply = raft.vote(request).await.map_err(|error| error.to_string())?;
-                    Ok(wire::encode_vote_reply(&reply))
-                }
+                Kind::Vote => group.vote(body).await,
                 Kind::PreVote => {
                     let request = wire::decode_vote_request(body).ok_or_else(unreadable)?;
                     let reply = raft.pre_vote(request).await.map_err(|error| error.to_string())?;
