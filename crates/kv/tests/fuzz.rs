@@ -1,5 +1,6 @@
 //! The fuzz target of this crate, replayed: the corpus and mutations of it.
 
+#[cfg(test)]
 #[path = "../../../fuzz/replay.rs"]
 #[expect(unreachable_pub, reason = "a module of a test")]
 mod replay;

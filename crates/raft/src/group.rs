@@ -150,11 +150,7 @@ impl Group {
     /// Proposes one entry and waits until it is applied here. For rare things; writes of users go
     /// through a [`Proposer`].
     pub async fn propose(&self, payload: Bytes) -> Result<Vec<Outcome>, ProposeError> {
-        let Some(leadership) = self.leadership() else {
-            return Err(ProposeError::NotLeader {
-                leader: self.leader(),
-            });
-        };
+        let leadership = self.leadership()?;
         let (sender, receiver) = oneshot::channel();
         let hook = move |result| {
             // The caller may have given up.
@@ -213,13 +209,25 @@ impl Group {
         }
     }
 
-    /// The leadership of this replica, by which a proposal is tied to its term.
-    pub(crate) fn leadership(&self) -> Option<LeaderId> {
-        self.0
-            .raft
-            .as_leader()
-            .ok()
+    /// The leadership of this replica, by which a proposal is tied to its term; else why it has none.
+    pub(crate) fn leadership(&self) -> Result<LeaderId, ProposeError> {
+        // What openraft says of leadership is what it last knew: a replica that stopped as the leader
+        // would be one for ever, and who asks it would be told that the outcome is unknown.
+        let running = {
+            let metrics = self.0.raft.metrics();
+            openraft::async_runtime::WatchReceiver::borrow_watched(&metrics)
+                .running_state
+                .is_ok()
+        };
+        if !running {
+            return Err(ProposeError::Stopped);
+        }
+        let leader = self.0.raft.as_leader();
+        leader
             .map(|leader| leader.to_committed_leader_id())
+            .map_err(|_| ProposeError::NotLeader {
+                leader: self.leader(),
+            })
     }
 
     /// Proposes under one leadership; `hook` is called exactly once, whatever happens.

@@ -114,6 +114,7 @@ impl<I: Send + 'static> Proposer<I> {
             shared: shared.clone(),
             pack,
             elapsed: Elapsed::default(),
+            sweep_at: Instant::default(),
         };
         env.spawn.spawn(run.main());
         Self(Arc::new(Handle {
@@ -163,6 +164,8 @@ struct Run<P: Pack> {
     shared: Arc<Shared<P::Item>>,
     pack: Arc<Mutex<P>>,
     elapsed: Elapsed<LeaderId>,
+    /// When waiting items are looked through, if nothing moves until then.
+    sweep_at: Instant,
 }
 
 impl<P: Pack> Run<P> {
@@ -191,26 +194,27 @@ impl<P: Pack> Run<P> {
         }
     }
 
-    async fn wait_for_room(&self) {
+    async fn wait_for_room(&mut self) {
+        // Whoever submits wakes this task: a wait that began anew each time would never end in a sweep.
+        let left = self.sweep_at.since(self.env.clock.now());
         let notified = self.shared.wake.notified();
-        if self.env.clock.timeout(SWEEP, notified).await.is_err() {
+        if left.is_zero() || self.env.clock.timeout(left, notified).await.is_err() {
             self.sweep();
+            self.sweep_at = self.env.clock.now() + SWEEP;
         }
     }
 
     async fn propose(&mut self) {
         let now = self.env.clock.now();
+        self.sweep_at = now + SWEEP;
         let (items, expired, commands) = self.take(now);
         self.give_up(expired);
         if items.is_empty() {
             return;
         }
-        let Some(leadership) = self.group.leadership() else {
-            let leader = self.group.leader();
-            self.pack
-                .lock()
-                .done(items, Err(ProposeError::NotLeader { leader }));
-            return;
+        let leadership = match self.group.leadership() {
+            Ok(leadership) => leadership,
+            Err(error) => return self.pack.lock().done(items, Err(error)),
         };
         let elapsed_ms = self.elapsed.pass(leadership, now);
         let payload = self.pack.lock().pack(&items, elapsed_ms);

@@ -153,7 +153,9 @@ pub fn frame_seeds() -> Vec<(String, Vec<u8>)> {
     ];
     let input = |(name, messages): (&str, Vec<Message>)| {
         let mut frame = start_frame(0);
-        messages.iter().for_each(|message| message.encode(&mut frame));
+        for message in &messages {
+            message.encode(&mut frame);
+        }
         (name.to_owned(), frame.to_vec())
     };
     frames.into_iter().map(input).collect()

@@ -111,8 +111,17 @@ pub(crate) fn decode_append(mut body: Bytes) -> Option<AppendEntriesRequest<Type
     let leader_commit = take_optional(&mut body)?;
     let count = body.try_get_u32_le().ok()? as usize;
     let mut entries = Vec::with_capacity(count.min(body.len() / ENTRY_HEADER_BYTES));
+    let mut next = prev_log_id
+        .as_ref()
+        .map_or(Some(0), |prev| prev.index.checked_add(1));
     for _ in 0..count {
         let id = take_log_id(&mut body)?;
+        // Entries that do not follow on what comes before them would leave a hole: Raft trusts its leader
+        // in this, and leaders have been wrong.
+        if next != Some(id.index) {
+            return None;
+        }
+        next = id.index.checked_add(1);
         let kind = body.try_get_u8().ok()?;
         let payload_crc = body.try_get_u32_le().ok()?;
         let len = body.try_get_u32_le().ok()? as usize;

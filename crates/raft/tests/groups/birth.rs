@@ -2,11 +2,9 @@
 //! replicas' logs begin with different entries; the first elected leader's must win everywhere, and nothing
 //! that was acknowledged may be lost over it.
 
-use std::collections::BTreeSet;
-
 use atoll_env::vfs::Crash;
 
-use crate::world::{GROUP, Options, World, ms, replica, simulate};
+use crate::world::{GROUP, Options, World, ms, simulate};
 
 /// Every node in `writers` writes the first entry while nobody hears anybody.
 async fn written_apart(nodes: u64, writers: &[u64]) -> World {
@@ -14,13 +12,8 @@ async fn written_apart(nodes: u64, writers: &[u64]) -> World {
     for node in 1..=nodes {
         world.isolate(node);
     }
-    let voters: BTreeSet<_> = (1..=nodes).map(|node| replica(GROUP, node)).collect();
     for &node in writers {
-        let (group, voters) = (world.group(node), voters.clone());
-        world
-            .on(node, async move { group.initialize(&voters).await })
-            .await
-            .unwrap();
+        world.initialize(node, GROUP, nodes).await;
         assert!(
             !world.group(node).status().is_leader,
             "to write it makes nobody a leader"
@@ -45,13 +38,8 @@ fn the_first_entries_of_several_writers_become_one() {
                 "{logs:?}"
             );
             // To write it again is refused and changes nothing.
-            let voters: BTreeSet<_> = (1..=3).map(|node| replica(GROUP, node)).collect();
             for node in 1..=3 {
-                let (group, voters) = (world.group(node), voters.clone());
-                world
-                    .on(node, async move { group.initialize(&voters).await })
-                    .await
-                    .unwrap();
+                world.initialize(node, GROUP, 3).await;
             }
             world.propose(leader, "second").await.unwrap();
             world.all_have(&[1, 2, 3], &["first", "second"]).await;

@@ -265,7 +265,9 @@ pub fn membership(voters: &[ReplicaId]) -> Bytes {
     out.put_u32_le(1);
     for _ in ["voters", "nodes"] {
         out.put_u32_le(voters.len() as u32);
-        voters.iter().for_each(|voter| out.put_u64_le(voter.0));
+        for voter in voters {
+            out.put_u64_le(voter.0);
+        }
     }
     out.freeze()
 }

@@ -83,7 +83,7 @@ impl Pack for Recorder {
         let ids: Vec<u64> = items.iter().map(|item| item.id).collect();
         let commands: usize = items.iter().map(|item| item.commands).sum();
         let mut payload = (commands as u16).to_le_bytes().to_vec();
-        ids.iter().for_each(|id| payload.extend(id.to_le_bytes()));
+        payload.extend(ids.iter().flat_map(|id| id.to_le_bytes()));
         let mut record = self.record.lock();
         record.entries.push((self.clock.now(), ids));
         record.under_way += 1;

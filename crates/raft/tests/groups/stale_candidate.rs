@@ -2,10 +2,8 @@
 //! and what a replica has as its own vote it grants to whoever asks for it. So a candidate whose log
 //! lacked committed entries was elected, and the entries were lost.
 
-use std::collections::BTreeSet;
-
 use atoll_env::vfs::Crash;
-use atoll_types::{LogId, ReplicaId};
+use atoll_types::LogId;
 
 use crate::frames::VoteRequest;
 use crate::played::{Caller, Follower, Part, candidate};
@@ -27,12 +25,7 @@ async fn play() -> Play {
         ..Part::default()
     };
     let third = Follower::start(&world.net, 3, part).await;
-    let voters: BTreeSet<ReplicaId> = (1..=3).map(|node| replica(GROUP, node)).collect();
-    let group = world.group(1);
-    world
-        .on(1, async move { group.initialize(&voters).await })
-        .await
-        .unwrap();
+    world.initialize(1, GROUP, 3).await;
     world.leads(1, GROUP).await;
     world.propose(1, "a").await.unwrap();
     world.propose(1, "b").await.unwrap();

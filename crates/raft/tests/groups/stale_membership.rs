@@ -7,8 +7,6 @@
 //! There it was a snapshot that replaced the entry. Here nothing is purged and no message carries a
 //! snapshot, so entries of a later leader are the only thing that can; what must hold is the same.
 
-use std::collections::BTreeSet;
-
 use atoll_types::ReplicaId;
 
 use crate::frames::{Append, Appended, Entry, membership};
@@ -29,12 +27,7 @@ fn cut_off(world: &World, node: u64) {
 fn a_membership_that_was_cut_from_the_log_elects_nobody() {
     simulate(async {
         let world = World::blank(4, Options::default()).await;
-        let all: BTreeSet<ReplicaId> = voters().into_iter().collect();
-        let group = world.group(1);
-        world
-            .on(1, async move { group.initialize(&all).await })
-            .await
-            .unwrap();
+        world.initialize(1, GROUP, 5).await;
         world.leads(1, GROUP).await;
         world.propose(1, "a").await.unwrap();
         world.all_have(&[1, 2, 3, 4], &["a"]).await;

@@ -7,13 +7,10 @@
 //! It takes five voters, and a leader whose own disk is slower than a follower's, because only a follower
 //! can overtake.
 
-use std::collections::BTreeSet;
-
 use atoll_env::vfs::DiskTrouble;
-use atoll_types::ReplicaId;
 
 use crate::played::{Follower, Part};
-use crate::world::{GROUP, Options, World, ms, replica, simulate};
+use crate::world::{GROUP, Options, Running, World, ms, replica, simulate};
 
 const VOTERS: u64 = 5;
 
@@ -30,12 +27,7 @@ async fn leader_alone() -> (World, Vec<Follower>) {
         };
         followers.push(Follower::start(&world.net, node, part).await);
     }
-    let voters: BTreeSet<ReplicaId> = (1..=VOTERS).map(|node| replica(GROUP, node)).collect();
-    let group = world.group(1);
-    world
-        .on(1, async move { group.initialize(&voters).await })
-        .await
-        .unwrap();
+    world.initialize(1, GROUP, VOTERS).await;
     world.leads(1, GROUP).await;
     (world, followers)
 }
@@ -75,7 +67,7 @@ fn five_voters_of_which_two_have_an_entry_do_not_commit_it() {
         world.clock.sleep(ms(1000)).await;
         assert_eq!(committed(), 6);
         assert_eq!(world.group(1).applied_index(), 6);
-        assert!(first.iter().all(|write| write.is_finished()));
+        assert!(first.iter().all(Running::is_finished));
         assert!(second.iter().all(|write| !write.is_finished()));
 
         // The leader's disk makes it three.
@@ -91,7 +83,15 @@ fn five_voters_of_which_two_have_an_entry_do_not_commit_it() {
     });
 }
 
-/// With disks and links of different speeds, so that who is ahead of whom changes all the time.
+/// The leader's disk is the slowest in every other round; the others take turns.
+fn slowness(node: u64, round: u64) -> u64 {
+    match (node, round % 2) {
+        (1, 0) => 120,
+        _ => 1 + (node * 7 + round * 3) % 11 * 5,
+    }
+}
+
+/// With disks of different speeds, so that who is ahead of whom changes all the time.
 #[test]
 fn whatever_is_acknowledged_stands_on_three_disks_of_five() {
     simulate(async {
@@ -100,9 +100,7 @@ fn whatever_is_acknowledged_stands_on_three_disks_of_five() {
         for round in 0..30_u64 {
             // The leader's disk is the slowest in every other round; the others take turns.
             for node in nodes.iter().copied() {
-                let slow = 1 + (node * 7 + round * 3) % 11 * 5;
-                let slow = if node == 1 && round % 2 == 0 { 120 } else { slow };
-                world.stall_disk(node, ms(slow));
+                world.stall_disk(node, ms(slowness(node, round)));
             }
             let writes: Vec<_> = (0..4)
                 .map(|n| world.propose(1, &format!("{round}.{n}")))

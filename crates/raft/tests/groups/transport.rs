@@ -1,7 +1,5 @@
 //! Streams between nodes: shared by groups, taken up again, and closed to nonsense.
 
-use std::collections::BTreeSet;
-
 use atoll_env::net::MemNetOptions;
 use atoll_env::vfs::Crash;
 use atoll_types::limits::MESSAGE_BYTES_MAX;
@@ -10,7 +8,7 @@ use bytes::Bytes;
 
 use crate::frames::{APPEND, Append, Message, PRE_VOTE, READ_INDEX, REFUSED, REPLY, VOTE, frame};
 use crate::played::{Caller, Follower, Part, leader};
-use crate::world::{GROUP, Options, STREAM, World, group, ms, name, payload, replica, simulate};
+use crate::world::{GROUP, Options, STREAM, World, group, ms, name, replica, simulate};
 
 #[test]
 fn all_groups_of_two_nodes_share_one_stream_and_its_frames() {
@@ -24,12 +22,11 @@ fn all_groups_of_two_nodes_share_one_stream_and_its_frames() {
         world.clock.sleep(ms(3000)).await;
         let before = world.process(1).host.stats();
         for round in 0..20 {
-            let mut writes = Vec::new();
-            for key in &groups {
-                let group = world.group_of(1, *key);
-                let text = payload(&format!("{round}"));
-                writes.push(world.on(1, async move { group.propose(text).await }));
-            }
+            let text = format!("{round}");
+            let writes: Vec<_> = groups
+                .iter()
+                .map(|key| world.propose_to(1, *key, &text))
+                .collect();
             for write in writes {
                 write.await.unwrap();
             }
@@ -241,12 +238,7 @@ fn a_body_that_cannot_be_read_is_refused_and_its_stream_goes_on() {
 async fn with_played(part: Part) -> (World, Follower) {
     let world = World::blank(2, Options::default()).await;
     let played = Follower::start(&world.net, 3, part).await;
-    let voters: BTreeSet<ReplicaId> = (1..=3).map(|node| replica(GROUP, node)).collect();
-    let group = world.group(1);
-    world
-        .on(1, async move { group.initialize(&voters).await })
-        .await
-        .unwrap();
+    world.initialize(1, GROUP, 3).await;
     world.leads(1, GROUP).await;
     (world, played)
 }

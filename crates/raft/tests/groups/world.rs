@@ -142,7 +142,6 @@ pub struct Process {
     pub scope: Scope,
     pub env: Env,
     pub host: RaftHost,
-    pub journal: Journal,
     pub groups: BTreeMap<GroupId, (Group, Applied)>,
     /// How often it has dialled whom.
     pub dialled: Arc<Mutex<BTreeMap<u64, u64>>>,
@@ -229,15 +228,18 @@ impl World {
     pub async fn new(nodes: u64, options: Options) -> Self {
         let world = Self::blank(nodes, options).await;
         for key in world.options.groups.clone() {
-            let voters: BTreeSet<ReplicaId> = (1..=nodes).map(|node| replica(key, node)).collect();
-            let group = world.group_of(1, key);
-            world
-                .on(1, async move { group.initialize(&voters).await })
-                .await
-                .unwrap();
+            world.initialize(1, key, nodes).await;
             world.leads(1, key).await;
         }
         world
+    }
+
+    /// Has a node make a group of the replicas on nodes `1..=voters`.
+    pub async fn initialize(&self, node: u64, key: GroupKey, voters: u64) {
+        let voters: BTreeSet<ReplicaId> = (1..=voters).map(|node| replica(key, node)).collect();
+        let group = self.group_of(node, key);
+        let made = self.on(node, async move { group.initialize(&voters).await });
+        made.await.unwrap();
     }
 
     fn env(&self, node: u64, scope: &Scope, disk: &MemVfs) -> Env {
@@ -270,7 +272,7 @@ impl World {
                 net: env.net.clone(),
                 dialled: Arc::clone(&dialled),
             });
-            let host = RaftHost::new(env.clone(), journal.clone(), peers, options.raft);
+            let host = RaftHost::new(env.clone(), journal, peers, options.raft);
             let mut groups = BTreeMap::new();
             for key in options.groups {
                 let applied = Applied::default();
@@ -288,7 +290,6 @@ impl World {
                 scope: own,
                 env,
                 host,
-                journal,
                 groups,
                 dialled,
             }
@@ -306,10 +307,6 @@ impl World {
         machine.disk = machine.disk.crash(how);
         drop(process);
         self.clock.sleep(ms(1)).await;
-    }
-
-    pub fn is_up(&self, node: u64) -> bool {
-        self.nodes[&node].process.is_some()
     }
 
     pub fn process(&self, node: u64) -> &Process {
@@ -351,7 +348,16 @@ impl World {
 
     /// Proposes an entry of one command to [`GROUP`].
     pub fn propose(&self, node: u64, text: &str) -> Running<Result<Vec<Outcome>, ProposeError>> {
-        let (group, payload) = (self.group(node), payload(text));
+        self.propose_to(node, GROUP, text)
+    }
+
+    pub fn propose_to(
+        &self,
+        node: u64,
+        key: GroupKey,
+        text: &str,
+    ) -> Running<Result<Vec<Outcome>, ProposeError>> {
+        let (group, payload) = (self.group_of(node, key), payload(text));
         self.on(node, async move { group.propose(payload).await })
     }
 

@@ -319,7 +319,7 @@ mod tests {
 
     /// Kinds alternate now and then, as elections make them do.
     fn kind(index: u64) -> u8 {
-        u8::from(index % 5 > 0)
+        u8::from(!index.is_multiple_of(5))
     }
 
     fn placed(id: LogId) -> Placed {

@@ -30,8 +30,10 @@ impl Frame {
 /// The segment files, in order.
 pub fn segments(vfs: &MemVfs) -> Vec<PathBuf> {
     let names = vfs.list(Path::new(DIR)).unwrap_or_default();
-    let segments = names.into_iter().filter(|name| name.ends_with(".jnl"));
-    segments.map(|name| Path::new(DIR).join(name)).collect()
+    let paths = names.into_iter().map(|name| Path::new(DIR).join(name));
+    paths
+        .filter(|path| path.extension().is_some_and(|end| end == "jnl"))
+        .collect()
 }
 
 /// All frames in order, synced or not.

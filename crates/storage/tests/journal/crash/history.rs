@@ -103,7 +103,9 @@ impl History {
             self.check_mark(*group, log);
         }
         let mut without_marks = found.clone();
-        without_marks.values_mut().for_each(|log| log.committed = None);
+        for log in without_marks.values_mut() {
+            log.committed = None;
+        }
         let mut logs = Logs::new();
         for count in 0..=self.given.len() {
             let may_be = count >= self.acknowledged && self.whole.contains(&count);

@@ -115,15 +115,14 @@ impl Store {
             frame.file == file && whole.contains(&byte)
         });
         match here {
+            // Padding.
             Some(frame) if byte >= frame.end => Law::Harmless,
-            // The header behind it says that it was durable.
+            // Unless the header behind it says that it was durable.
             Some(frame) if self.left != Left::Entered && frame.is(self.last()) => Law::Torn,
-            Some(_) => Law::Noticed,
-            None if used && byte < ALIGN => Law::Noticed,
             // Zeros behind the last frame, and the headers of segments without frames.
-            None if used || byte < ALIGN => Law::Harmless,
-            // Something stands in a segment that was never entered.
-            None => Law::Noticed,
+            None if used != (byte < ALIGN) => Law::Harmless,
+            // A frame, the header of a segment with frames, or something in one that was never entered.
+            _ => Law::Noticed,
         }
     }
 
@@ -147,21 +146,15 @@ impl Store {
         let process = Process::on(damaged.crash(Crash::Process));
         let journal = process.open(self.options).await.unwrap();
         let found = contents(&journal).await;
-        let verdict = match journal.damage() {
-            Some(reason) => {
-                assert!(reason.contains(".jnl at offset"), "{reason}");
-                self.check_quarantine(&journal, &found).await;
-                Law::Noticed
-            }
-            None => {
-                assert_eq!(journal.quarantined(), []);
-                if found == self.with {
-                    Law::Harmless
-                } else {
-                    assert_eq!(found, self.without);
-                    Law::Torn
-                }
-            }
+        let verdict = if let Some(reason) = journal.damage() {
+            assert!(reason.contains(".jnl at offset"), "{reason}");
+            self.check_quarantine(&journal, &found).await;
+            Law::Noticed
+        } else {
+            assert_eq!(journal.quarantined(), []);
+            let all = found == self.with;
+            assert!(all || found == self.without, "{found:?}");
+            if all { Law::Harmless } else { Law::Torn }
         };
         process.kill();
         verdict

@@ -21,6 +21,13 @@ async fn check(vfs: MemVfs, spot: &str) -> MemVfs {
     process.vfs
 }
 
+/// Opens the journal and writes its first frame, as far as the disk lets it.
+async fn begin(process: &Process) {
+    if let Ok(journal) = process.open(SMALL).await {
+        let _ = journal.mark().await;
+    }
+}
+
 /// Starts on a damaged disk and loses power at each operation, in each way, also when writing on.
 async fn crash_everywhere(damaged: &MemVfs, spot: &str) -> u64 {
     let before = damaged.operations();
@@ -37,11 +44,7 @@ async fn crash_everywhere(damaged: &MemVfs, spot: &str) -> u64 {
         ] {
             let process = Process::on(damaged.fork(seed).crash(Crash::Process));
             process.vfs.freeze_at(before + operation);
-            let start = async {
-                if let Ok(journal) = process.open(SMALL).await {
-                    let _ = journal.mark().await;
-                }
-            };
+            let start = begin(&process);
             let limit = Duration::from_secs(60);
             let _frozen = process.env.clock.timeout(limit, start).await;
             assert!(process.vfs.is_frozen());
