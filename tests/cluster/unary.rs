@@ -79,29 +79,37 @@ async fn every_kv_method(cluster: &Cluster, node: usize, key: &str) {
     };
     let opened: v1::OpenSessionReply = call(cluster, node, method::OPEN_SESSION, &open).await;
     assert!(opened.version > proof.version);
-    let op = |kind: v1::write_op::Kind, key: String| v1::WriteOp {
-        kind: kind.into(),
-        key: key.into(),
+    let batch = batch(key, &open);
+    let batch: v1::WriteReply = call(cluster, node, method::WRITE, &batch).await;
+    assert!(batch.applied);
+    read_and_delete(cluster, node, key, (proof.group, batch.version)).await;
+}
+
+/// Stores one key and removes another, in one entry and under a session.
+fn batch(key: &str, session: &v1::OpenSessionRequest) -> v1::WriteRequest {
+    let put = v1::WriteOp {
+        kind: v1::write_op::Kind::Put.into(),
+        key: format!("{key}:b").into(),
         value: "three".into(),
     };
-    let batch = v1::WriteRequest {
-        ops: vec![
-            op(v1::write_op::Kind::Put, format!("{key}:b")),
-            v1::WriteOp {
-                value: Default::default(),
-                ..op(v1::write_op::Kind::Delete, key.to_owned())
-            },
-        ],
+    let delete = v1::WriteOp {
+        kind: v1::write_op::Kind::Delete.into(),
+        key: key.to_owned().into(),
+        ..v1::WriteOp::default()
+    };
+    v1::WriteRequest {
+        ops: vec![put, delete],
         session: Some(v1::Session {
-            client_high: open.client_high,
-            client_low: open.client_low,
+            client_high: session.client_high,
+            client_low: session.client_low,
             seq: 1,
             ack: 1,
         }),
-        ..Default::default()
-    };
-    let batch: v1::WriteReply = call(cluster, node, method::WRITE, &batch).await;
-    assert!(batch.applied);
+        ..v1::WriteRequest::default()
+    }
+}
+
+async fn read_and_delete(cluster: &Cluster, node: usize, key: &str, (group, version): (u64, u64)) {
     let both = v1::MultiGetRequest {
         keys: vec![key.to_owned().into(), format!("{key}:b").into()],
         options: None,
@@ -112,7 +120,7 @@ async fn every_kv_method(cluster: &Cluster, node: usize, key: &str) {
         [false, true]
     );
     let scan = v1::ScanRequest {
-        group: proof.group,
+        group,
         start: key.to_owned().into(),
         end: format!("{key};").into(),
         ..Default::default()
@@ -124,7 +132,7 @@ async fn every_kv_method(cluster: &Cluster, node: usize, key: &str) {
         ..Default::default()
     };
     let deleted: v1::WriteReply = call(cluster, node, method::DELETE, &delete).await;
-    assert!(deleted.applied && deleted.version > batch.version);
+    assert!(deleted.applied && deleted.version > version);
 }
 
 #[tokio::test]

@@ -70,13 +70,15 @@ impl Judgement {
                 continue;
             }
             let floor = floors.remove(&operation.invoked).unwrap_or(0);
-            if let history::Outcome::Written(version) = operation.outcome {
-                judged += 1;
-                if version <= floor {
-                    let wrong =
-                        format!("causality: version {version} after its client saw {floor}: {operation:?}");
-                    self.violations.push(wrong);
-                }
+            let written = match operation.outcome {
+                history::Outcome::Written(version) => Some(version),
+                _ => None,
+            };
+            judged += u64::from(written.is_some());
+            if let Some(version) = written.filter(|version| *version <= floor) {
+                self.violations.push(format!(
+                    "causality: version {version} after its client saw {floor}: {operation:?}"
+                ));
             }
             *newest = (*newest).max(operation.outcome.version().unwrap_or(0));
         }

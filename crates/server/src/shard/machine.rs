@@ -69,8 +69,9 @@ impl ShardMachine {
 impl atoll_raft::Machine for ShardMachine {
     fn apply(&mut self, entry: Committed<'_>, outcomes: Option<&mut Vec<Outcome>>) -> Result<(), String> {
         self.rows.begin(0);
-        let skipped =
-            mutant::is(Mutant::EntrySkipped) && entry.id.index % 50 == 49 && self.state.replica.0 % 3 == 0;
+        let skipped = mutant::is(Mutant::EntrySkipped)
+            && entry.id.index % 50 == 49
+            && self.state.replica.0.is_multiple_of(3);
         if entry.normal && !skipped {
             self.apply_normal(&entry, outcomes)?;
         }

@@ -217,18 +217,22 @@ impl Session {
         }
     }
 
+    async fn probe(&self, client: &Client, number: usize) -> Result<(), String> {
+        let key = format!("probe {number}");
+        let call = Call::Put {
+            value: self.recorder.value(),
+        };
+        match self.recorder.run("final", client, &key, call).await {
+            Outcome::Written(_) => Ok(()),
+            other => Err(format!("{key} cannot be written in the end: {other:?}")),
+        }
+    }
+
     /// Writes must work again; and with more written behind the damage, a damaged disk shows.
     async fn write_once_more(&mut self, client: &Client) -> Result<(), String> {
         for _ in 0..ROUNDS {
-            for key in (0..PROBES).map(|number| format!("probe {number}")) {
-                let value = self.recorder.value();
-                let written = self
-                    .recorder
-                    .run("final", client, &key, Call::Put { value })
-                    .await;
-                if !matches!(written, Outcome::Written(_)) {
-                    return Err(format!("{key} cannot be written in the end: {written:?}"));
-                }
+            for number in 0..PROBES {
+                self.probe(client, number).await?;
             }
             self.look().await;
             if self.world.replace_damaged() {
