@@ -76,7 +76,8 @@ impl Tempo {
     /// Nanoseconds since some origin of this process. Negative in a runtime whose paused time is
     /// behind that of the one that was first.
     pub fn now_ns(&self) -> i64 {
-        self.0.line.lock().at(self.runtime_now())
+        let line = self.0.line.lock();
+        line.at(self.runtime_now())
     }
 
     /// How long the runtime has to sleep for library time to reach `until_ns`.
@@ -109,8 +110,9 @@ impl Tempo {
     }
 
     fn change(&self, change: impl FnOnce(&mut Line)) {
-        let now = self.runtime_now();
+        // In this order: nobody can have read a later time at the old pace.
         let mut line = self.0.line.lock();
+        let now = self.runtime_now();
         (line.library, line.runtime) = (line.at(now), now);
         change(&mut line);
     }
@@ -130,7 +132,7 @@ fn to_runtime(interval: Duration, speed: f64) -> Duration {
     if (speed - 1.0).abs() < f64::EPSILON {
         interval
     } else {
-        interval.div_f64(speed)
+        Duration::try_from_secs_f64(interval.as_secs_f64() / speed).unwrap_or(Duration::MAX)
     }
 }
 

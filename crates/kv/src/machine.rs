@@ -198,6 +198,11 @@ impl Machine {
     ) -> Result<Outcome, Refusal> {
         // A decoded opening always names a client.
         let client = command.session().ok_or(Refusal::Unsupported)?.client;
+        // Whatever version a request to open this session names, the session reaches it, so that no copy of
+        // the request is above the horizon once the session has expired.
+        if self.sessions.is_open(client) && read > self.last {
+            self.next_version(stamp, read)?;
+        }
         if let Some(version) = self.sessions.reopen(client, self.moment()) {
             return Ok(Outcome::Done { version });
         }

@@ -120,6 +120,11 @@ impl Sessions {
         }
     }
 
+    /// Whether the client has a session.
+    pub(crate) fn is_open(&self, client: ClientId) -> bool {
+        self.table.contains_key(&client)
+    }
+
     /// When the client's session was opened, if it has one. Counts as a use of it.
     pub(crate) fn reopen(&mut self, client: ClientId, at: Moment) -> Option<Version> {
         let session = self.table.get_mut(&client)?;

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use atoll_env::Tempo;
 use atoll_types::{GroupKey, Mutant, ReplicaId, mutant};
 use bytes::Bytes;
 use openraft::OptionalSend;
@@ -21,6 +22,11 @@ use crate::wire::{self, Kind};
 
 /// openraft lets appends run for ever; a half-open connection must not wedge a follower.
 const APPEND_LIMIT: Duration = Duration::from_secs(2);
+
+/// How long openraft gives a call, on its own time, in that of the clock that ends it here.
+fn ttl(option: &RPCOption) -> Duration {
+    option.hard_ttl().mul_f64(Tempo::current().stretch())
+}
 
 /// Makes clients to other replicas of one group.
 #[derive(Clone)]
@@ -131,9 +137,7 @@ impl RaftNetworkV2<TypeConfig> for Client {
         option: RPCOption,
     ) -> Result<VoteResponse<TypeConfig>, RPCError<TypeConfig>> {
         let body = wire::encode_vote_request(&rpc);
-        let answer = self
-            .call(Kind::Vote, RPCTypes::Vote, body, option.hard_ttl())
-            .await?;
+        let answer = self.call(Kind::Vote, RPCTypes::Vote, body, ttl(&option)).await?;
         wire::decode_vote_reply(answer).ok_or_else(|| self.unreadable())
     }
 
@@ -144,7 +148,7 @@ impl RaftNetworkV2<TypeConfig> for Client {
     ) -> Result<VoteResponse<TypeConfig>, RPCError<TypeConfig>> {
         let body = wire::encode_vote_request(&rpc);
         let answer = self
-            .call(Kind::PreVote, RPCTypes::Vote, body, option.hard_ttl())
+            .call(Kind::PreVote, RPCTypes::Vote, body, ttl(&option))
             .await?;
         wire::decode_vote_reply(answer).ok_or_else(|| self.unreadable())
     }
@@ -167,7 +171,7 @@ impl RaftNetworkV2<TypeConfig> for Client {
     ) -> Result<TransferLeaderResponse<TypeConfig>, RPCError<TypeConfig>> {
         let body = wire::encode_transfer(&req);
         // The answer carries no reason: on refusal the transfer fails and an election decides.
-        self.call(Kind::Transfer, RPCTypes::TransferLeader, body, option.hard_ttl())
+        self.call(Kind::Transfer, RPCTypes::TransferLeader, body, ttl(&option))
             .await?;
         Ok(Ok(()))
     }

@@ -53,6 +53,8 @@ impl Judge {
 pub(crate) async fn run(env: Env, journal: Journal) {
     let (tempo, mut judge) = (Tempo::current(), Judge::default());
     let mut was_wide = false;
+    // An earlier node of this process may have left it wide.
+    tempo.set_stretch(1.0);
     loop {
         env.clock.sleep(EVERY).await;
         let stats = journal.stats();

@@ -6,6 +6,7 @@ use atoll_proto::v1::error_detail::Kind;
 use atoll_proto::v1::pipe_request_item::Operation;
 use atoll_proto::v1::{ErrorDetail, OpenSessionRequest, ScanRequest, Session as WireSession};
 use atoll_types::{ClientId, GroupId, Version};
+use bytes::Bytes;
 
 use super::Engine;
 use super::job::{Job, Route, Stop, Trip};
@@ -14,6 +15,9 @@ use crate::pipe::{LANE_SMALL, Reply};
 use crate::retry::Fault;
 use crate::session::Opening;
 use crate::stats::count;
+
+/// Both ends of a range without keys.
+const NOWHERE: Bytes = Bytes::from_static(b"0");
 
 /// Why a write has no session yet.
 pub(super) enum Unready {
@@ -89,10 +93,12 @@ impl Engine {
         Ok(())
     }
 
-    /// The group's newest version, by the smallest linearizable read there is.
+    /// The group's newest version, by the smallest linearizable read there is: a scan of no keys at all.
     async fn version_of(&self, group: GroupId, deadline: Instant) -> Result<Version, Stop> {
         let request = ScanRequest {
             group: group.0,
+            start: NOWHERE,
+            end: NOWHERE,
             limit: 1,
             keys_only: true,
             ..ScanRequest::default()

@@ -80,6 +80,9 @@ impl Model {
     }
 
     fn open(&mut self, stamp: u64, client: ClientId, read: u64, after: u64) -> Outcome {
+        if self.sessions.contains_key(&client) && read > self.last {
+            self.done(stamp, read);
+        }
         let (now, last) = (self.now, self.last);
         if let Some(session) = self.sessions.get_mut(&client) {
             session.used = now;

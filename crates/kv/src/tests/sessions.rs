@@ -226,6 +226,18 @@ fn a_session_is_above_the_version_it_was_opened_with_even_if_that_was_made_up() 
 }
 
 #[test]
+fn a_session_reaches_every_version_that_an_opening_of_it_names() {
+    let mut rig = Rig::new();
+    rig.open(ME);
+    // The same client asks again with another version, against the rules, and one that nobody gave out.
+    let again = Command::open_session(ClientId(ME), Version(1 << 40));
+    rig.one(again.clone());
+    assert!(rig.machine.last_version() > Version(1 << 40));
+    rig.minutes(60);
+    assert_eq!(rig.one(again), refused(Refusal::BelowHorizon));
+}
+
+#[test]
 fn a_session_never_used_is_horizon_too() {
     let mut rig = Rig::new();
     let opening = Command::open_session(ClientId(ME), rig.machine.last_version());

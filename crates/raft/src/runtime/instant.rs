@@ -21,7 +21,9 @@ pub(crate) struct Instant(i64);
 impl Instant {
     /// The next line of the grid, now or later.
     pub(super) fn on_grid(self) -> Self {
-        Self(self.0 + (-self.0).rem_euclid(GRID_NS))
+        let beyond = self.0.rem_euclid(GRID_NS);
+        let left = if beyond == 0 { 0 } else { GRID_NS - beyond };
+        Self(self.0.saturating_add(left))
     }
 
     /// How long the runtime has to sleep from now on.

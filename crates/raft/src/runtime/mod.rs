@@ -19,6 +19,9 @@ use rand::rngs::Xoshiro256PlusPlus;
 use self::instant::Instant;
 use self::watch::OrderedWatch;
 
+/// Sleeps below this are left alone; a tick sleeps for four times as long at least.
+const SHORT: Duration = Duration::from_millis(10);
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Runtime(TokioRuntime);
@@ -52,7 +55,13 @@ impl AsyncRuntime for Runtime {
     }
 
     fn sleep_until(deadline: Self::Instant) -> Self::Sleep {
-        TokioRuntime::sleep(deadline.on_grid().wait())
+        // Short ones are no ticks: openraft gathers the news of syncs for a microsecond or two.
+        let wait = deadline.wait();
+        TokioRuntime::sleep(if wait < SHORT {
+            wait
+        } else {
+            deadline.on_grid().wait()
+        })
     }
 
     fn timeout<R, F: Future<Output = R> + OptionalSend>(
@@ -87,5 +96,30 @@ impl AsyncRuntime for Runtime {
         F: Future<Output = T>,
     {
         self.0.block_on(future)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use atoll_env::Clock;
+    use openraft_rt::Instant as _;
+
+    #[tokio::test(start_paused = true)]
+    async fn ticks_go_to_the_grid_and_short_waits_do_not() {
+        let clock = Clock::simulated(1.0, 0);
+        let began = clock.now();
+        Runtime::sleep_until(Instant::now() + Duration::from_micros(1)).await;
+        // Tokio's timers are milliseconds wide.
+        assert!(clock.now().since(began) <= Duration::from_millis(2));
+        for _ in 0..3 {
+            Runtime::sleep_until(Instant::now() + Duration::from_millis(41)).await;
+            let behind = Instant::now() - Instant::now().on_grid();
+            let ahead = Instant::now().on_grid() - Instant::now();
+            assert!(
+                behind.max(ahead) >= Duration::from_millis(47) || ahead.is_zero(),
+                "{ahead:?}"
+            );
+        }
     }
 }

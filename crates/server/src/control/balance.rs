@@ -93,7 +93,7 @@ impl Balancer {
                 _ => now,
             };
             still.insert(group, (status.term, since));
-            let may = now.since(since) >= SETTLED_AFTER && !self.membership.clocks().disagrees(node, now);
+            let may = now.since(since) >= SETTLED_AFTER && self.membership.clocks().may_lead(node, now);
             if chosen.is_none() && may && caught_up(&status, replica) {
                 chosen = Some((group, replica, node));
             }

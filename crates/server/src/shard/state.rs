@@ -79,8 +79,8 @@ impl ShardState {
     /// Called by the machine after an entry's rows are visible.
     pub(crate) fn applied(&self, id: LogId, machine: &atoll_kv::Machine) {
         let index = id.index;
-        self.applied_term.store(id.term, Ordering::Relaxed);
         self.version.store(machine.last_version().0, Ordering::Relaxed);
+        self.applied_term.store(id.term, Ordering::Release);
         self.sessions.store(machine.session_count(), Ordering::Relaxed);
         self.has_deadlines
             .store(machine.has_deadlines(), Ordering::Relaxed);
@@ -99,7 +99,7 @@ impl ShardState {
 
     /// The term of the newest entry whose rows are visible.
     pub(crate) fn applied_term(&self) -> u64 {
-        self.applied_term.load(Ordering::Relaxed)
+        self.applied_term.load(Ordering::Acquire)
     }
 
     /// The highest version given out so far.

@@ -54,9 +54,12 @@ impl Shard {
             refuse_all(items, &failure);
             return;
         }
+        // Before the version: it is that of this term's beginning, or a later one.
+        let applied_term = self.state.applied_term();
         let admission = Admission {
             ownership: &self.state.ownerships.newest(),
             now: self.env.clock.now(),
+            applied_term,
             newest_after: newest_after(&self.env.clock, self.state.version()),
         };
         let mut admitted = Vec::with_capacity(items.len());
@@ -95,8 +98,8 @@ impl Shard {
     }
 
     /// A leader that has not applied everything before its term does not know yet what was given out.
-    fn too_far_ahead(&self, seen: Version) -> Failure {
-        if self.group.status().term != self.state.applied_term() {
+    fn too_far_ahead(&self, seen: Version, applied_term: u64) -> Failure {
+        if self.group.status().term != applied_term {
             return Failure::Unavailable(format!(
                 "group {} has just got this leader, which has not applied everything yet",
                 self.state.key.id
@@ -119,7 +122,7 @@ impl Shard {
         }
         let seen = seen_by_client(&item.command);
         if seen > admission.newest_after {
-            return Err(self.too_far_ahead(seen));
+            return Err(self.too_far_ahead(seen, admission.applied_term));
         }
         item.command
             .check()
@@ -140,6 +143,7 @@ struct Admission<'a> {
     ownership: &'a Ownership,
     now: Instant,
     newest_after: Version,
+    applied_term: u64,
 }
 
 /// The highest `after` a client may name (D4): one bad clock must not poison versions.

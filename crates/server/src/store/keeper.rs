@@ -152,8 +152,16 @@ impl Keeper {
     async fn make(&self, shard: &Shard) {
         let key = shard.group().key();
         let mut map = self.directory.watch();
-        let known = map.wait_for(|map| map.groups.contains_key(&key.id)).await;
-        let Some(entry) = known.ok().and_then(|map| map.groups.get(&key.id).cloned()) else {
+        let known = |map: &Arc<ShardMap>| {
+            let entry = map.groups.get(&key.id);
+            entry.is_some_and(|entry| entry.generation >= key.generation)
+        };
+        let entry = match map.wait_for(known).await {
+            Ok(map) => map.groups.get(&key.id).cloned(),
+            Err(_) => None,
+        };
+        // A newer generation is another group, with other replicas.
+        let Some(entry) = entry.filter(|entry| entry.generation == key.generation) else {
             return;
         };
         // Placements do not change yet, so these are the voters the group was created with.
