@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use atoll_env::Env;
+use atoll_env::{Clock, Env};
 use atoll_env::watch;
 use atoll_raft::{Group, ProposeError};
 use atoll_types::{NodeId, Outcome};
@@ -55,7 +55,7 @@ impl Reconciler {
             let state = self.state.borrow_and_update().clone();
             match next_step(&state, &claim, &self.seen()) {
                 Some(step) => self.take(&step).await,
-                None if self.rest(&mut leader).await => {}
+                None if rest(&self.env.clock, &mut self.state, &mut leader).await => {}
                 None => return,
             }
         }
@@ -89,16 +89,38 @@ impl Reconciler {
             .sleep(RETRY.mul_f64(0.5 + self.env.rng.fraction()))
             .await;
     }
+}
 
-    /// False once the group's state machine is gone: a replica that stopped over an error may go on
-    /// calling itself the leader, and nothing would ever wait here again.
-    async fn rest(&mut self, leader: &mut watch::Receiver<Option<atoll_types::ReplicaId>>) -> bool {
-        let idle = self.env.clock.sleep(IDLE);
-        tokio::select! {
-            biased;
-            changed = self.state.changed() => changed.is_ok(),
-            changed = leader.changed() => changed.is_ok(),
-            () = idle => true,
-        }
+/// Waits for news, or for a while. False once the group's state machine is gone: a replica that stopped
+/// over an error may go on calling itself the leader, and nothing would ever wait here again.
+async fn rest<S, L>(clock: &Clock, state: &mut watch::Receiver<S>, leader: &mut watch::Receiver<L>) -> bool {
+    let idle = clock.sleep(IDLE);
+    tokio::select! {
+        biased;
+        changed = state.changed() => changed.is_ok(),
+        changed = leader.changed() => changed.is_ok(),
+        () = idle => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_state_machine_that_is_gone_ends_the_loop_instead_of_spinning_it() {
+        let clock = Clock::simulated(1.0, 0);
+        let ((state, mut states), (leader, mut leaders)) = (watch::channel(1), watch::channel(1));
+        let began = clock.now();
+        assert!(rest(&clock, &mut states, &mut leaders).await);
+        assert_eq!(clock.now().since(began), IDLE, "without news it waits");
+        state.send_replace(2);
+        assert!(rest(&clock, &mut states, &mut leaders).await);
+        states.borrow_and_update();
+        leader.send_replace(2);
+        assert!(rest(&clock, &mut states, &mut leaders).await);
+        leaders.borrow_and_update();
+        drop(state);
+        assert!(!rest(&clock, &mut states, &mut leaders).await);
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use atoll_env::{Clock, Instant};
 use atoll_kv::{Command, CommandKind};
 use atoll_types::limits::VERSION_AHEAD_MS_MAX;
-use atoll_types::{Epoch, Version};
+use atoll_types::{Epoch, GroupKey, Version};
 
 use super::Shard;
 use super::ownership::Ownership;
@@ -97,19 +97,8 @@ impl Shard {
         })
     }
 
-    /// A leader that has not applied everything before its term does not know yet what was given out.
     fn too_far_ahead(&self, seen: Version, applied_term: u64) -> Failure {
-        if self.group.status().term != applied_term {
-            return Failure::Unavailable(format!(
-                "group {} has just got this leader, which has not applied everything yet",
-                self.state.key.id
-            ));
-        }
-        Failure::Invalid(format!(
-            "the request names version {seen}, more than {} s ahead of this node's clock; no version can have been \
-             given out that high",
-            VERSION_AHEAD_MS_MAX / 1000,
-        ))
+        far_ahead(self.state.key, seen, applied_term == self.group.status().term)
     }
 
     fn admit(&self, item: &WriteItem, admission: &Admission<'_>) -> Result<(), Failure> {
@@ -128,6 +117,22 @@ impl Shard {
             .check()
             .map_err(|error| Failure::Invalid(error.to_string()))
     }
+}
+
+/// A version beyond what can have been given out, if the leader has applied everything before its own
+/// term; if it has not, it does not know yet what was given out, and waiting helps.
+fn far_ahead(group: GroupKey, seen: Version, knows_all: bool) -> Failure {
+    if knows_all {
+        return Failure::Invalid(format!(
+            "the request names version {seen}, more than {} s ahead of this node's clock; no version can have been \
+             given out that high",
+            VERSION_AHEAD_MS_MAX / 1000,
+        ));
+    }
+    Failure::Unavailable(format!(
+        "group {} has just got this leader, which has not applied everything yet",
+        group.id
+    ))
 }
 
 /// The highest version the client claims to have seen.
@@ -175,6 +180,15 @@ mod tests {
         // An earlier leader's clock ran ten minutes ahead; its versions are on every client's lips.
         let given_out = Version::from_millis(1_600_000);
         assert_eq!(newest_after(&clock, given_out), ahead(1_600_000));
+    }
+
+    #[test]
+    fn a_fresh_leader_that_does_not_know_everything_asks_to_wait() {
+        let group = GroupKey::new(atoll_types::GroupId(1), atoll_types::GroupGen(1));
+        let knows_all = far_ahead(group, Version(9), true);
+        assert!(matches!(knows_all, Failure::Invalid(_)), "{knows_all:?}");
+        let fresh = far_ahead(group, Version(9), false);
+        assert!(matches!(fresh, Failure::Unavailable(_)), "{fresh:?}");
     }
 
     #[test]

@@ -78,3 +78,97 @@ fn invalid<T: std::fmt::Debug>(result: Result<T, Failure>) -> String {
         other => panic!("{other:?}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use atoll_env::Rng;
+    use prost::Message;
+
+    fn seeds() -> Vec<Vec<u8>> {
+        let key = || bytes::Bytes::from_static(b"a{t}1");
+        let op = |kind, value: &'static [u8]| v1::WriteOp {
+            kind,
+            key: key(),
+            value: bytes::Bytes::from_static(value),
+        };
+        let session = v1::Session {
+            client_high: 1,
+            client_low: 2,
+            seq: 3,
+            ack: 1,
+        };
+        let guard = v1::Guard {
+            key: key(),
+            end: bytes::Bytes::from_static(b"a{t}2"),
+            version: 7,
+        };
+        let operations = [
+            Operation::Write(v1::WriteRequest {
+                ops: vec![op(0, b"value"), op(1, b"")],
+                guards: vec![guard],
+                session: Some(session),
+                after: 9,
+            }),
+            Operation::Get(v1::GetRequest {
+                key: key(),
+                options: Some(v1::ReadOptions::default()),
+            }),
+            Operation::MultiGet(v1::MultiGetRequest {
+                keys: vec![key(), key()],
+                options: None,
+            }),
+            Operation::Scan(v1::ScanRequest {
+                start: key(),
+                limit: 10,
+                ..v1::ScanRequest::default()
+            }),
+            Operation::OpenSession(v1::OpenSessionRequest {
+                client_high: 1,
+                client_low: 2,
+                group: 1,
+                version: 5,
+            }),
+        ];
+        let item = |operation| v1::PipeRequestItem {
+            operation: Some(operation),
+            ..v1::PipeRequestItem::default()
+        };
+        operations
+            .into_iter()
+            .map(|operation| item(operation).encode_to_vec())
+            .collect()
+    }
+
+    fn mutate(bytes: &mut Vec<u8>, rng: &Rng) {
+        for _ in 0..=rng.below(4) {
+            let at = rng.below(bytes.len() as u64) as usize;
+            match rng.below(4) {
+                0 => bytes[at] ^= 1 << rng.below(8),
+                1 => bytes[at] = rng.below(256) as u8,
+                2 => bytes.truncate(at.max(1)),
+                _ => bytes.insert(at, [0, 0x7f, 0x80, 0xff][rng.below(4) as usize]),
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_arrives_becomes_a_request_or_a_refusal() {
+        let (rng, seeds) = (Rng::seeded(1), seeds());
+        let (mut accepted, mut refused) = (0, 0);
+        for round in 0..50_000 {
+            let mut bytes = seeds[round % seeds.len()].clone();
+            mutate(&mut bytes, &rng);
+            let decoded = v1::PipeRequestItem::decode(&bytes[..]);
+            let Some(arrived) = decoded.ok().and_then(|item| item.operation) else {
+                continue;
+            };
+            match operation(arrived) {
+                Ok(_) => accepted += 1,
+                Err(Failure::Invalid(_) | Failure::Unsupported(_)) => refused += 1,
+                Err(other) => panic!("{other:?}"),
+            }
+        }
+        assert!(accepted > 1000 && refused > 300, "{accepted} {refused}");
+    }
+}
