@@ -48,6 +48,8 @@ pub enum Mutant {
     LastSequenceOnly,
     /// Sessions live by the wall clock in the entries instead of by group time.
     ExpiryByWallClock,
+    /// A group takes requests for slots that it does not own.
+    OwnerUnchecked,
     /// A guard is not looked at when the write is applied.
     GuardIgnored,
     /// A write's version may be below what its client has seen.
@@ -70,7 +72,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::LeaderReadWithoutQuorum,
         Self::FollowerReadWithoutLeader,
         Self::ReadBeforeApply,
@@ -91,6 +93,7 @@ impl Mutant {
         Self::RepeatApplied,
         Self::LastSequenceOnly,
         Self::ExpiryByWallClock,
+        Self::OwnerUnchecked,
         Self::GuardIgnored,
         Self::AfterIgnored,
         Self::VersionFromClockOnly,

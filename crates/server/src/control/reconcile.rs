@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use atoll_env::{Clock, Env};
 use atoll_env::watch;
+use atoll_env::{Clock, Env};
 use atoll_raft::{Group, ProposeError};
 use atoll_types::{NodeId, Outcome};
 

@@ -20,7 +20,7 @@ use crate::history::{Call, Outcome};
 use crate::judge::judge;
 use crate::panics;
 use crate::scenario::Scenario;
-use crate::workload::{Plan, Recorder, key_name};
+use crate::workload::{Plan, Recorder, Stray, key_name};
 use crate::world::{World, client_name, node_address};
 use crate::{nemesis, nemesis::Step};
 
@@ -147,7 +147,8 @@ impl Session {
     /// Ends with everything as the plan left it, and clients that are still waiting for answers.
     async fn bad_times(&mut self) -> Vec<Task<()>> {
         let clients = (1..=self.scenario.clients).map(client_name);
-        let clients: Vec<_> = clients.map(|name| self.start_client(name)).collect();
+        let mut clients: Vec<_> = clients.map(|name| self.start_client(name)).collect();
+        clients.extend(self.start_stray());
         let began = self.clock.now();
         let end = began + self.options.chaos();
         for step in std::mem::take(&mut self.steps) {
@@ -162,6 +163,18 @@ impl Session {
         }
         self.watch_until(end).await;
         clients
+    }
+
+    /// There must be a group that is the wrong one.
+    fn start_stray(&self) -> Option<Task<()>> {
+        let env = self.world.visitor("stray");
+        let until = env.clock.now() + self.options.chaos();
+        let stray = Stray {
+            env,
+            addresses: self.addresses(),
+            recorder: self.recorder.clone(),
+        };
+        (self.scenario.groups > 1).then(|| stray.start(until))
     }
 
     fn start_client(&self, name: String) -> Task<()> {
