@@ -59,15 +59,20 @@ impl Stray {
         let groups: BTreeSet<u64> = map.slots.iter().map(|run| run.group).collect();
         for group in groups.into_iter().filter(|group| Some(*group) != owner) {
             for address in &self.addresses {
-                let asked = self.ask(address, group, key);
-                if let Ok(Some(Answer::Write(_) | Answer::Get(_))) =
-                    self.env.clock.timeout(PATIENCE, asked).await
-                {
-                    let wrong =
-                        format!("group {group} at {address} served slot {slot}, which is not its own");
-                    self.recorder.wrong(wrong);
-                }
+                self.expect_refusal(address, group, key).await;
             }
+        }
+    }
+
+    async fn expect_refusal(&self, address: &str, group: u64, key: &str) {
+        let asked = self
+            .env
+            .clock
+            .timeout(PATIENCE, self.ask(address, group, key))
+            .await;
+        if let Ok(Some(Answer::Write(_))) = asked {
+            let wrong = format!("group {group} at {address} took {key:?}, which is not its own");
+            self.recorder.wrong(wrong);
         }
     }
 
