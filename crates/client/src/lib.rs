@@ -41,11 +41,6 @@
 //! `session/` exactly-once, `route/` the shard map, `pipe/` the stream that concurrent calls share.
 
 pub mod admin;
-/// The README's example compiles.
-#[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-struct Readme;
-
 mod batch;
 mod client;
 mod engine;
@@ -67,6 +62,11 @@ pub use model::{Cas, Committed, Row, Value};
 pub use options::Options;
 pub use scan::{Scan, ScanOptions};
 pub use stats::ClientStats;
+
+/// The README's example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
 
 pub use atoll_env::Env;
 pub use atoll_types::Version;

@@ -93,12 +93,11 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn save_committed(&mut self, committed: Option<RaftLogId>) -> Result<(), io::Error> {
-        let last = self
-            .0
-            .state()
-            .last
-            .filter(|_| mutant::is(Mutant::CommitMarkTooHigh));
-        if let Some(id) = last.or(committed.as_ref().map(log_id_in)) {
+        let mut mark = committed.as_ref().map(log_id_in);
+        if mutant::is(Mutant::CommitMarkTooHigh) {
+            mark = self.0.state().last.or(mark);
+        }
+        if let Some(id) = mark {
             self.0.save_committed(id);
         }
         Ok(())
@@ -119,11 +118,12 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         let entries: Vec<LogEntry> = entries.into_iter().map(entry_in).collect();
         trouble::pause("raft: before an append").await;
         facts::appended(&self.0, &entries);
-        let (log, last) = (self.0.clone(), entries.last().map(|entry| entry.id));
+        let last = entries.last().map(|entry| entry.id);
+        let told = last.filter(|_| trouble::ON).map(|last| (self.0.clone(), last));
         let done = move |result: io::Result<()>| {
-            let _ = last
-                .filter(|_| result.is_ok())
-                .map(|last| facts::durable(&log, last));
+            if let Some((log, last)) = told.filter(|_| result.is_ok()) {
+                facts::durable(&log, last);
+            }
             callback.io_completed(result);
         };
         self.0.append(entries, Box::new(done)).await

@@ -114,12 +114,9 @@ mod tests {
         assert!(clock.now().since(began) <= Duration::from_millis(2));
         for _ in 0..3 {
             Runtime::sleep_until(Instant::now() + Duration::from_millis(41)).await;
-            let behind = Instant::now() - Instant::now().on_grid();
-            let ahead = Instant::now().on_grid() - Instant::now();
-            assert!(
-                behind.max(ahead) >= Duration::from_millis(47) || ahead.is_zero(),
-                "{ahead:?}"
-            );
+            // On a line, or as far beyond it as tokio's timers are wide.
+            let left = Instant::now().on_grid() - Instant::now();
+            assert!(left.is_zero() || left >= Duration::from_millis(48), "{left:?}");
         }
     }
 }
