@@ -14,6 +14,10 @@ mod birth;
 #[cfg(test)]
 mod frames;
 #[cfg(test)]
+mod keeper;
+#[cfg(test)]
+mod links;
+#[cfg(test)]
 mod old_leader_reads;
 #[cfg(test)]
 mod packs;
@@ -27,6 +31,8 @@ mod read_error;
 mod read_gate;
 #[cfg(test)]
 mod restored_leader;
+#[cfg(test)]
+mod running;
 #[cfg(test)]
 mod stale_candidate;
 #[cfg(test)]

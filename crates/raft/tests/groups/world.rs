@@ -1,25 +1,26 @@
 //! Nodes with real journals on disks that can crash, and the network between them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use atoll_env::net::{Handler, Link, MemNet, MemNetOptions, NoNet, Status};
+use atoll_env::net::{MemNet, MemNetOptions, NoNet};
 use atoll_env::vfs::{Crash, DiskTrouble, MemLatency, MemVfs, MemVfsOptions};
-use atoll_env::{BoxFuture, Clock, Env, Halt, Net, Rng, Scope, Spawn, Task};
-use atoll_raft::{
-    Committed, Group, Machine, Peers, ProposeError, RaftHost, RaftOptions, ReadError, ReadPoint,
-};
+use atoll_env::{Clock, Env, Halt, Rng, Scope, Spawn};
+use atoll_raft::{Group, ProposeError, RaftHost, RaftOptions, ReadError, ReadPoint};
 use atoll_storage::{Identity, Journal, JournalOptions};
-use atoll_types::{ClusterId, GroupGen, GroupId, GroupKey, LogId, NodeId, Outcome, ReplicaId, Version};
+use atoll_types::{ClusterId, GroupGen, GroupId, GroupKey, LogId, NodeId, Outcome, ReplicaId};
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-pub const STREAM: &str = "/test/Raft";
+pub use crate::keeper::payload;
+use crate::keeper::{Applied, Ever, Keeper};
+use crate::links::Numbered;
+pub use crate::links::{STREAM, Streams};
+pub use crate::running::Running;
+
 const DIR: &str = "/data/journal";
-const DIAL_LIMIT: Duration = Duration::from_millis(800);
 
 /// The group of most tests.
 pub const GROUP: GroupKey = group(1);
@@ -56,85 +57,6 @@ pub fn simulate<T>(test: impl Future<Output = T>) -> T {
         .build()
         .unwrap()
         .block_on(test)
-}
-
-/// What a replica has applied since its process began: what was proposed, and where it stood.
-pub type Applied = Arc<Mutex<Vec<(LogId, Bytes)>>>;
-
-/// What any replica ever applied at an index of a group. Two things at one index are a fork.
-type Ever = Arc<Mutex<BTreeMap<(GroupKey, u64), (LogId, Bytes)>>>;
-
-/// Keeps what was proposed. A payload begins with the number of its commands, in two bytes; the outcome
-/// of each names the entry's index.
-struct Keeper {
-    applied: Applied,
-    ever: Ever,
-    forks: Arc<Mutex<Vec<String>>>,
-}
-
-impl Machine for Keeper {
-    fn apply(&mut self, entry: Committed<'_>, outcomes: Option<&mut Vec<Outcome>>) -> Result<(), String> {
-        let here = (entry.id, entry.payload.clone());
-        let place = (entry.log.key(), entry.id.index);
-        let first = self
-            .ever
-            .lock()
-            .entry(place)
-            .or_insert_with(|| here.clone())
-            .clone();
-        if first != here {
-            self.forks
-                .lock()
-                .push(format!("{here:?} on {} is {first:?}", entry.log.replica()));
-        }
-        if !entry.normal {
-            return Ok(());
-        }
-        self.applied.lock().push(here);
-        if let Some(outcomes) = outcomes {
-            let version = Version(entry.id.index);
-            let commands = entry
-                .payload
-                .first_chunk()
-                .map_or(1, |count| u16::from_le_bytes(*count));
-            outcomes.resize(usize::from(commands), Outcome::Done { version });
-        }
-        Ok(())
-    }
-}
-
-/// Finds nodes by their numbers.
-struct Numbered {
-    net: Arc<dyn Net>,
-    dialled: Arc<Mutex<BTreeMap<u64, u64>>>,
-}
-
-impl Peers for Numbered {
-    fn node_of(&self, _group: GroupKey, replica: ReplicaId) -> Option<NodeId> {
-        Some(NodeId(replica.0 % 100))
-    }
-
-    fn dial(&self, node: NodeId) -> BoxFuture<'static, io::Result<Link>> {
-        *self.dialled.lock().entry(node.0).or_default() += 1;
-        let open = self.net.open(&address(node.0), STREAM, 0, DIAL_LIMIT);
-        Box::pin(async move { open.await.map_err(io::Error::other) })
-    }
-}
-
-struct Streams(RaftHost);
-
-impl Handler for Streams {
-    fn is_stream(&self, method: &str) -> Option<bool> {
-        (method == STREAM).then_some(true)
-    }
-
-    fn call(&self, _: &str, _: Bytes, _: Option<Duration>) -> BoxFuture<'static, Result<Bytes, Status>> {
-        unreachable!("there are only streams")
-    }
-
-    fn open(&self, _method: &str, link: Link) {
-        self.0.accept(link);
-    }
 }
 
 /// A process.
@@ -505,11 +427,6 @@ impl Drop for World {
     }
 }
 
-/// One command.
-pub fn payload(text: &str) -> Bytes {
-    Bytes::from([&[1, 0], text.as_bytes()].concat())
-}
-
 async fn open_journal(env: &Env, node: u64, options: JournalOptions) -> Journal {
     let identity = Identity {
         cluster: ClusterId(7),
@@ -518,23 +435,4 @@ async fn open_journal(env: &Env, node: u64, options: JournalOptions) -> Journal 
     Journal::open(env, Path::new(DIR), identity, options)
         .await
         .unwrap()
-}
-
-/// A task of a process. Panics if the process ends first.
-pub struct Running<T>(Task<T>);
-
-impl<T> Running<T> {
-    pub fn is_finished(&self) -> bool {
-        self.0.is_finished()
-    }
-}
-
-impl<T> Future for Running<T> {
-    type Output = T;
-
-    fn poll(mut self: std::pin::Pin<&mut Self>, context: &mut std::task::Context<'_>) -> std::task::Poll<T> {
-        std::pin::Pin::new(&mut self.0)
-            .poll(context)
-            .map(|value| value.expect("the process goes on"))
-    }
 }
