@@ -91,6 +91,7 @@ fn batch(key: &str, session: &v1::OpenSessionRequest) -> v1::WriteRequest {
         kind: v1::write_op::Kind::Put.into(),
         key: format!("{key}:b").into(),
         value: "three".into(),
+        ..v1::WriteOp::default()
     };
     let delete = v1::WriteOp {
         kind: v1::write_op::Kind::Delete.into(),

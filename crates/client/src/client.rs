@@ -208,6 +208,7 @@ pub(crate) fn put_op(key: Bytes, value: Bytes) -> Result<(SlotId, WriteOp), Erro
             kind: write_op::Kind::Put.into(),
             key,
             value,
+            ..WriteOp::default()
         },
     ))
 }
@@ -219,7 +220,7 @@ pub(crate) fn delete_op(key: Bytes) -> Result<(SlotId, WriteOp), Error> {
         WriteOp {
             kind: write_op::Kind::Delete.into(),
             key,
-            value: Bytes::new(),
+            ..WriteOp::default()
         },
     ))
 }

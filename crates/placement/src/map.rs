@@ -13,6 +13,8 @@ pub struct NodeEntry {
     pub uuid: NodeUuid,
     /// Where it was last reached; a hint.
     pub address: String,
+    /// The failure domain it is in; empty: not told.
+    pub zone: String,
 }
 
 /// What the map knows of a group.

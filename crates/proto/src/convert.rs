@@ -94,6 +94,7 @@ impl From<(NodeId, &NodeEntry)> for v1::NodeInfo {
             node: node.0,
             uuid: entry.uuid.to_string(),
             address: entry.address.clone(),
+            zone: entry.zone.clone(),
         }
     }
 }
@@ -111,6 +112,7 @@ impl TryFrom<v1::NodeInfo> for (NodeId, NodeEntry) {
             NodeEntry {
                 uuid,
                 address: wire.address,
+                zone: wire.zone,
             },
         ))
     }

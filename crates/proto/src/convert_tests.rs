@@ -10,6 +10,7 @@ fn a_map(nodes: u64, groups: u64, cuts: &[u16]) -> ShardMap {
             NodeEntry {
                 uuid: NodeUuid(u128::from(id) << 100),
                 address: format!("h{id}:1"),
+                zone: format!("z{id}"),
             },
         )
     };

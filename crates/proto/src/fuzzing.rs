@@ -100,6 +100,7 @@ fn a_map() -> ShardMap {
         let entry = NodeEntry {
             uuid: NodeUuid(u128::from(id) << 100),
             address: format!("h{id}:1"),
+            zone: format!("z{id}"),
         };
         (NodeId(id), entry)
     };

@@ -32,6 +32,8 @@ pub const HELLO: &str = "/atoll.v1.Peer/Hello";
 pub const CLAIM: &str = "/atoll.v1.Peer/Claim";
 /// `Peer.Admit`
 pub const ADMIT: &str = "/atoll.v1.Peer/Admit";
+/// `Peer.Join`
+pub const JOIN: &str = "/atoll.v1.Peer/Join";
 /// `Peer.Forward`
 pub const FORWARD: &str = "/atoll.v1.Peer/Forward";
 /// `Peer.Raft`, a stream.

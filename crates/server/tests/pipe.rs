@@ -102,6 +102,7 @@ fn put(id: u64, value: Vec<u8>) -> v1::PipeRequestItem {
         kind: 0,
         key: key(id),
         value: value.into(),
+        ..v1::WriteOp::default()
     };
     item(
         id,

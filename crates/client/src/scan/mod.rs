@@ -183,6 +183,7 @@ impl Scan {
                 slot_epoch: slot_epoch.0,
                 ..ReadOptions::default()
             }),
+            ..ScanRequest::default()
         }
     }
 }

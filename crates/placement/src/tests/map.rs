@@ -14,6 +14,7 @@ fn map() -> ShardMap {
             NodeEntry {
                 uuid: NodeUuid(n.into()),
                 address: format!("127.0.0.1:{n}"),
+                zone: String::new(),
             },
         )
     };

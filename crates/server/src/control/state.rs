@@ -96,6 +96,7 @@ impl ControlState {
         let entry = |node: &Member| NodeEntry {
             uuid: node.uuid,
             address: node.address.clone(),
+            zone: String::new(),
         };
         self.map.cluster = cluster;
         self.map.nodes = nodes.iter().map(|node| (node.node, entry(node))).collect();

@@ -14,6 +14,7 @@ pub(super) fn map_to_wire(map: &ShardMap, leader: impl Fn(GroupId) -> Option<Nod
         node: node.0,
         uuid: entry.uuid.to_string(),
         address: entry.address.clone(),
+        zone: entry.zone.clone(),
     });
     let groups = map.groups.iter().map(|(&group, entry)| v1::GroupInfo {
         group: group.0,
@@ -74,6 +75,7 @@ pub(super) fn map_from_wire(wire: v1::ShardMap) -> Option<ShardMap> {
                     NodeEntry {
                         uuid: node.uuid,
                         address: node.address,
+                        zone: String::new(),
                     },
                 )
             })
@@ -100,6 +102,7 @@ pub(super) fn members_to_wire(members: &[Member]) -> Vec<v1::NodeInfo> {
         node: member.node.0,
         uuid: member.uuid.to_string(),
         address: member.address.clone(),
+        zone: String::new(),
     };
     members.iter().map(info).collect()
 }
@@ -135,6 +138,7 @@ mod tests {
                 NodeEntry {
                     uuid: NodeUuid(u128::from(n)),
                     address: format!("h:{n}"),
+                    zone: String::new(),
                 },
             )
         };

@@ -37,6 +37,7 @@ pub(super) fn hello(
         },
         claimed_set: members_to_wire(&claimed_set),
         wall_ms: own.wall_ms,
+        ..v1::HelloReply::default()
     })
 }
 

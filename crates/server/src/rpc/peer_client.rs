@@ -41,6 +41,7 @@ impl PeerClient {
             incarnation: own.incarnation,
             address: own.address.clone(),
             known: members_to_wire(&own.known),
+            ..v1::HelloRequest::default()
         };
         let reply: v1::HelloReply = self.call(to, method::HELLO, &request, limit).await?;
         greeting_from_reply(reply).ok_or_else(|| unreadable(to))

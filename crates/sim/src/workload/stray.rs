@@ -82,6 +82,7 @@ impl Stray {
             kind: v1::write_op::Kind::Put.into(),
             key: Bytes::copy_from_slice(key.as_bytes()),
             value: Bytes::from_static(b"astray"),
+            ..v1::WriteOp::default()
         };
         let write = v1::WriteRequest {
             ops: vec![put],

@@ -80,6 +80,7 @@ impl Group {
             rows,
             more,
             proof: Some(proof),
+            ..ScanReply::default()
         })
     }
 
@@ -152,7 +153,7 @@ impl Group {
                     applied: false,
                     failed_guard: place as u32,
                     version,
-                    proof: None,
+                    ..WriteReply::default()
                 };
             }
         }
@@ -167,9 +168,8 @@ impl Group {
         }
         WriteReply {
             applied: true,
-            failed_guard: 0,
             version: self.last,
-            proof: None,
+            ..WriteReply::default()
         }
     }
 }

@@ -213,6 +213,7 @@ impl World {
             node: node.id,
             uuid: format!("{:032x}", node.id),
             address: address.clone(),
+            zone: String::new(),
         });
         let groups = inner.groups.keys().map(|&group| GroupInfo {
             group,

@@ -91,6 +91,7 @@ mod tests {
             kind,
             key: key(),
             value: bytes::Bytes::from_static(value),
+            ..v1::WriteOp::default()
         };
         let session = v1::Session {
             client_high: 1,

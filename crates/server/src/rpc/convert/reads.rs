@@ -54,7 +54,12 @@ pub(crate) fn scan(request: v1::ScanRequest) -> Result<Addressed, Failure> {
         reverse,
         keys_only,
         options,
+        count_only,
+        slots,
     } = request;
+    if count_only || !slots.is_empty() {
+        return Err(Failure::Unsupported("counting and slot sets are not served yet"));
+    }
     for bound in [&start, &end] {
         if !bound.is_empty() {
             check_bound(bound)?;

@@ -15,12 +15,14 @@ pub(crate) fn result(reply: Reply, places: &dyn Locate) -> ReplyResult {
             failed_guard: 0,
             version: version.0,
             proof: Some(wire_proof(&proof)),
+            ..v1::WriteReply::default()
         }),
         Reply::GuardFailed { guard, actual, proof } => ReplyResult::Write(v1::WriteReply {
             applied: false,
             failed_guard: u32::from(guard),
             version: actual.unwrap_or_default().0,
             proof: Some(wire_proof(&proof)),
+            ..v1::WriteReply::default()
         }),
         Reply::SessionOpened { version, proof } => ReplyResult::OpenSession(v1::OpenSessionReply {
             version: version.0,
@@ -50,6 +52,7 @@ pub(crate) fn result(reply: Reply, places: &dyn Locate) -> ReplyResult {
             rows: rows.into_iter().map(wire_row).collect(),
             more,
             proof: Some(wire_proof(&proof)),
+            ..v1::ScanReply::default()
         }),
         Reply::Failed(failure) => ReplyResult::Error(detail(&failure, places)),
     }

@@ -88,6 +88,7 @@ fn write_op(op: v1::WriteOp) -> Result<Op, Failure> {
             value: op.value,
         }),
         Ok(v1::write_op::Kind::Delete) => Ok(Op::Delete { key: op.key }),
+        Ok(_) => Err(Failure::Unsupported("this node does not compute values yet")),
         Err(_) => Err(Failure::Invalid(format!(
             "write operation kind {} is unknown",
             op.kind
@@ -225,7 +226,7 @@ mod tests {
         v1::WriteOp {
             kind: 0,
             key: Bytes::from_static(key),
-            value: Bytes::new(),
+            ..v1::WriteOp::default()
         }
     }
 
