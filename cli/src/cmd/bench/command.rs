@@ -12,6 +12,7 @@ use super::figures::Cpu;
 use super::load::Load;
 use super::plan::Plan;
 use super::recorder::Recorder;
+use super::scan::ScanPlan;
 use super::target::Target;
 use super::{figures, load, report};
 use crate::args::Connect;
@@ -29,6 +30,7 @@ Examples:
   atoll bench mixed --read-percent 50 --duration 30s --output json
   atoll bench put --unary                   one plain gRPC call per operation
   atoll bench put --in-flight 1             latency of a single writer
+  atoll bench scan --keys-only              rows per second, in key order
 
 Every put is durable on a majority and every get is linearizable; there is no other mode. The keys
 k0000000000, k0000000001, … are overwritten. The longest gap without a successful operation is what a
@@ -46,6 +48,8 @@ pub(crate) enum Workload {
     Get,
     /// Both.
     Mixed,
+    /// All keys there are, in order, again and again.
+    Scan,
 }
 
 /// Measure throughput, latency and CPU time per operation.
@@ -88,6 +92,9 @@ pub(crate) struct Bench {
     #[arg(long)]
     pub(super) preload: bool,
 
+    #[command(flatten)]
+    pub(super) scan: ScanPlan,
+
     /// Threads of the load generator.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(super) client_threads: u16,
@@ -123,6 +130,9 @@ impl Bench {
             note(&format!("writing {} keys", count(self.keys)));
             load::preload(&env, &client, &plan, self.in_flight).await?;
             client.close().await;
+        }
+        if self.workload == Workload::Scan {
+            return self.measure_scan(&env).await;
         }
         let load = Load {
             env: env.clone(),
@@ -192,7 +202,7 @@ impl Bench {
     pub(super) fn read_percent(&self) -> u8 {
         match self.workload {
             Workload::Put => 0,
-            Workload::Get => 100,
+            Workload::Get | Workload::Scan => 100,
             Workload::Mixed => self.read_percent,
         }
     }

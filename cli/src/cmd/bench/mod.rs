@@ -11,6 +11,7 @@ mod load;
 mod plan;
 mod recorder;
 mod report;
+mod scan;
 mod target;
 
 pub(crate) use self::command::Bench;

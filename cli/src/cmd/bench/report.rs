@@ -67,6 +67,7 @@ fn headline(bench: &Bench) -> String {
     let what = match bench.workload {
         Workload::Put => "put".to_owned(),
         Workload::Get => "get".to_owned(),
+        Workload::Scan => "scan".to_owned(),
         Workload::Mixed => format!("mixed, {} % reads", bench.read_percent),
     };
     format!(
@@ -160,6 +161,7 @@ fn settings_json(bench: &Bench) -> Value {
     let workload = match bench.workload {
         Workload::Put => "put",
         Workload::Get => "get",
+        Workload::Scan => "scan",
         Workload::Mixed => "mixed",
     };
     json!({
