@@ -1,14 +1,16 @@
 //! Several writes, all or none.
 
 use atoll_placement::slot_of;
+use atoll_proto::v1::write_op::Kind;
 use atoll_proto::v1::{Guard, WriteOp};
 use atoll_types::limits::{BATCH_BYTES_MAX, BATCH_GUARDS_MAX, BATCH_OPS_MAX};
 use atoll_types::{Key, SlotId, Version};
 use bytes::Bytes;
 
-use crate::client::{Client, checked_slot, delete_op, put_op, version_guard};
+use crate::client::Client;
 use crate::error::Error;
 use crate::model::Committed;
+use crate::ops::{self, Op, checked_slot, version_guard};
 
 /// Writes that are done all or none, behind guards. All keys must be in one slot, which keys with the
 /// same `{tag}` always are: `order:{7}:head` and `order:{7}:lines`.
@@ -37,12 +39,39 @@ impl Batch {
 
     /// Stores a value.
     pub fn put(self, key: impl Into<Bytes>, value: impl Into<Bytes>) -> Self {
-        self.op(put_op(key.into(), value.into()))
+        self.op(ops::put(key.into(), value.into()))
     }
 
     /// Removes a key, which need not exist.
     pub fn delete(self, key: impl Into<Bytes>) -> Self {
-        self.op(delete_op(key.into()))
+        self.op(ops::delete(key.into()))
+    }
+
+    /// Adds to the number stored at a key. See [`Client::increment`]. An operation that does not fit
+    /// what is stored fails the whole batch with [`ErrorKind::Invalid`](crate::ErrorKind::Invalid).
+    pub fn increment(self, key: impl Into<Bytes>, by: i64) -> Self {
+        self.op(ops::number(Kind::Increment, key.into(), by))
+    }
+
+    /// Stores a number if it is below the one stored. See [`Client::store_min`].
+    pub fn store_min(self, key: impl Into<Bytes>, number: i64) -> Self {
+        self.op(ops::number(Kind::Min, key.into(), number))
+    }
+
+    /// Stores a number if it is above the one stored. See [`Client::store_max`].
+    pub fn store_max(self, key: impl Into<Bytes>, number: i64) -> Self {
+        self.op(ops::number(Kind::Max, key.into(), number))
+    }
+
+    /// Puts bytes behind those stored at a key. See [`Client::append`].
+    pub fn append(self, key: impl Into<Bytes>, bytes: impl Into<Bytes>) -> Self {
+        self.op(ops::append(key.into(), bytes.into()))
+    }
+
+    /// Removes the first 4,096 keys of a range within the batch's `{tag}`. See
+    /// [`Client::delete_range`].
+    pub fn delete_range(self, start: impl Into<Bytes>, end: impl Into<Bytes>) -> Self {
+        self.op(ops::delete_range(start.into(), end.into(), 0))
     }
 
     /// Guard: the key has this version; `None`: the key does not exist.
@@ -94,10 +123,12 @@ impl Batch {
         self.client.write(slot, self.ops, self.guards).await
     }
 
-    fn op(mut self, op: Result<(SlotId, WriteOp), Error>) -> Self {
+    fn op(mut self, op: Op) -> Self {
         match op {
             Ok((slot, op)) => {
-                self.bytes = self.bytes.saturating_add(op.key.len() + op.value.len());
+                self.bytes = self
+                    .bytes
+                    .saturating_add(op.key.len() + op.value.len() + op.end.len());
                 self.join(slot, &op.key.clone());
                 self.ops.push(op);
             }

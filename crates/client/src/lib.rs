@@ -42,11 +42,15 @@
 
 pub mod admin;
 mod batch;
+mod builder;
 mod client;
+mod consistency;
 mod engine;
 mod error;
 mod model;
 mod multi_get;
+mod multi_put;
+mod ops;
 mod options;
 mod pipe;
 mod retry;
@@ -54,14 +58,19 @@ mod route;
 mod scan;
 mod session;
 mod stats;
+mod token;
+mod write;
 
 pub use batch::Batch;
+pub use builder::ClientBuilder;
 pub use client::Client;
+pub use consistency::{Consistency, Routing};
 pub use error::{Error, ErrorKind};
-pub use model::{Cas, Committed, Row, Value};
+pub use model::{Cas, Committed, Proof, Read, Row, Value};
 pub use options::Options;
-pub use scan::{Scan, ScanOptions};
+pub use scan::{Rows, Scan, ScanOptions};
 pub use stats::ClientStats;
+pub use token::SessionToken;
 
 /// The README's example compiles.
 #[cfg(doctest)]

@@ -10,10 +10,11 @@ use atoll_types::{GroupId, SlotId, Version};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 
-use crate::client::{Client, checked_slot};
+use crate::client::Client;
 use crate::engine::{Job, Route, Stop};
 use crate::error::{Error, ErrorKind};
 use crate::model::Value;
+use crate::ops::checked_slot;
 use crate::pipe::{LANE_LARGE, Reply};
 
 /// Requests of one multi-get under way at a time.
@@ -110,6 +111,7 @@ async fn fetch(
         lane: LANE_LARGE,
         operation,
         deadline,
+        options: &client.options,
     };
     let reply = match client.engine.run(job).await {
         Ok(Reply::MultiGet(reply)) => reply,

@@ -1,8 +1,11 @@
-//! Settings of a client.
+//! Settings of a client, and of one call.
 
 use std::time::Duration;
 
-/// Settings of a client. The defaults suit a cluster in one data centre.
+use crate::consistency::{Consistency, Routing};
+
+/// Settings of a client. The defaults suit a cluster in one data centre. Most programs use
+/// [`Client::builder`](crate::Client::builder) instead, which has the same settings as methods.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// How long one call may take in all, retries included.
@@ -15,6 +18,13 @@ pub struct Options {
     /// Writes carry a session and a sequence number, so that a retry never applies one twice. Without,
     /// a write whose reply is lost ends as [`ErrorKind::Unknown`](crate::ErrorKind::Unknown).
     pub exactly_once: bool,
+    /// Where this client is, in the words of the nodes' `--zone`; empty: not told. Used by
+    /// [`Routing::Nearest`].
+    pub zone: String,
+    /// Which replica reads are sent to, unless a call says otherwise.
+    pub routing: Routing,
+    /// What reads may see, unless a call says otherwise.
+    pub consistency: Consistency,
 }
 
 impl Default for Options {
@@ -24,6 +34,34 @@ impl Default for Options {
             connect_timeout: Duration::from_secs(2),
             attempt_timeout: Duration::from_millis(2_500),
             exactly_once: true,
+            zone: String::new(),
+            routing: Routing::Leader,
+            consistency: Consistency::Linearizable,
+        }
+    }
+}
+
+/// What may differ from call to call.
+#[derive(Clone, Debug)]
+pub(crate) struct CallOptions {
+    pub(crate) deadline: Duration,
+    pub(crate) routing: Routing,
+    pub(crate) consistency: Consistency,
+}
+
+/// Of calls that the client makes for itself.
+pub(crate) static PLAIN: CallOptions = CallOptions {
+    deadline: Duration::ZERO,
+    routing: Routing::Leader,
+    consistency: Consistency::Linearizable,
+};
+
+impl From<&Options> for CallOptions {
+    fn from(options: &Options) -> Self {
+        Self {
+            deadline: options.deadline,
+            routing: options.routing,
+            consistency: options.consistency.clone(),
         }
     }
 }

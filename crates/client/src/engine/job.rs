@@ -9,6 +9,7 @@ use atoll_proto::v1::pipe_request_item::Operation;
 use atoll_types::{Epoch, GroupId, SlotId};
 
 use crate::error::Error;
+use crate::options::CallOptions;
 use crate::pipe::Peer;
 use crate::retry::{Backoff, Fault};
 use crate::route::Group;
@@ -24,11 +25,13 @@ pub(crate) enum Route {
 }
 
 /// A call.
-pub(crate) struct Job {
+pub(crate) struct Job<'a> {
     pub(crate) route: Route,
     pub(crate) lane: u8,
     pub(crate) operation: Operation,
     pub(crate) deadline: Instant,
+    /// Level and routing, if it is a read. The time limit in here has gone into `deadline`.
+    pub(crate) options: &'a CallOptions,
 }
 
 /// Why a call ended without a reply.
@@ -47,8 +50,9 @@ impl From<Error> for Stop {
 }
 
 /// A call on its way.
-pub(super) struct Trip {
+pub(super) struct Trip<'a> {
     pub(super) route: Route,
+    pub(super) options: &'a CallOptions,
     pub(super) lane: u8,
     pub(super) deadline: Instant,
     pub(super) item: PipeRequestItem,
@@ -61,14 +65,15 @@ pub(super) struct Trip {
     pub(super) timeouts: u32,
 }
 
-impl Trip {
-    pub(super) fn new(job: Job) -> Self {
+impl<'a> Trip<'a> {
+    pub(super) fn new(job: Job<'a>) -> Self {
         let item = PipeRequestItem {
             operation: Some(job.operation),
             ..PipeRequestItem::default()
         };
         Self {
             route: job.route,
+            options: job.options,
             lane: job.lane,
             deadline: job.deadline,
             item,

@@ -1,6 +1,7 @@
 //! One call from start to end: find the node, send, and after a failure do what [`crate::retry`] says.
 
 mod job;
+mod reading;
 mod run;
 mod session;
 

@@ -9,6 +9,7 @@ use atoll_types::{GroupId, Mutant, mutant};
 
 use super::Engine;
 use super::job::{Job, Miss, Route, Stop, Trip};
+use super::reading;
 use super::session::Unready;
 use crate::error::{Error, ErrorKind};
 use crate::pipe::{Failure, Peer, Reply};
@@ -21,7 +22,7 @@ const REDIRECTS_IN_A_ROW: u32 = 3;
 
 impl Engine {
     /// Does a call, however many attempts it takes, until its deadline.
-    pub(crate) async fn run(&self, job: Job) -> Result<Reply, Stop> {
+    pub(crate) async fn run(&self, job: Job<'_>) -> Result<Reply, Stop> {
         let mut trip = Trip::new(job);
         loop {
             let miss = match self.attempt(&mut trip).await {
@@ -38,14 +39,15 @@ impl Engine {
     }
 
     /// One sending. The inner error is for good.
-    async fn attempt(&self, trip: &mut Trip) -> Result<Reply, Result<Miss, Error>> {
+    async fn attempt(&self, trip: &mut Trip<'_>) -> Result<Reply, Result<Miss, Error>> {
         if self.wires.is_closed() {
             return Err(Err(Error::new(ErrorKind::Closed, "the client was closed")));
         }
-        let (group, epoch) = match trip.route {
-            Route::Slot(slot) => self.router.group_of(slot),
-            Route::Group(group) => self.router.group(group),
+        let way = match trip.route {
+            Route::Slot(slot) => self.router.way_to_slot(slot),
+            Route::Group(group) => self.router.way_to_group(group),
         };
+        let epoch = way.epoch;
         let miss = |fault, group, peer| {
             Ok(Miss {
                 fault,
@@ -54,6 +56,11 @@ impl Engine {
                 epoch,
             })
         };
+        if reading::needs_newer_map(trip, &way) {
+            let why = "the session token has seen a newer shard map than any node has yet";
+            return Err(miss(Fault::NoRoute(why.to_owned()), None, None));
+        }
+        let (group, slot_epoch) = (way.group, way.slot_epoch);
         let Some(group) = group else {
             return Err(miss(
                 Fault::NoRoute("nobody owns the slot".to_owned()),
@@ -75,17 +82,23 @@ impl Engine {
                 None,
             ));
         };
+        reading::stamp(trip, &group, slot_epoch);
         match self.send(trip, &peer, group.id).await {
             Ok(Reply::Error(detail)) => Err(miss(Fault::Refused(detail), Some(group), Some(peer))),
             Ok(reply) => {
-                group.answered(&peer);
+                if let Some(proof) = reading::proof(&reply) {
+                    group.saw(proof);
+                }
+                if trip.is_write() {
+                    group.answered(&peer);
+                }
                 Ok(reply)
             }
             Err(failure) => Err(miss(Fault::Pipe(failure), Some(group), Some(peer))),
         }
     }
 
-    async fn send(&self, trip: &mut Trip, peer: &Arc<Peer>, group: GroupId) -> Result<Reply, Failure> {
+    async fn send(&self, trip: &mut Trip<'_>, peer: &Arc<Peer>, group: GroupId) -> Result<Reply, Failure> {
         let connection = peer.connection(trip.lane, &self.wires)?;
         self.stamp(trip);
         trouble::pause("client: before a request is sent").await;
@@ -103,7 +116,7 @@ impl Engine {
     }
 
     /// Learns from a failed attempt and waits as long as it takes until the next one makes sense.
-    async fn recover(&self, trip: &mut Trip, miss: &Miss) -> Result<(), Stop> {
+    async fn recover(&self, trip: &mut Trip<'_>, miss: &Miss) -> Result<(), Stop> {
         let write = trip.is_write();
         let session = write && self.options.exactly_once;
         let facts = Facts {
@@ -143,7 +156,7 @@ impl Engine {
     }
 
     /// Gets a newer map, if there is one.
-    async fn refresh(&self, trip: &Trip, miss: &Miss) -> Result<(), Stop> {
+    async fn refresh(&self, trip: &Trip<'_>, miss: &Miss) -> Result<(), Stop> {
         let left = trip.deadline.since(self.wires.env.clock.now());
         // Running out of time is noticed by the caller, like every other way to be late.
         let _ = self
@@ -194,7 +207,7 @@ impl Engine {
         false
     }
 
-    fn tally(&self, trip: &mut Trip, miss: &Miss) {
+    fn tally(&self, trip: &mut Trip<'_>, miss: &Miss) {
         let counters = &self.wires.counters;
         match &miss.fault {
             Fault::Refused(detail) if detail.kind() == Kind::NotLeader => count(&counters.redirects),
@@ -208,7 +221,7 @@ impl Engine {
     }
 
     /// Waits for a leader: until somebody finds one, or for a growing, random while.
-    async fn pause(&self, trip: &mut Trip, group: Option<&Arc<Group>>) {
+    async fn pause(&self, trip: &mut Trip<'_>, group: Option<&Arc<Group>>) {
         trip.redirects = 0;
         let pause = trip.backoff.next(&self.wires.env.rng);
         match group {
@@ -222,12 +235,12 @@ impl Engine {
     }
 
     /// Waits, at most until the deadline.
-    async fn sleep(&self, trip: &Trip, pause: Duration) {
+    async fn sleep(&self, trip: &Trip<'_>, pause: Duration) {
         let clock = &self.wires.env.clock;
         clock.sleep_until(trip.deadline.min(clock.now() + pause)).await;
     }
 
-    fn check_time(&self, trip: &Trip, miss: &Miss) -> Result<(), Error> {
+    fn check_time(&self, trip: &Trip<'_>, miss: &Miss) -> Result<(), Error> {
         let now: Instant = self.wires.env.clock.now();
         if now < trip.deadline {
             return Ok(());
@@ -237,7 +250,7 @@ impl Engine {
 }
 
 /// A definite failure is none if an earlier attempt may have happened.
-fn after_all(trip: &Trip, error: Error) -> Error {
+fn after_all(trip: &Trip<'_>, error: Error) -> Error {
     if trip.maybe_applied && error.kind() != ErrorKind::Unknown && !mutant::is(Mutant::UnknownAsFailure) {
         return Error::new(
             ErrorKind::Unknown,

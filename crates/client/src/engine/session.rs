@@ -11,6 +11,7 @@ use bytes::Bytes;
 use super::Engine;
 use super::job::{Job, Route, Stop, Trip};
 use crate::error::{Error, ErrorKind};
+use crate::options::PLAIN;
 use crate::pipe::{LANE_SMALL, Reply};
 use crate::retry::Fault;
 use crate::session::Opening;
@@ -29,7 +30,7 @@ pub(super) enum Unready {
 
 impl Engine {
     /// Gives the write a number and makes sure that the group knows the session.
-    pub(super) async fn prepare(&self, trip: &mut Trip, group: GroupId) -> Result<(), Unready> {
+    pub(super) async fn prepare(&self, trip: &mut Trip<'_>, group: GroupId) -> Result<(), Unready> {
         let clock = &self.wires.env.clock;
         if trip.ticket.is_none() {
             let left = trip.deadline.since(clock.now());
@@ -108,6 +109,7 @@ impl Engine {
             lane: LANE_SMALL,
             operation: Operation::Scan(request),
             deadline,
+            options: &PLAIN,
         };
         let proof = match Box::pin(self.run(job)).await? {
             Reply::Scan(reply) => reply.proof,
@@ -120,7 +122,7 @@ impl Engine {
     }
 
     /// Writes session and version into the request, anew for every sending.
-    pub(super) fn stamp(&self, trip: &mut Trip) {
+    pub(super) fn stamp(&self, trip: &mut Trip<'_>) {
         let Some(Operation::Write(write)) = &mut trip.item.operation else {
             return;
         };
@@ -138,7 +140,7 @@ impl Engine {
     }
 
     /// Leaves a session that a group has forgotten; the write gets a number under the next one.
-    pub(super) fn renew(&self, trip: &mut Trip) {
+    pub(super) fn renew(&self, trip: &mut Trip<'_>) {
         if let Some(ticket) = trip.ticket.take()
             && self.sessions.renew(ticket.session(), &self.wires.env.rng)
         {
@@ -149,7 +151,7 @@ impl Engine {
     }
 }
 
-fn open_job(client: ClientId, group: GroupId, read: Version, deadline: Instant) -> Job {
+fn open_job(client: ClientId, group: GroupId, read: Version, deadline: Instant) -> Job<'static> {
     let (client_high, client_low) = atoll_proto::convert::split_client(client);
     let request = OpenSessionRequest {
         client_high,
@@ -162,5 +164,6 @@ fn open_job(client: ClientId, group: GroupId, read: Version, deadline: Instant) 
         lane: LANE_SMALL,
         operation: Operation::OpenSession(request),
         deadline,
+        options: &PLAIN,
     }
 }

@@ -1,18 +1,29 @@
 //! One group as the client knows it, and its guess at who leads.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
-use atoll_types::{Epoch, GroupId};
+use atoll_proto::v1;
+use atoll_types::{Epoch, GroupGen, GroupId};
 use parking_lot::RwLock;
 use tokio::sync::Notify;
 
 use crate::pipe::{Peer, Wires};
+use crate::token::Mark;
+
+/// What is kept of one incarnation of a group over all maps that have it.
+#[derive(Default)]
+pub(crate) struct Lasting {
+    /// The highest applied index in any proof: what this client has seen of the group.
+    applied: AtomicU64,
+}
 
 /// A group's replicas and the guess at its leader. Shared by all calls, and by successive maps as
 /// long as the group's replicas stay the same.
 pub(crate) struct Group {
     pub(crate) id: GroupId,
+    pub(crate) generation: GroupGen,
+    pub(super) lasting: Arc<Lasting>,
     /// The newest epoch of the slots the map gives to this group, if it gives any.
     pub(crate) slot_epoch: Option<Epoch>,
     replicas: Vec<Arc<Peer>>,
@@ -25,7 +36,7 @@ pub(crate) struct Group {
 
 impl Group {
     pub(super) fn new(
-        id: GroupId,
+        (id, generation): (GroupId, GroupGen),
         slot_epoch: Option<Epoch>,
         replicas: Vec<Arc<Peer>>,
         leader: Option<Arc<Peer>>,
@@ -33,12 +44,32 @@ impl Group {
         let leader = RwLock::new(leader);
         Self {
             id,
+            generation,
+            lasting: Arc::default(),
             slot_epoch,
             replicas,
             leader,
             turn: AtomicUsize::new(id.0 as usize),
             changed: Notify::new(),
         }
+    }
+
+    /// Notes how far the group was in the state that a reply came from.
+    pub(crate) fn saw(&self, proof: &v1::Proof) {
+        let ours = proof.group == self.id.0 && proof.generation == self.generation.0;
+        // Most replies come with an index that is known already: they share an entry.
+        if ours && proof.applied_index > self.lasting.applied.load(Relaxed) {
+            self.lasting.applied.fetch_max(proof.applied_index, Relaxed);
+        }
+    }
+
+    /// How far this client has seen the group.
+    pub(crate) fn mark(&self) -> Option<Mark> {
+        let applied_index = self.lasting.applied.load(Relaxed);
+        (applied_index > 0).then_some(Mark {
+            generation: self.generation,
+            applied_index,
+        })
     }
 
     /// Whom to ask: the leader if it is known, else the replicas in turn, those that look alive first.
@@ -59,9 +90,14 @@ impl Group {
         first.cloned()
     }
 
-    /// The same group with another guess at its leader.
-    pub(super) fn led_by(mut self, leader: Arc<Peer>) -> Self {
-        *self.leader.get_mut() = Some(leader);
+    /// The same group, with what was learned of it under an older map.
+    pub(super) fn after(mut self, old: &Self) -> Self {
+        if old.generation == self.generation {
+            self.lasting = Arc::clone(&old.lasting);
+        }
+        if let Some(leader) = old.leader().filter(|leader| self.has(leader)) {
+            *self.leader.get_mut() = Some(leader);
+        }
         self
     }
 

@@ -9,5 +9,5 @@ mod router;
 mod table;
 
 pub(crate) use group::Group;
-pub(crate) use router::Router;
+pub(crate) use router::{Router, Way};
 pub(crate) use table::Table;

@@ -40,6 +40,15 @@ struct Fetches {
     backoff: Backoff,
 }
 
+/// What the map says about a slot or a group.
+pub(crate) struct Way {
+    pub(crate) group: Option<Arc<Group>>,
+    /// Since when the group has the slot; 0 if no slot was asked for.
+    pub(crate) slot_epoch: Epoch,
+    /// Of the map.
+    pub(crate) epoch: Epoch,
+}
+
 /// The map as fetched, with its hints.
 struct Fetched {
     map: ShardMap,
@@ -62,16 +71,25 @@ impl Router {
         Arc::clone(&self.table.read())
     }
 
-    /// The group that serves a slot, and the epoch of the map that says so.
-    pub(crate) fn group_of(&self, slot: SlotId) -> (Option<Arc<Group>>, Epoch) {
+    /// The group that serves a slot.
+    pub(crate) fn way_to_slot(&self, slot: SlotId) -> Way {
         let table = self.table.read();
-        (table.group_of(slot).cloned(), table.epoch)
+        let owner = table.owner_of(slot);
+        Way {
+            group: owner.map(|(group, _)| Arc::clone(group)),
+            slot_epoch: owner.map(|(_, epoch)| epoch).unwrap_or_default(),
+            epoch: table.epoch,
+        }
     }
 
-    /// A group by id, and the epoch of the map that has it.
-    pub(crate) fn group(&self, id: GroupId) -> (Option<Arc<Group>>, Epoch) {
+    /// A group by id.
+    pub(crate) fn way_to_group(&self, id: GroupId) -> Way {
         let table = self.table.read();
-        (table.group(id).cloned(), table.epoch)
+        Way {
+            group: table.group(id).cloned(),
+            slot_epoch: Epoch::default(),
+            epoch: table.epoch,
+        }
     }
 
     /// The node a redirect names. Its address is fresher than the map's.

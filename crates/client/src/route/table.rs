@@ -8,14 +8,16 @@ use atoll_types::{ClusterId, Epoch, GroupId, NodeId, SlotId};
 
 use super::Group;
 use crate::pipe::{Peer, Pool};
+use crate::token::SessionToken;
 
 /// A shard map, compiled: slot → group, group → replicas, node → address.
 #[derive(Default)]
 pub(crate) struct Table {
     pub(crate) epoch: Epoch,
     pub(crate) cluster: ClusterId,
-    /// Index into `groups` for each slot; out of range where nobody owns it.
-    slots: Vec<u32>,
+    /// For each slot an index into `groups`, out of range where nobody owns it, and since which epoch
+    /// the group has it.
+    slots: Vec<(u32, Epoch)>,
     groups: Vec<Arc<Group>>,
     nodes: BTreeMap<NodeId, Arc<Peer>>,
 }
@@ -28,7 +30,7 @@ impl Table {
             .iter()
             .map(|(&node, entry)| (node, pool.peer(&entry.address)))
             .collect();
-        let mut slots = vec![u32::MAX; map.slots.iter().count()];
+        let mut slots = vec![(u32::MAX, Epoch::default()); map.slots.iter().count()];
         let mut newest: BTreeMap<GroupId, Epoch> = BTreeMap::new();
         let positions: BTreeMap<GroupId, u32> = map.groups.keys().copied().zip(0..).collect();
         for (slot, owner) in map.slots.iter() {
@@ -38,7 +40,7 @@ impl Table {
             if let (Some(place), Some(&position)) =
                 (slots.get_mut(usize::from(slot.0)), positions.get(&owner.group))
             {
-                *place = position;
+                *place = (position, owner.epoch);
             }
         }
         let groups = map.groups.iter().map(|(&id, entry)| {
@@ -49,15 +51,11 @@ impl Table {
                 .cloned()
                 .collect();
             let hint = hints.get(&id).and_then(|node| nodes.get(node)).cloned();
-            let mut group = Group::new(id, newest.get(&id).copied(), replicas, hint);
-            if let Some(leader) = old
-                .group(id)
-                .and_then(|old| old.leader())
-                .filter(|leader| group.has(leader))
-            {
-                group = group.led_by(leader);
-            }
-            Arc::new(group)
+            let group = Group::new((id, entry.generation), newest.get(&id).copied(), replicas, hint);
+            Arc::new(match old.group(id) {
+                Some(old) => group.after(old),
+                None => group,
+            })
         });
         let groups = groups.collect();
         Self {
@@ -71,8 +69,22 @@ impl Table {
 
     /// The group that serves a slot.
     pub(crate) fn group_of(&self, slot: SlotId) -> Option<&Arc<Group>> {
-        let position = *self.slots.get(usize::from(slot.0))?;
-        self.groups.get(position as usize)
+        self.owner_of(slot).map(|(group, _)| group)
+    }
+
+    /// The group that serves a slot, and since which epoch it does.
+    pub(crate) fn owner_of(&self, slot: SlotId) -> Option<(&Arc<Group>, Epoch)> {
+        let (position, epoch) = *self.slots.get(usize::from(slot.0))?;
+        Some((self.groups.get(position as usize)?, epoch))
+    }
+
+    /// What this client has seen of every group.
+    pub(crate) fn token(&self) -> SessionToken {
+        let seen = self
+            .groups
+            .iter()
+            .filter_map(|group| Some((group.id, group.mark()?)));
+        SessionToken::new(self.epoch, seen)
     }
 
     /// A group by id.

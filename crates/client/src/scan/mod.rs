@@ -7,11 +7,15 @@
 //!
 //! Every page of a group is linearizable by itself; the scan as a whole is not a snapshot.
 
+mod count;
 mod merge;
 mod options;
 mod range;
+mod rows;
 
+pub(crate) use count::count;
 pub use options::ScanOptions;
+pub use rows::Rows;
 
 use atoll_env::Instant;
 use atoll_proto::v1::pipe_request_item::Operation;
@@ -85,6 +89,11 @@ impl Scan {
         }
         self.page_bytes = 0;
         Ok(Some(std::mem::take(&mut self.page)))
+    }
+
+    /// The rows one by one, as a stream.
+    pub fn rows(self) -> Rows {
+        Rows::new(self)
     }
 
     /// Reads all the rest. For ranges known to be small.
@@ -201,6 +210,7 @@ async fn fetch(
         lane: LANE_LARGE,
         operation,
         deadline,
+        options: &client.options,
     };
     match client.engine.run(job).await {
         Ok(Reply::Scan(reply)) => Ok((group, Some(reply))),

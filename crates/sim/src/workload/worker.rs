@@ -32,6 +32,7 @@ impl Plan {
                 connect_timeout: Duration::from_millis(200 + env.rng.below(800)),
                 attempt_timeout: Duration::from_millis(200 + env.rng.below(1000)),
                 exactly_once: env.rng.below(3) > 0,
+                ..ClientOptions::default()
             };
             let client = loop {
                 match Client::connect(&env, &self.seeds, options.clone()).await {
