@@ -3,6 +3,7 @@
 use atoll_proto::v1::pipe_request_item::Operation;
 use atoll_proto::v1::write_op::Kind;
 use atoll_proto::v1::{Guard, Misfit, WriteOp, WriteReply, WriteRequest};
+use atoll_types::limits::BATCH_OPS_MAX;
 use atoll_types::{SlotId, Version};
 use bytes::Bytes;
 
@@ -109,24 +110,21 @@ impl Client {
     /// # }
     /// ```
     pub async fn delete_range(&self, start: impl Into<Bytes>, end: impl Into<Bytes>) -> Result<u64, Error> {
-        let (start, end) = (start.into(), end.into());
-        let page = i64::try_from(atoll_types::limits::BATCH_OPS_MAX).unwrap_or(i64::MAX);
+        let op = ops::delete_range(start.into(), end.into(), 0)?;
         let mut removed = 0;
         loop {
-            let op = ops::delete_range(start.clone(), end.clone(), 0);
-            match self.compute(op).await {
-                Ok(count) => {
-                    removed += u64::try_from(count).unwrap_or(0);
-                    // A page that is not full was the last one.
-                    if count < page {
-                        return Ok(removed);
-                    }
-                }
+            let count = match self.compute(Ok(op.clone())).await {
+                Ok(count) => u64::try_from(count).unwrap_or(0),
                 Err(error) if removed == 0 => return Err(error),
                 Err(error) => {
                     let message = format!("{removed} keys of the range were removed; then: {error}");
                     return Err(Error::new(ErrorKind::Unknown, message));
                 }
+            };
+            removed += count;
+            // A page that is not full was the last one.
+            if count < BATCH_OPS_MAX as u64 {
+                return Ok(removed);
             }
         }
     }
