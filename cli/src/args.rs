@@ -1,24 +1,13 @@
-//! The command line: the list of commands and the options several of them share.
+//! The command line: the list of commands.
+//!
+//! What looks at data or at the cluster is a [`Query`], which a shell can run too; what runs servers,
+//! or prints what needs no cluster, is a command of its own.
 
-use std::io::Read;
-use std::path::PathBuf;
-use std::time::Duration;
-
-use atoll_client::{Client, Options};
-use atoll_env::Env;
-use atoll_types::Key;
-use atoll_types::limits::VALUE_BYTES_MAX;
-use bytes::Bytes;
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
 use crate::cmd;
-use crate::encoding::Encoding;
-use crate::failure::{EXIT_CODES, Failure, Result};
-use crate::output::Format;
-use crate::units::{parse_address, parse_duration};
-
-/// Where `atoll dev` serves unless told otherwise.
-const ENDPOINTS: &str = "127.0.0.1:7401,127.0.0.1:7402,127.0.0.1:7403";
+use crate::failure::EXIT_CODES;
+use crate::screen::Color;
 
 const OVERVIEW: &str = "\
 Examples:
@@ -31,8 +20,23 @@ Examples:
 /// Atoll, a replicated key-value database in one binary.
 #[derive(Debug, Parser)]
 #[command(name = "atoll", version, after_help = format!("{OVERVIEW}\n\n{EXIT_CODES}"))]
-#[command(arg_required_else_help = true, subcommand_required = true)]
+#[command(
+    arg_required_else_help = true,
+    subcommand_required = true,
+    max_term_width = 100
+)]
 pub(crate) struct Cli {
+    /// When to use colours; `auto`: on a terminal, unless NO_COLOR is set.
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "WHEN",
+        hide_possible_values = true
+    )]
+    pub(crate) color: Color,
+
     /// What to do.
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -44,121 +48,26 @@ pub(crate) enum Command {
     Dev(cmd::dev::Dev),
     Start(cmd::start::Start),
     Init(cmd::init::Init),
+    #[command(flatten)]
+    Query(Query),
+    Bench(cmd::bench::Bench),
+    Completions(cmd::completions::Completions),
+    Man(cmd::man::Man),
+    Reference(cmd::reference::Reference),
+}
+
+/// What asks a cluster, from the command line or from a shell.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Query {
+    Get(cmd::data::Get),
+    Put(cmd::data::Put),
+    Del(cmd::data::Del),
+    Cas(cmd::data::Cas),
+    Scan(cmd::data::Scan),
     Status(cmd::status::Status),
     TransferLeader(cmd::transfer_leader::TransferLeader),
-    Get(cmd::get::Get),
-    Put(cmd::put::Put),
-    Del(cmd::del::Del),
-    Cas(cmd::cas::Cas),
-    Scan(cmd::scan::Scan),
     Import(cmd::import::Import),
-    Bench(cmd::bench::Bench),
-}
-
-/// Which cluster, and for how long to try.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct Connect {
-    /// Addresses of nodes, separated by commas; any of them will do.
-    #[arg(long, env = "ATOLL_ENDPOINTS", value_delimiter = ',', default_value = ENDPOINTS)]
-    #[arg(value_parser = parse_address, value_name = "HOST:PORT,…")]
-    pub(crate) endpoints: Vec<String>,
-
-    /// Give up on one operation after this long [default: 15s; import: 60s].
-    #[arg(long, env = "ATOLL_DEADLINE", value_parser = parse_duration, value_name = "TIME")]
-    deadline: Option<Duration>,
-}
-
-impl Connect {
-    /// A client with the client crate's default deadline.
-    pub(crate) async fn client(&self, env: &Env) -> Result<Client> {
-        self.client_within(env, Options::default().deadline).await
-    }
-
-    /// A client whose operations give up after `default`, unless `--deadline` says otherwise.
-    pub(crate) async fn client_within(&self, env: &Env, default: Duration) -> Result<Client> {
-        let options = Options {
-            deadline: self.deadline_or(default),
-            ..Options::default()
-        };
-        Client::connect(env, &self.endpoints, options)
-            .await
-            .map_err(|error| {
-                let place = format!("cannot reach a cluster at {}", self.endpoints.join(", "));
-                Failure::from(error).during(&place)
-            })
-    }
-
-    /// `--deadline`, or else `default`.
-    pub(crate) fn deadline_or(&self, default: Duration) -> Duration {
-        self.deadline.unwrap_or(default)
-    }
-}
-
-/// How commands on data read and show keys and values.
-#[derive(Clone, Copy, Debug, Args)]
-pub(crate) struct Shape {
-    /// How keys and values are written here, and shown in tables.
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) encoding: Encoding,
-
-    /// The form of the output.
-    #[arg(long, short, value_enum, default_value_t)]
-    pub(crate) output: Format,
-}
-
-impl Shape {
-    /// Reads a key argument and checks its bounds.
-    pub(crate) fn key(self, text: &str) -> Result<Bytes> {
-        let key = self.encoding.decode(text, "key")?;
-        Key::check(&key).map_err(|error| Failure::usage(error.to_string()))?;
-        Ok(key)
-    }
-}
-
-/// Where a value comes from.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct ValueSource {
-    /// The value; `-` reads standard input.
-    #[arg(allow_negative_numbers = true, required_unless_present = "file")]
-    value: Option<String>,
-
-    /// Take the value from this file, byte for byte.
-    #[arg(long, short, conflicts_with = "value", value_name = "FILE")]
-    file: Option<PathBuf>,
-}
-
-impl ValueSource {
-    /// The value's bytes, within the bound on values.
-    pub(crate) fn read(&self, env: &Env, encoding: Encoding) -> Result<Bytes> {
-        let bytes = match (&self.file, self.value.as_deref()) {
-            (Some(path), _) => {
-                let read = env.vfs.read_small(path, VALUE_BYTES_MAX as u64);
-                read.map(Bytes::from).map_err(|error| {
-                    Failure::usage(format!("cannot take the value from {}: {error}", path.display()))
-                })?
-            }
-            (None, Some("-")) => {
-                let mut bytes = Vec::new();
-                std::io::stdin()
-                    .lock()
-                    .take(VALUE_BYTES_MAX as u64 + 1)
-                    .read_to_end(&mut bytes)?;
-                bytes.into()
-            }
-            (None, text) => encoding.decode(text.unwrap_or_default(), "value")?,
-        };
-        check_value(bytes)
-    }
-}
-
-fn check_value(bytes: Bytes) -> Result<Bytes> {
-    if bytes.len() > VALUE_BYTES_MAX {
-        return Err(
-            Failure::usage(format!("the value has more than {VALUE_BYTES_MAX} bytes"))
-                .next("split it over several keys"),
-        );
-    }
-    Ok(bytes)
+    Export(cmd::export::Export),
 }
 
 #[cfg(test)]
@@ -167,7 +76,7 @@ mod tests {
 
     use super::*;
 
-    fn parse(line: &str) -> std::result::Result<Cli, clap::Error> {
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
         Cli::try_parse_from(line.split_whitespace())
     }
 
@@ -216,6 +125,12 @@ mod tests {
             "atoll scan a b --limit 3 --reverse --keys-only",
             "atoll scan --prefix p",
             "atoll import - --verify",
+            "atoll import f --format csv --compress zst --no-header --key-column 2 --resume c",
+            "atoll export - --prefix p",
+            "atoll export f.csv --columns key,value --start a --end b --overwrite",
+            "atoll export f --resume c --color never",
+            "atoll completions bash",
+            "atoll man --dir d",
             "atoll import --synthetic 10 --value-size 5 --verify-only",
             "atoll bench mixed --in-flight 8 --duration 1s --unary --preload --read-percent 50",
         ] {
@@ -246,24 +161,16 @@ mod tests {
             "atoll bench put --in-flight 0",
             "atoll bench mixed --read-percent 101",
             "atoll import f --synthetic 3",
+            "atoll import f --format xml",
+            "atoll export",
+            "atoll export f --columns id",
+            "atoll export f --overwrite --resume c",
+            "atoll completions tcsh",
             "atoll import f --verify --verify-only",
             "atoll start",
         ] {
             let error = parse(line).map(|_| ()).expect_err(line);
             assert_eq!(error.exit_code(), 2, "{line}");
         }
-    }
-
-    #[test]
-    fn keys_and_values_have_bounds() {
-        let shape = Shape {
-            encoding: Encoding::Utf8,
-            output: Format::Table,
-        };
-        assert!(shape.key("k").is_ok());
-        assert!(shape.key("").is_err());
-        assert!(shape.key(&"k".repeat(4097)).is_err());
-        assert!(check_value(vec![0; VALUE_BYTES_MAX].into()).is_ok());
-        assert!(check_value(vec![0; VALUE_BYTES_MAX + 1].into()).is_err());
     }
 }

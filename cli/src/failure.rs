@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use atoll_client::{Error, ErrorKind};
 
+use crate::screen::{Screen, Tint, paint};
+
 /// Shown at the end of `atoll --help`; the only description of exit codes.
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
@@ -84,16 +86,23 @@ impl Failure {
     }
 
     /// Writes the message to stderr and gives the exit code.
-    pub(crate) fn report(&self) -> ExitCode {
-        if self.exit != Exit::Quiet {
-            let mut stderr = io::stderr().lock();
-            // Without a stderr the exit code still tells the class of the failure.
-            let _ = writeln!(stderr, "error: {}", self.what);
-            if !self.next.is_empty() {
-                let _ = writeln!(stderr, "  next: {}", self.next);
-            }
-        }
+    pub(crate) fn report(&self, screen: Screen) -> ExitCode {
+        self.tell(screen);
         ExitCode::from(self.exit as u8)
+    }
+
+    /// Writes the message to stderr.
+    pub(crate) fn tell(&self, screen: Screen) {
+        if self.exit == Exit::Quiet {
+            return;
+        }
+        let mut stderr = io::stderr().lock();
+        let color = screen.color_errors;
+        // Without a stderr the exit code still tells the class of the failure.
+        let _ = writeln!(stderr, "{} {}", paint(color, Tint::Bad, "error:"), self.what);
+        if !self.next.is_empty() {
+            let _ = writeln!(stderr, "{} {}", paint(color, Tint::Bold, "  next:"), self.next);
+        }
     }
 }
 

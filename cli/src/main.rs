@@ -1,15 +1,19 @@
 //! The `atoll` command: server, administration and data access in one binary.
 //!
-//! `args` says what can be asked, `cmd` has one file or folder per command, `output` and `failure`
-//! say how every command answers. Nothing here knows how data is replicated: servers come from
+//! `args` says what can be asked, `options` what several commands share, `cmd` has one file or folder
+//! per command, `output` and `failure` say how every command answers, `records` is files of records. Nothing here knows how data is replicated: servers come from
 //! `atoll-server`, everything else goes through `atoll-client`.
 
 mod args;
 mod cmd;
+mod context;
 mod encoding;
 mod failure;
+mod options;
 mod output;
+mod records;
 mod runtime;
+mod screen;
 mod survey;
 mod telemetry;
 mod units;
@@ -17,6 +21,8 @@ mod units;
 use std::process::ExitCode;
 
 use clap::Parser;
+
+use crate::screen::Screen;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -29,8 +35,9 @@ const _: () = assert!(
 
 fn main() -> ExitCode {
     let cli = args::Cli::parse();
-    match cmd::run(cli.command) {
+    let screen = Screen::detect(cli.color);
+    match cmd::run(cli.command, screen) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(),
+        Err(failure) => failure.report(screen),
     }
 }

@@ -5,8 +5,8 @@ use atoll_env::Env;
 use atoll_proto::v1::InitReply;
 use clap::Args;
 
-use crate::args::Connect;
 use crate::failure::{Exit, Failure, Result};
+use crate::options::Connect;
 use crate::output::{Output, Report, Table};
 use crate::units::parse_address;
 

@@ -1,27 +1,29 @@
 //! One file or folder per command: its options, its help, what it does.
 //!
-//! A command is a struct of options with `run`, which builds its own runtime: data commands need one
-//! thread, servers and load generators as many as they are told to use.
+//! A command is a struct of options with `run`. Those that ask a cluster run in a [`Context`] on one
+//! thread; servers and load generators build a runtime of as many threads as they are told to use.
 
 pub(crate) mod bench;
-pub(crate) mod cas;
-pub(crate) mod del;
+pub(crate) mod completions;
+pub(crate) mod data;
 pub(crate) mod dev;
-pub(crate) mod get;
+pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod init;
-pub(crate) mod put;
-pub(crate) mod scan;
+pub(crate) mod man;
+pub(crate) mod reference;
 pub(crate) mod start;
 pub(crate) mod status;
 pub(crate) mod transfer_leader;
 
-use crate::args::Command;
+use crate::args::{Command, Query};
+use crate::context::Context;
 use crate::failure::Result;
+use crate::screen::Screen;
 use crate::{runtime, telemetry};
 
 /// Runs one command to its end.
-pub(crate) fn run(command: Command) -> Result {
+pub(crate) fn run(command: Command, screen: Screen) -> Result {
     // A server brings its own log settings.
     if let Command::Start(start) = command {
         return start.run();
@@ -29,37 +31,28 @@ pub(crate) fn run(command: Command) -> Result {
     telemetry::init_from_environment()?;
     match command {
         Command::Start(start) => start.run(),
-        Command::Bench(bench) => bench.run(),
+        Command::Bench(bench) => bench.run(screen),
         Command::Dev(dev) => runtime::run(1, dev.run()),
         Command::Init(init) => runtime::run(1, init.run()),
-        Command::Status(status) => runtime::run(1, status.run()),
-        Command::TransferLeader(transfer) => runtime::run(1, transfer.run()),
-        Command::Get(get) => runtime::run(1, get.run()),
-        Command::Put(put) => runtime::run(1, put.run()),
-        Command::Del(del) => runtime::run(1, del.run()),
-        Command::Cas(cas) => runtime::run(1, cas.run()),
-        Command::Scan(scan) => runtime::run(1, scan.run()),
-        Command::Import(import) => runtime::run(1, import.run()),
+        Command::Query(asked) => runtime::run(1, async { query(asked, &Context::once(screen)).await }),
+        Command::Completions(completions) => completions.run(),
+        Command::Man(man) => man.run(),
+        Command::Reference(reference) => reference.run(),
     }
 }
 
-/// How writes answer.
-pub(crate) mod written {
-    use atoll_types::Version;
-
-    use crate::failure::Result;
-    use crate::output::{Format, Output};
-
-    /// Prints the version a write got.
-    pub(crate) fn print(format: Format, version: Version) -> Result {
-        let mut output = Output::stdout();
-        match format {
-            Format::Table => output.line(&format!("ok, version {version}"))?,
-            Format::Raw => output.line(&version.to_string())?,
-            Format::Json => {
-                output.json(&serde_json::json!({ "applied": true, "version": version.to_string() }))?;
-            }
-        }
-        output.finish()
+/// Runs one command that asks a cluster. Boxed, so that a command is as large as it is, and not as the
+/// largest of all.
+pub(crate) async fn query(query: Query, context: &Context) -> Result {
+    match query {
+        Query::Get(get) => Box::pin(get.run(context)).await,
+        Query::Put(put) => Box::pin(put.run(context)).await,
+        Query::Del(del) => Box::pin(del.run(context)).await,
+        Query::Cas(cas) => Box::pin(cas.run(context)).await,
+        Query::Scan(scan) => Box::pin(scan.run(context)).await,
+        Query::Status(status) => Box::pin(status.run(context)).await,
+        Query::TransferLeader(transfer) => Box::pin(transfer.run(context)).await,
+        Query::Import(import) => Box::pin(import.run(context)).await,
+        Query::Export(export) => Box::pin(export.run(context)).await,
     }
 }

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use atoll_env::Env;
 use atoll_proto::v1::Counters;
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::args::Connect;
+use crate::context::Context;
 use crate::failure::{Exit, Failure, Result};
-use crate::output::{Output, Report, Table};
+use crate::options::Connect;
+use crate::output::{Cell, Output, Report, Table};
+use crate::screen::{Screen, Tint};
 use crate::survey::{GroupView, Survey, Surveyed};
 use crate::units::{bytes, count, span};
 
@@ -38,13 +39,13 @@ pub(crate) struct Status {
 
 impl Status {
     /// Asks every node and prints the picture.
-    pub(crate) async fn run(self) -> Result {
-        let survey = Survey::take(&Env::real(), &self.connect.endpoints).await?;
+    pub(crate) async fn run(self, context: &Context) -> Result {
+        let survey = Survey::take(&context.env, &self.connect.endpoints).await?;
         let mut output = Output::stdout();
         match self.output {
             Report::Json => output.json(&to_json(&survey))?,
             Report::Table => {
-                for line in to_lines(&survey) {
+                for line in to_lines(&survey, context.screen) {
                     output.line(&line)?;
                 }
             }
@@ -77,19 +78,19 @@ fn cluster_id(survey: &Survey) -> Option<&str> {
         .find(|id| !id.is_empty())
 }
 
-fn to_lines(survey: &Survey) -> Vec<String> {
+fn to_lines(survey: &Survey, screen: Screen) -> Vec<String> {
     let Some(cluster) = cluster_id(survey) else {
         let mut lines = vec![
             "no cluster yet; make one with `atoll init`".to_owned(),
             String::new(),
         ];
-        lines.extend(nodes_table(survey).lines());
+        lines.extend(nodes_table(survey).fitted(screen));
         return lines;
     };
     let mut lines = vec![format!("cluster {cluster}"), String::new()];
-    lines.extend(nodes_table(survey).lines());
+    lines.extend(nodes_table(survey).fitted(screen));
     lines.push(String::new());
-    lines.extend(groups_table(survey).lines());
+    lines.extend(groups_table(survey).fitted(screen));
     lines
 }
 
@@ -105,6 +106,16 @@ fn nodes_table(survey: &Survey) -> Table {
         "CLOCK",
         "CMDS/ENTRY",
         "ENTRIES/SYNC",
+    ])
+    .giving_way(&[
+        "CPU",
+        "ENTRIES/SYNC",
+        "CMDS/ENTRY",
+        "MEMORY",
+        "VERSION",
+        "UPTIME",
+        "CLOCK",
+        "ADDRESS",
     ]);
     for seen in &survey.nodes {
         let id = if seen.node == 0 {
@@ -113,7 +124,11 @@ fn nodes_table(survey: &Survey) -> Table {
             seen.node.to_string()
         };
         let Ok(reply) = &seen.answer else {
-            table.row([id, seen.address.clone(), "unreachable".to_owned()]);
+            table.row([
+                id.into(),
+                seen.address.clone().into(),
+                Cell::tinted(Tint::Bad, "unreachable"),
+            ]);
             continue;
         };
         let counters = reply.counters.unwrap_or_default();
@@ -144,7 +159,8 @@ fn groups_table(survey: &Survey) -> Table {
         "COMMITTED",
         "REPLICAS",
         "LAG",
-    ]);
+    ])
+    .giving_way(&["COMMITTED", "LAST", "TERM", "SLOTS", "KEYS", "REPLICAS"]);
     for view in survey.groups() {
         let replicas: Vec<_> = view.applied.keys().map(ToString::to_string).collect();
         table.row([
@@ -291,7 +307,7 @@ mod tests {
 
     #[test]
     fn the_table_names_leaders_lag_and_unreachable_nodes() {
-        let lines = to_lines(&survey(1)).join("\n");
+        let lines = to_lines(&survey(1), Screen::NONE).join("\n");
         for part in ["cluster c0ffee", "unreachable", "node 1", "16384", "b:1"] {
             assert!(lines.contains(part), "{part} in\n{lines}");
         }
@@ -323,6 +339,6 @@ mod tests {
                 ..StatusReply::default()
             };
         }
-        assert!(to_lines(&fresh)[0].contains("atoll init"));
+        assert!(to_lines(&fresh, Screen::NONE)[0].contains("atoll init"));
     }
 }

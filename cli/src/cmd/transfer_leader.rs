@@ -1,12 +1,12 @@
 //! `atoll transfer-leader`
 
 use atoll_client::admin;
-use atoll_env::Env;
 use atoll_types::{GroupId, NodeId};
 use clap::Args;
 
-use crate::args::Connect;
+use crate::context::Context;
 use crate::failure::{Exit, Failure, Result};
+use crate::options::Connect;
 use crate::output::Output;
 use crate::survey::Survey;
 
@@ -35,15 +35,14 @@ pub(crate) struct TransferLeader {
 
 impl TransferLeader {
     /// Finds the group's leader and asks it.
-    pub(crate) async fn run(self) -> Result {
-        let env = Env::real();
-        let survey = Survey::take(&env, &self.connect.endpoints).await?;
+    pub(crate) async fn run(self, context: &Context) -> Result {
+        let survey = Survey::take(&context.env, &self.connect.endpoints).await?;
         let address = survey.leader_address(self.group).ok_or_else(|| {
             let what = format!("no reachable node knows a leader of group {}", self.group);
             Failure::new(Exit::Unavailable, what)
                 .next("see `atoll status`; if it has no leader, wait and repeat")
         })?;
-        admin::transfer_leader(&env, address, GroupId(self.group), NodeId(self.to)).await?;
+        admin::transfer_leader(&context.env, address, GroupId(self.group), NodeId(self.to)).await?;
         let mut output = Output::stdout();
         output.line(&format!("group {}: node {} takes over", self.group, self.to))?;
         output.finish()

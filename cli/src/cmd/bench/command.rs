@@ -15,11 +15,13 @@ use super::recorder::Recorder;
 use super::scan::ScanPlan;
 use super::target::Target;
 use super::{figures, load, report};
-use crate::args::Connect;
 use crate::cmd::import::{parse_in_flight, parse_value_size};
+use crate::context::Context;
 use crate::failure::{Failure, Result};
+use crate::options::Connect;
 use crate::output::{Output, Report};
 use crate::runtime;
+use crate::screen::Screen;
 use crate::survey::Survey;
 use crate::units::{count, parse_duration, per_second};
 
@@ -113,22 +115,24 @@ pub(crate) struct Bench {
 
 impl Bench {
     /// Runs the load on a runtime of its own.
-    pub(crate) fn run(self) -> Result {
+    pub(crate) fn run(self, screen: Screen) -> Result {
         if self.duration < Duration::from_millis(100) {
             return Err(
                 Failure::usage("--duration is too short to measure anything").next("give at least 100ms")
             );
         }
-        runtime::run(usize::from(self.client_threads), self.measure())
+        runtime::run(usize::from(self.client_threads), async {
+            self.measure(&Context::once(screen)).await
+        })
     }
 
-    async fn measure(self) -> Result {
-        let env = Env::real();
+    async fn measure(&self, context: &Context) -> Result {
+        let env = &context.env;
         let plan = Plan::new(self.read_percent(), self.keys, self.value_size, self.seed);
         if self.preload {
-            let client = self.connect.client(&env).await?;
+            let client = self.connect.client(context).await?;
             note(&format!("writing {} keys", count(self.keys)));
-            load::preload(&env, &client, &plan, self.in_flight).await?;
+            load::preload(env, &client, &plan, self.in_flight).await?;
             client.close().await;
         }
         if self.workload == Workload::Scan {
@@ -136,19 +140,19 @@ impl Bench {
         }
         let load = Load {
             env: env.clone(),
-            target: self.target(&env).await?,
+            target: self.target(context).await?,
             plan,
             recorder: Recorder::new(env.clock.now()),
         };
-        let figures = self.window(&env, Arc::new(load)).await?;
+        let figures = self.window(env, Arc::new(load)).await?;
         let mut output = Output::stdout();
         match self.output {
             Report::Table => {
-                for line in report::lines(&self, &figures) {
+                for line in report::lines(self, &figures) {
                     output.line(&line)?;
                 }
             }
-            Report::Json => output.json(&report::json(&self, &figures))?,
+            Report::Json => output.json(&report::json(self, &figures))?,
         }
         output.finish()
     }
@@ -190,12 +194,16 @@ impl Bench {
         })
     }
 
-    async fn target(&self, env: &Env) -> Result<Target> {
+    async fn target(&self, context: &Context) -> Result<Target> {
         if self.unary {
             let deadline = self.connect.deadline_or(Options::default().deadline);
-            return Ok(Target::unary(env, self.connect.endpoints.clone(), deadline));
+            return Ok(Target::unary(
+                &context.env,
+                self.connect.endpoints.clone(),
+                deadline,
+            ));
         }
-        Ok(Target::Pipe(self.connect.client(env).await?))
+        Ok(Target::Pipe(self.connect.client(context).await?))
     }
 
     /// Reads among 100 operations of this workload.

@@ -1,5 +1,6 @@
 //! Options of `import`, and its passes: write, then verify.
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,27 +10,28 @@ use atoll_types::limits::VALUE_BYTES_MAX;
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use super::drive::{Totals, Window, drive};
-use super::progress::Progress;
-use super::record::Record;
-use super::source::{Input, Source};
+use super::drive::{Window, drive};
+use super::resume::Resume;
 use super::verify::{Verdict, compare};
-use crate::args::Connect;
+use crate::context::Context;
 use crate::failure::{Failure, Result};
+use crate::options::Connect;
 use crate::output::{Output, Report};
-use crate::units::{bytes, count, rate, span};
+use crate::records::{Choice, Compression, Feed, Input, Layout, Progress, Record, Shape, Totals};
+use crate::units::{rate, span};
 
 const EXAMPLES: &str = r#"Examples:
   atoll import records.jsonl --verify
-  zcat records.jsonl.gz | atoll import -
-  atoll scan --output json --endpoints old:7401 | atoll import - --endpoints new:7401
+  atoll import people.csv.gz --key-column id --value-column name
+  atoll import big.jsonl.zst --resume big.checkpoint      run it again after an interruption
+  atoll export - --endpoints old:7401 | atoll import - --endpoints new:7401
   atoll import --synthetic 1000000 --value-size 256
-  atoll import --synthetic 1000000 --value-size 256 --verify-only
 
 A line is {"key": "…", "value": "…"}; bytes that are not text come as "key_base64", "value_base64";
-other fields are ignored. Of several lines with the same key the last one wins. The checksum is the
-sum of the CRC-32 of key and value over all records, so it does not depend on their order.
-Repeating an import that failed is safe. Exits with 1 if --verify finds a difference."#;
+other fields are ignored. CSV and TSV have these names in their header. Of several records with the same
+key the last one wins. The checksum is the sum of the CRC-32 of key and value over all records: it does
+not depend on their order, and equals that of the export. Repeating an import is safe.
+Exits with 1 if --verify finds a difference."#;
 
 /// Long enough to outlast an election and the restart of a node.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -38,11 +40,15 @@ const WINDOW_BYTES: usize = 32 * 1024 * 1024;
 /// How often a record whose outcome is unknown is written again.
 const REWRITES_MAX: u32 = 8;
 
-/// Write many records from JSON lines, with a count and a checksum.
+/// Write many records from JSON lines, CSV or TSV, with a count and a checksum.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of its own on the command line"
+)]
 pub(crate) struct Import {
-    /// A file of JSON lines; `-` reads standard input.
+    /// A file; `-` reads standard input.
     #[arg(required_unless_present = "synthetic", value_name = "FILE|-")]
     file: Option<PathBuf>,
 
@@ -70,7 +76,31 @@ pub(crate) struct Import {
     #[arg(long, conflicts_with = "verify")]
     verify_only: bool,
 
-    /// Count malformed lines instead of stopping at the first.
+    /// How records stand in the file; else told by its name (.jsonl, .csv, .tsv, before .gz or .zst).
+    #[arg(long, value_enum, conflicts_with = "synthetic")]
+    format: Option<Layout>,
+
+    /// How the file is packed; else told by its name.
+    #[arg(long, value_enum, conflicts_with = "synthetic", value_name = "HOW")]
+    compress: Option<Compression>,
+
+    /// The first row of CSV or TSV is a record already; columns are then numbers.
+    #[arg(long, conflicts_with = "synthetic")]
+    no_header: bool,
+
+    /// The column of the key [default: key, key_base64; without header: 1].
+    #[arg(long, value_name = "NAME|N", conflicts_with = "synthetic")]
+    key_column: Option<String>,
+
+    /// The column of the value [default: value, value_base64; without header: 2].
+    #[arg(long, value_name = "NAME|N", conflicts_with = "synthetic")]
+    value_column: Option<String>,
+
+    /// Keep in this file how far it is, and go on from there if it exists.
+    #[arg(long, value_name = "FILE", conflicts_with = "verify_only")]
+    resume: Option<PathBuf>,
+
+    /// Leave malformed records out, and count them, instead of stopping at the first.
     #[arg(long, conflicts_with = "synthetic")]
     skip_bad: bool,
 
@@ -106,28 +136,31 @@ struct Pass {
 
 impl Import {
     /// Writes, verifies, reports.
-    pub(crate) async fn run(self) -> Result {
-        let env = Env::real();
-        let input = self.input();
+    pub(crate) async fn run(self, context: &Context) -> Result {
+        let env = &context.env;
+        let (input, shape) = (self.input(), self.shape());
+        let mut resume = Resume::load(env, self.resume.as_deref(), &input, &shape)?;
         // A bad file name shows before anything is written.
-        let source = Source::open(&input, self.verify).await?;
-        let client = self.connect.client_within(&env, DEADLINE).await?;
-        let mut spool = None;
+        let feed = Feed::open(env, &input, &shape, self.verify, resume.passed()).await?;
+        let client = self.connect.client_within(context, DEADLINE).await?;
+        let mut kept = None;
         let mut written = None;
         if !self.verify_only {
-            let (pass, rest) = self.write(&env, &client, source).await?;
-            spool = rest;
+            let (pass, rest) = self.write(env, &client, feed, &mut resume).await?;
+            kept = rest;
             written = Some(pass);
         }
         let mut checked = None;
         if self.verify || self.verify_only {
-            let source = match spool {
-                Some(spool) => Source::from_spool(spool)?,
-                None => Source::open(&input, false).await?,
+            let feed = match kept {
+                Some(kept) => Feed::again(env, kept, &shape)?,
+                None => Feed::open(env, &input, &shape, false, 0).await?,
             };
-            checked = Some(self.check(&env, &client, source).await?);
+            checked = Some(self.check(env, &client, feed).await?);
         }
-        client.close().await;
+        if !context.is_lasting() {
+            client.close().await;
+        }
         self.print(written.as_ref(), checked.as_ref())?;
         checked.map_or(Ok(()), |(_, verdict)| verdict.into_result())
     }
@@ -144,6 +177,19 @@ impl Import {
         }
     }
 
+    fn shape(&self) -> Shape {
+        let path = self.file.clone().unwrap_or_default();
+        Shape {
+            layout: self.format.unwrap_or_else(|| Layout::of(&path)),
+            compression: self.compress.unwrap_or_else(|| Compression::of(&path)),
+            choice: Choice {
+                no_header: self.no_header,
+                key: self.key_column.clone(),
+                value: self.value_column.clone(),
+            },
+        }
+    }
+
     fn window(&self) -> Window {
         Window {
             operations: self.in_flight,
@@ -156,40 +202,52 @@ impl Import {
         &self,
         env: &Env,
         client: &Client,
-        mut source: Source,
-    ) -> Result<(Pass, Option<std::fs::File>)> {
+        mut feed: Feed,
+        resume: &mut Resume,
+    ) -> Result<(Pass, Option<File>)> {
         let start = env.clock.now();
-        let mut progress = Progress::new(env, "imported", source.length());
-        let totals = drive(
-            &mut source,
-            self.window(),
-            |record| put(client.clone(), record),
-            |totals: &Totals, read| progress.show(totals, read),
-        )
-        .await;
+        let mut progress = Progress::new(env, "imported", feed.length());
+        let mut totals = resume.totals();
+        let ended = loop {
+            let rest_at = env.clock.now() + resume.every();
+            let show = |totals: &Totals, read| {
+                progress.show(totals, read);
+                env.clock.now() >= rest_at
+            };
+            let act = |record| put(client.clone(), record);
+            let driven = drive(&mut feed, self.window(), &mut totals, act, show).await;
+            match driven {
+                Ok(complete) => resume.save(env, &totals, complete).await?,
+                Err(failure) => break Err(failure),
+            }
+            if matches!(driven, Ok(true)) {
+                break Ok(());
+            }
+        };
         progress.end();
-        let totals = totals.map_err(|failure| failure.also("repeating the import is safe"))?;
+        ended.map_err(|failure| failure.also(resume.advice()))?;
         let pass = Pass {
             totals,
             elapsed: env.clock.now().since(start),
         };
-        Ok((pass, source.into_spool()?))
+        Ok((pass, feed.into_kept()?))
     }
 
-    async fn check(&self, env: &Env, client: &Client, mut source: Source) -> Result<(Pass, Verdict)> {
+    async fn check(&self, env: &Env, client: &Client, mut feed: Feed) -> Result<(Pass, Verdict)> {
         let start = env.clock.now();
         let verdict = parking_lot::Mutex::new(Verdict::default());
-        let mut progress = Progress::new(env, "verified", source.length());
-        let totals = drive(
-            &mut source,
-            self.window(),
-            |record| compare(client.clone(), record, &verdict),
-            |totals: &Totals, read| progress.show(totals, read),
-        )
-        .await;
+        let mut progress = Progress::new(env, "verified", feed.length());
+        let mut totals = Totals::default();
+        let show = |totals: &Totals, read| {
+            progress.show(totals, read);
+            false
+        };
+        let act = |record| compare(client.clone(), record, &verdict);
+        let driven = drive(&mut feed, self.window(), &mut totals, act, show).await;
         progress.end();
+        driven?;
         let pass = Pass {
-            totals: totals?,
+            totals,
             elapsed: env.clock.now().since(start),
         };
         Ok((pass, verdict.into_inner()))
@@ -221,41 +279,21 @@ impl Import {
 }
 
 fn pass_line(what: &str, pass: &Pass) -> String {
-    let Totals {
-        records,
-        bytes: size,
-        checksum,
-        skipped,
-    } = pass.totals;
-    let skipped = if skipped == 0 {
-        String::new()
-    } else {
-        format!(", {} malformed lines skipped", count(skipped))
-    };
     format!(
-        "{what} {} records, {} in {} ({:.0}/s), checksum {checksum:016x}{skipped}",
-        count(records),
-        bytes(size),
+        "{what} {} in {} ({:.0}/s), {}",
+        pass.totals.amount(),
         span(pass.elapsed),
-        rate(records, pass.elapsed),
+        rate(pass.totals.records, pass.elapsed),
+        pass.totals.sum(),
     )
 }
 
 fn pass_json(pass: &Pass) -> Map<String, Value> {
-    [
-        ("records", json!(pass.totals.records.to_string())),
-        ("bytes", json!(pass.totals.bytes.to_string())),
-        ("skipped", json!(pass.totals.skipped.to_string())),
-        ("checksum", json!(format!("{:016x}", pass.totals.checksum))),
-        ("seconds", json!(pass.elapsed.as_secs_f64())),
-        (
-            "records_per_second",
-            json!(rate(pass.totals.records, pass.elapsed)),
-        ),
-    ]
-    .map(|(name, value)| (name.to_owned(), value))
-    .into_iter()
-    .collect()
+    let mut fields = pass.totals.json();
+    fields.insert("seconds".to_owned(), json!(pass.elapsed.as_secs_f64()));
+    let speed = rate(pass.totals.records, pass.elapsed);
+    fields.insert("records_per_second".to_owned(), json!(speed));
+    fields
 }
 
 /// Writes one record; again if nobody can say whether it was written.

@@ -1,6 +1,6 @@
 //! `atoll import`: many records, checked.
 //!
-//! Records flow from a source (file, pipe, or made up from a seed) through a window of operations in
+//! Records flow from a feed (file, pipe, or made up from a seed) through a window of operations in
 //! flight. Memory is bounded by the window, not by the input. Two records of the same key are never
 //! in flight together, so the last line of a key wins, as if lines were written one by one. Writing a
 //! record twice leaves the same value, so an outcome that is unknown is simply written again and a
@@ -8,9 +8,7 @@
 
 mod command;
 mod drive;
-mod progress;
-mod record;
-mod source;
+mod resume;
 mod verify;
 
 pub(crate) use self::command::{Import, parse_in_flight, parse_value_size};

@@ -6,9 +6,9 @@ use atoll_client::Client;
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use super::record::Record;
 use crate::encoding::Encoding;
 use crate::failure::{Exit, Failure, Result};
+use crate::records::Record;
 
 /// Beyond so many differences there is no point in going on.
 const DIFFERENCES_MAX: usize = 100_000;

@@ -1,13 +1,15 @@
 //! `atoll scan`
 
-use atoll_client::ScanOptions;
-use atoll_env::Env;
-use bytes::Bytes;
+use std::io::Write;
+
+use atoll_client::{Row, ScanOptions};
 use clap::Args;
 
-use crate::args::{Connect, Shape};
+use crate::context::Context;
 use crate::failure::Result;
-use crate::output::{Output, Row};
+use crate::options::{Connect, Shape};
+use crate::output::{Cell, Format, Output, Table};
+use crate::screen::Screen;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -53,33 +55,43 @@ pub(crate) struct Scan {
 
 impl Scan {
     /// Prints page after page.
-    pub(crate) async fn run(self) -> Result {
-        let decode = |text: &Option<String>, what| match text {
-            Some(text) => self.shape.encoding.decode(text, what),
-            None => Ok(Bytes::new()),
-        };
+    pub(crate) async fn run(self, context: &Context) -> Result {
         let options = ScanOptions {
-            start: decode(&self.start, "start")?,
-            end: decode(&self.end, "end")?,
-            prefix: decode(&self.prefix, "prefix")?,
+            start: self.shape.bound(self.start.as_deref(), "start")?,
+            end: self.shape.bound(self.end.as_deref(), "end")?,
+            prefix: self.shape.bound(self.prefix.as_deref(), "prefix")?,
             limit: self.limit,
             reverse: self.reverse,
             keys_only: self.keys_only,
             ..ScanOptions::default()
         };
-        let mut scan = self.connect.client(&Env::real()).await?.scan(options);
+        let mut scan = self.connect.client(context).await?.scan(options);
         let mut output = Output::stdout();
         while let Some(page) = scan.next_page().await? {
-            for row in &page {
-                let value = (!self.keys_only).then_some(&row.value);
-                let row = Row {
-                    key: &row.key,
-                    value,
-                    version: row.version.0,
-                };
-                output.row(self.shape.output, self.shape.encoding, &row)?;
-            }
+            self.print(&page, &mut output, context.screen)?;
+            // The first rows are seen before the last ones are read.
+            output.flush()?;
         }
         output.finish()
+    }
+
+    fn print(&self, page: &[Row], output: &mut Output, screen: Screen) -> Result {
+        let Shape {
+            encoding,
+            output: format,
+        } = self.shape;
+        if format != Format::Table {
+            return page.iter().try_for_each(|row| {
+                let value = (!self.keys_only).then_some(&row.value);
+                output.row(format, &row.key, value, row.version)
+            });
+        }
+        let mut table = Table::new(&["KEY", "VALUE"]).without_head();
+        for row in page {
+            let key = Cell::from(encoding.line(&row.key));
+            let value = (!self.keys_only).then(|| Cell::from(encoding.line(&row.value)));
+            table.row(std::iter::once(key).chain(value));
+        }
+        table.fitted(screen).iter().try_for_each(|line| output.line(line))
     }
 }

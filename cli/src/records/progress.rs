@@ -1,4 +1,4 @@
-//! How far a pass over the input is: a bar on a terminal, a line now and then elsewhere.
+//! How far a pass over records is: a bar on a terminal, a line now and then elsewhere.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
@@ -6,14 +6,14 @@ use std::time::Duration;
 use atoll_env::{Clock, Env, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::drive::Totals;
-use crate::units::{bytes, count, rate};
+use super::totals::Totals;
+use crate::units::rate;
 
 const BAR_EVERY: Duration = Duration::from_millis(100);
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
 /// Shows progress on stderr.
-pub(super) struct Progress {
+pub(crate) struct Progress {
     clock: Clock,
     what: &'static str,
     start: Instant,
@@ -24,7 +24,7 @@ pub(super) struct Progress {
 
 impl Progress {
     /// Begins; `length` is in the unit later given to [`Progress::show`].
-    pub(super) fn new(env: &Env, what: &'static str, length: Option<u64>) -> Self {
+    pub(crate) fn new(env: &Env, what: &'static str, length: Option<u64>) -> Self {
         let start = env.clock.now();
         let bar = io::stderr().is_terminal().then(|| bar(length));
         Self {
@@ -37,7 +37,7 @@ impl Progress {
     }
 
     /// Shows the state, if it is time to.
-    pub(super) fn show(&mut self, totals: &Totals, position: u64) {
+    pub(crate) fn show(&mut self, totals: &Totals, position: u64) {
         let now = self.clock.now();
         let every = if self.bar.is_some() { BAR_EVERY } else { LINE_EVERY };
         if now.since(self.shown) < every {
@@ -56,7 +56,7 @@ impl Progress {
     }
 
     /// Removes the bar.
-    pub(super) fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
@@ -64,12 +64,7 @@ impl Progress {
 
     fn message(&self, totals: &Totals, elapsed: Duration) -> String {
         let speed = rate(totals.records, elapsed);
-        format!(
-            "{} {} records, {}, {speed:.0}/s",
-            self.what,
-            count(totals.records),
-            bytes(totals.bytes)
-        )
+        format!("{} {}, {speed:.0}/s", self.what, totals.amount())
     }
 }
 

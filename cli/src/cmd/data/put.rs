@@ -1,11 +1,11 @@
 //! `atoll put`
 
-use atoll_env::Env;
 use clap::Args;
 
 use super::written;
-use crate::args::{Connect, Shape, ValueSource};
+use crate::context::Context;
 use crate::failure::Result;
+use crate::options::{Connect, Shape, ValueSource};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -35,11 +35,10 @@ pub(crate) struct Put {
 
 impl Put {
     /// Writes and prints the version.
-    pub(crate) async fn run(self) -> Result {
-        let env = Env::real();
+    pub(crate) async fn run(self, context: &Context) -> Result {
         let key = self.shape.key(&self.key)?;
-        let value = self.value.read(&env, self.shape.encoding)?;
-        let version = self.connect.client(&env).await?.put(key, value).await?;
+        let value = self.value.read(&context.env, self.shape.encoding)?;
+        let version = self.connect.client(context).await?.put(key, value).await?;
         written::print(self.shape.output, version)
     }
 }

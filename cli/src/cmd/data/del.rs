@@ -1,11 +1,11 @@
 //! `atoll del`
 
-use atoll_env::Env;
 use clap::Args;
 
 use super::written;
-use crate::args::{Connect, Shape};
+use crate::context::Context;
 use crate::failure::Result;
+use crate::options::{Connect, Shape};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -30,9 +30,9 @@ pub(crate) struct Del {
 
 impl Del {
     /// Deletes and prints the version of the deletion.
-    pub(crate) async fn run(self) -> Result {
+    pub(crate) async fn run(self, context: &Context) -> Result {
         let key = self.shape.key(&self.key)?;
-        let version = self.connect.client(&Env::real()).await?.delete(key).await?;
+        let version = self.connect.client(context).await?.delete(key).await?;
         written::print(self.shape.output, version)
     }
 }

@@ -1,10 +1,10 @@
 //! `atoll get`
 
-use atoll_env::Env;
 use clap::Args;
 
-use crate::args::{Connect, Shape};
+use crate::context::Context;
 use crate::failure::{Exit, Failure, Result};
+use crate::options::{Connect, Shape};
 use crate::output::{Format, JsonRow, Output};
 
 const EXAMPLES: &str = "\
@@ -32,9 +32,9 @@ pub(crate) struct Get {
 
 impl Get {
     /// Reads and prints.
-    pub(crate) async fn run(self) -> Result {
+    pub(crate) async fn run(self, context: &Context) -> Result {
         let key = self.shape.key(&self.key)?;
-        let client = self.connect.client(&Env::real()).await?;
+        let client = self.connect.client(context).await?;
         let Some(value) = client.get(key.clone()).await? else {
             return Err(Failure::new(
                 Exit::Negative,

@@ -1,13 +1,13 @@
 //! `atoll cas`
 
 use atoll_client::Cas as Swap;
-use atoll_env::Env;
 use atoll_types::Version;
 use clap::Args;
 
 use super::written;
-use crate::args::{Connect, Shape, ValueSource};
+use crate::context::Context;
 use crate::failure::{Exit, Failure, Result};
+use crate::options::{Connect, Shape, ValueSource};
 use crate::output::{Format, Output};
 
 const EXAMPLES: &str = "\
@@ -56,11 +56,10 @@ fn parse_expected(text: &str) -> std::result::Result<Expected, String> {
 
 impl Cas {
     /// Swaps, or says what was found instead.
-    pub(crate) async fn run(self) -> Result {
-        let env = Env::real();
+    pub(crate) async fn run(self, context: &Context) -> Result {
         let key = self.shape.key(&self.key)?;
-        let value = self.value.read(&env, self.shape.encoding)?;
-        let client = self.connect.client(&env).await?;
+        let value = self.value.read(&context.env, self.shape.encoding)?;
+        let client = self.connect.client(context).await?;
         match client.compare_and_set(key, self.expect.0, value).await? {
             Swap::Done(version) => written::print(self.shape.output, version),
             Swap::Conflict { actual } => conflict(self.shape.output, actual),

@@ -1,4 +1,4 @@
-//! One record: from a line of JSON, or made up from a seed.
+//! One record: read from a file, or made up from a seed.
 
 use atoll_types::Key;
 use atoll_types::limits::VALUE_BYTES_MAX;
@@ -9,23 +9,23 @@ use crate::encoding::base64_decode;
 
 /// A key and its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Record {
+pub(crate) struct Record {
     /// Its line or position, from 1.
-    pub(super) number: u64,
+    pub(crate) number: u64,
     /// The key, within its bounds.
-    pub(super) key: Bytes,
+    pub(crate) key: Bytes,
     /// The value, within its bounds.
-    pub(super) value: Bytes,
+    pub(crate) value: Bytes,
 }
 
 impl Record {
     /// Bytes of key and value.
-    pub(super) fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         self.key.len() + self.value.len()
     }
 
     /// CRC-32 of key and value; sums of it do not depend on the order of records.
-    pub(super) fn checksum(&self) -> u64 {
+    pub(crate) fn checksum(&self) -> u64 {
         let mut hasher = crc32fast::Hasher::new();
         hasher.update(&self.key);
         hasher.update(&self.value);
@@ -33,10 +33,15 @@ impl Record {
     }
 
     /// Reads a line of JSON.
-    pub(super) fn parse(number: u64, line: &[u8]) -> Result<Self, String> {
+    pub(crate) fn parse(number: u64, line: &[u8]) -> Result<Self, String> {
         let line: Line = serde_json::from_slice(line).map_err(|error| error.to_string())?;
         let key = bytes_of("key", line.key, line.key_base64)?;
         let value = bytes_of("value", line.value, line.value_base64)?;
+        Self::checked(number, key, value)
+    }
+
+    /// A record within its bounds.
+    pub(crate) fn checked(number: u64, key: Bytes, value: Bytes) -> Result<Self, String> {
         Key::check(&key).map_err(|error| error.to_string())?;
         if value.len() > VALUE_BYTES_MAX {
             return Err(format!(
@@ -48,7 +53,7 @@ impl Record {
     }
 
     /// Makes up record `number` (from 1); the same for the same seed and size.
-    pub(super) fn synthetic(number: u64, value_size: usize, seed: u64) -> Self {
+    pub(crate) fn synthetic(number: u64, value_size: usize, seed: u64) -> Self {
         let key = Bytes::from(format!("synthetic-{number:012}"));
         let mut value = vec![0; value_size];
         // Weyl's step keeps the generators of neighbours apart.

@@ -5,13 +5,17 @@
 //! stand in base64 under the field's name with `_base64` behind it, so that `scan --output json` can
 //! be fed to `import`.
 
-use std::io::{self, BufWriter, StdoutLock, Write};
+mod table;
 
+use std::io::{self, BufWriter, Write};
+
+use atoll_types::Version;
 use bytes::Bytes;
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::encoding::{Encoding, base64_encode};
+pub(crate) use self::table::{Cell, Table};
+use crate::encoding::base64_encode;
 use crate::failure::{Exit, Failure, Result};
 
 /// The form of the output of commands on data.
@@ -73,13 +77,22 @@ fn json_bytes(bytes: &[u8]) -> (Option<String>, Option<String>) {
     }
 }
 
-/// Buffered stdout.
-pub(crate) struct Output(BufWriter<StdoutLock<'static>>);
+/// A buffered stream of results.
+pub(crate) struct Output(BufWriter<Box<dyn Write>>);
 
 impl Output {
     /// Locks stdout until dropped.
     pub(crate) fn stdout() -> Self {
-        Self(BufWriter::with_capacity(64 * 1024, io::stdout().lock()))
+        Self::to(Box::new(io::stdout().lock()))
+    }
+
+    /// Locks stderr until dropped: for a report whose stdout has something else.
+    pub(crate) fn stderr() -> Self {
+        Self::to(Box::new(io::stderr().lock()))
+    }
+
+    fn to(stream: Box<dyn Write>) -> Self {
+        Self(BufWriter::with_capacity(64 * 1024, stream))
     }
 
     /// A line of text.
@@ -99,23 +112,23 @@ impl Output {
         self.line(&line)
     }
 
-    /// A key and value (or only the key) in the asked form.
-    pub(crate) fn row(&mut self, format: Format, encoding: Encoding, row: &Row<'_>) -> Result {
-        match (format, row.value) {
-            (Format::Json, value) => self.json(&JsonRow::new(row.key, value.map(|v| &v[..]), row.version)),
-            (Format::Raw, value) => {
-                self.raw(row.key)?;
-                if let Some(value) = value {
-                    self.raw(b"\t")?;
-                    self.raw(value)?;
-                }
-                self.raw(b"\n")
-            }
-            (Format::Table, None) => self.line(&encoding.line(row.key)),
-            (Format::Table, Some(value)) => {
-                self.line(&format!("{}\t{}", encoding.line(row.key), encoding.line(value)))
-            }
+    /// A key and value (or only the key), for programs.
+    pub(crate) fn row(
+        &mut self,
+        format: Format,
+        key: &[u8],
+        value: Option<&Bytes>,
+        version: Version,
+    ) -> Result {
+        if format == Format::Json {
+            return self.json(&JsonRow::new(key, value.map(|value| &value[..]), version.0));
         }
+        self.raw(key)?;
+        if let Some(value) = value {
+            self.raw(b"\t")?;
+            self.raw(value)?;
+        }
+        self.raw(b"\n")
     }
 
     /// Everything written so far reaches the reader.
@@ -124,54 +137,14 @@ impl Output {
     }
 }
 
-/// What [`Output::row`] prints.
-pub(crate) struct Row<'a> {
-    /// The key.
-    pub(crate) key: &'a [u8],
-    /// The value, unless only keys are wanted.
-    pub(crate) value: Option<&'a Bytes>,
-    /// The key's version.
-    pub(crate) version: u64,
-}
-
-/// Columns aligned by the widest cell.
-#[derive(Debug, Default)]
-pub(crate) struct Table {
-    rows: Vec<Vec<String>>,
-}
-
-impl Table {
-    /// A table with these column names.
-    pub(crate) fn new(names: &[&str]) -> Self {
-        Self {
-            rows: vec![names.iter().map(|&name| name.to_owned()).collect()],
-        }
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
     }
 
-    /// Adds a row.
-    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.rows.push(cells.into_iter().collect());
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
     }
-
-    /// The lines, without trailing spaces.
-    pub(crate) fn lines(&self) -> Vec<String> {
-        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
-        let widths: Vec<usize> = (0..columns)
-            .map(|column| {
-                let cells = self.rows.iter().filter_map(|row| row.get(column));
-                cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-            })
-            .collect();
-        self.rows.iter().map(|row| aligned(row, &widths)).collect()
-    }
-}
-
-fn aligned(row: &[String], widths: &[usize]) -> String {
-    let cells = row
-        .iter()
-        .zip(widths)
-        .map(|(cell, &width)| format!("{cell:<width$}"));
-    cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
 }
 
 #[cfg(test)]
@@ -197,13 +170,5 @@ mod tests {
             json(b"k", Some(b""), 7),
             r#"{"key":"k","value":"","version":"7"}"#
         );
-    }
-
-    #[test]
-    fn tables_align() {
-        let mut table = Table::new(&["NODE", "STATE"]);
-        table.row(["1".to_owned(), "serving".to_owned()]);
-        table.row(["23456".to_owned(), "—".to_owned()]);
-        assert_eq!(table.lines(), ["NODE   STATE", "1      serving", "23456  —"]);
     }
 }
