@@ -136,7 +136,7 @@ impl Bench {
             client.close().await;
         }
         if self.workload == Workload::Scan {
-            return self.measure_scan(&env).await;
+            return self.measure_scan(context).await;
         }
         let load = Load {
             env: env.clone(),

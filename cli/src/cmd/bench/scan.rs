@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::command::Bench;
 use super::figures::{self, Cpu};
+use crate::context::Context;
 use crate::failure::{Exit, Failure, Result};
 use crate::output::{Output, Report, Table};
 use crate::survey::Survey;
@@ -63,8 +64,9 @@ struct Scanned {
 
 impl Bench {
     /// Scans until the time is over, at least once, and reports.
-    pub(super) async fn measure_scan(&self, env: &Env) -> Result {
-        let client = self.connect.client(env).await?;
+    pub(super) async fn measure_scan(&self, context: &Context) -> Result {
+        let env = &context.env;
+        let client = self.connect.client(context).await?;
         let before = Survey::take(env, &self.connect.endpoints).await?.counters();
         let (cpu, start) = (Cpu::now(), env.clock.now());
         let until = start + self.duration;
