@@ -12,4 +12,5 @@ mod init;
 mod refusals;
 mod retries;
 mod support;
+mod tools;
 mod unary;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use atoll_env::net::CallError;
-use atoll_proto::{method, v1};
+use atoll_proto::{details, method, v1};
 use bytes::Bytes;
 use prost::Message;
 
@@ -99,7 +99,7 @@ fn error_kind(error: &CallError) -> v1::error_detail::Kind {
     let CallError::Status(status) = error else {
         panic!("{error}")
     };
-    v1::ErrorDetail::decode(status.details.clone()).unwrap().kind()
+    details::decode(&status.details).unwrap().kind()
 }
 
 #[tokio::test]

@@ -3,9 +3,8 @@
 use std::fmt;
 
 use atoll_env::net::{CallError, Code, Status};
-use atoll_proto::v1::ErrorDetail;
+use atoll_proto::details;
 use atoll_proto::v1::error_detail::Kind;
-use prost::Message;
 
 /// What a failure means for the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -107,9 +106,8 @@ impl Error {
     }
 
     fn from_status(status: &Status) -> Self {
-        let detail = match ErrorDetail::decode(status.details.clone()) {
-            Ok(detail) if !status.details.is_empty() => detail,
-            _ => return Self::new(kind_of_code(status.code), status.message.clone()),
+        let Some(detail) = details::decode(&status.details) else {
+            return Self::new(kind_of_code(status.code), status.message.clone());
         };
         let message = if detail.message.is_empty() {
             &status.message

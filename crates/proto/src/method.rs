@@ -38,3 +38,11 @@ pub const JOIN: &str = "/atoll.v1.Peer/Join";
 pub const FORWARD: &str = "/atoll.v1.Peer/Forward";
 /// `Peer.Raft`, a stream.
 pub const RAFT: &str = "/atoll.v1.Peer/Raft";
+/// `grpc.health.v1.Health.Check`
+pub const HEALTH_CHECK: &str = "/grpc.health.v1.Health/Check";
+/// `grpc.health.v1.Health.Watch`, a stream.
+pub const HEALTH_WATCH: &str = "/grpc.health.v1.Health/Watch";
+/// `grpc.reflection.v1.ServerReflection.ServerReflectionInfo`, a stream.
+pub const REFLECTION: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+/// The same under its older name.
+pub const REFLECTION_ALPHA: &str = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo";

@@ -3,10 +3,13 @@
 use std::fmt;
 use std::io;
 use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use tokio::sync::mpsc;
+
+use super::Status;
 
 /// A two-way stream of frames with whoever is at the other end.
 #[derive(Debug)]
@@ -19,23 +22,38 @@ pub struct Link {
 
 /// Sends frames. Holds a few at most; a slow other end makes [`LinkSender::send`] wait.
 #[derive(Clone, Debug)]
-pub struct LinkSender(mpsc::Sender<Bytes>);
+pub struct LinkSender {
+    frames: mpsc::Sender<Bytes>,
+    reason: Arc<OnceLock<Status>>,
+}
 
 impl LinkSender {
     /// For implementations.
     pub fn new(frames: mpsc::Sender<Bytes>) -> Self {
-        Self(frames)
+        Self::with_reason(frames, Arc::default())
+    }
+
+    /// For implementations that can tell the other end why a link ended, once `frames` has ended.
+    pub fn with_reason(frames: mpsc::Sender<Bytes>, reason: Arc<OnceLock<Status>>) -> Self {
+        Self { frames, reason }
+    }
+
+    /// Ends a server's stream with a failure instead of success, behind the frames sent before. The
+    /// first reason stays. The other end reads it as an error; over links in memory, and on a client's
+    /// side of a link, it is a plain end. The link closes when every clone of the sender is dropped.
+    pub fn fail(self, reason: Status) {
+        let _ = self.reason.set(reason);
     }
 
     /// Sends a frame, waiting for room. False if the link is closed; the frame may then be lost, and
     /// so may earlier ones.
     pub async fn send(&self, frame: Bytes) -> bool {
-        self.0.send(frame).await.is_ok()
+        self.frames.send(frame).await.is_ok()
     }
 
     /// Waits until the link is closed.
     pub async fn closed(&self) {
-        self.0.closed().await;
+        self.frames.closed().await;
     }
 }
 

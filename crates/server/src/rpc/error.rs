@@ -2,9 +2,8 @@
 //! for unary calls the gRPC code that tools understand.
 
 use atoll_env::net::{Code, Status};
-use atoll_proto::v1;
+use atoll_proto::{details, v1};
 use atoll_types::{Epoch, GroupId, NodeId, ReplicaId};
-use prost::Message;
 
 use crate::shard::Failure;
 
@@ -75,18 +74,17 @@ fn code_of(kind: Kind) -> Code {
 
 /// A unary call's status for a failure, with the detail inside.
 pub(crate) fn status(detail: &v1::ErrorDetail) -> Status {
+    let code = code_of(detail.kind());
     Status {
-        code: code_of(detail.kind()),
+        code,
         message: detail.message.clone(),
-        details: detail.encode_to_vec().into(),
+        details: details::encode(code as i32, detail),
     }
 }
 
 /// The detail inside a status, if it has one.
 pub(crate) fn detail_of(status: &Status) -> Option<v1::ErrorDetail> {
-    v1::ErrorDetail::decode(status.details.clone())
-        .ok()
-        .filter(|detail| detail.kind() != Kind::Unspecified)
+    details::decode(&status.details).filter(|detail| detail.kind() != Kind::Unspecified)
 }
 
 #[cfg(test)]

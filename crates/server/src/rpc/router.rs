@@ -9,6 +9,7 @@ use atoll_proto::{method, v1};
 use bytes::Bytes;
 use prost::Message;
 
+use super::discovery::Discovery;
 use super::{KvService, admin, peer};
 use crate::membership::Standing;
 use crate::node::{Core, Phase};
@@ -17,11 +18,13 @@ use crate::running::Running;
 /// A node's [`Handler`].
 pub(crate) struct Router {
     core: Arc<Core>,
+    discovery: Arc<Discovery>,
 }
 
 impl Router {
     pub(crate) fn new(core: Arc<Core>) -> Self {
-        Self { core }
+        let discovery = Arc::new(Discovery::new());
+        Self { core, discovery }
     }
 
     fn data(&self, method: &str, request: &Bytes, deadline: Option<Duration>) -> Reply {
@@ -75,7 +78,9 @@ impl Handler for Router {
             | method::TRANSFER_LEADER
             | method::HELLO
             | method::CLAIM
-            | method::ADMIT => Some(false),
+            | method::ADMIT
+            | method::HEALTH_CHECK => Some(false),
+            stream if Discovery::is_stream(stream) => Some(true),
             other => KvService::is_stream(other),
         }
     }
@@ -108,25 +113,30 @@ impl Handler for Router {
             method::ADMIT => unary(request, move |request| async move {
                 peer::admit(&core.membership, request).await
             }),
+            method::HEALTH_CHECK => {
+                let discovery = self.discovery.clone();
+                unary(
+                    request,
+                    move |request| async move { discovery.check(&core, &request) },
+                )
+            }
             other => self.data(other, &request, deadline),
         }
     }
 
     fn open(&self, method: &str, link: Link) {
-        // A stream that cannot be served now is dropped, which closes it: the caller tries again or
-        // learns the reason from a call.
         match method {
             method::RAFT => {
+                // Without a host it is dropped, which closes it: the peer tries again.
                 if let Some(running) = self.core.running() {
                     running.host().accept(link);
                 }
             }
-            method::PIPE => {
-                if let Ok(running) = serving(&self.core) {
-                    running.kv().open_pipe(link);
-                }
-            }
-            _ => {}
+            method::PIPE => match serving(&self.core) {
+                Ok(running) => running.kv().open_pipe(link),
+                Err(status) => link.sender.fail(status),
+            },
+            other => self.discovery.open(&self.core, other, link),
         }
     }
 }

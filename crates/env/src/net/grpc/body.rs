@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use atoll_types::limits::MESSAGE_BYTES_MAX;
@@ -30,6 +30,8 @@ pub(super) struct SendBody {
     /// Large messages, and prefixes before them, to be sent before anything else.
     ready: VecDeque<Bytes>,
     end: End,
+    /// Why a stream failed, if whoever served it says so.
+    reason: Option<Arc<OnceLock<Status>>>,
 }
 
 enum Source {
@@ -65,8 +67,14 @@ impl SendBody {
     }
 
     /// A stream of messages to a client.
-    pub(super) fn answer_frames(frames: mpsc::Receiver<Bytes>, cut: Arc<Cut>) -> Self {
-        Self::new(Source::Frames(frames, cut), End::Answer)
+    pub(super) fn answer_frames(
+        frames: mpsc::Receiver<Bytes>,
+        cut: Arc<Cut>,
+        reason: Arc<OnceLock<Status>>,
+    ) -> Self {
+        let mut body = Self::new(Source::Frames(frames, cut), End::Answer);
+        body.reason = Some(reason);
+        body
     }
 
     /// Nothing: the status stands in the head.
@@ -80,6 +88,7 @@ impl SendBody {
             buffer: BytesMut::new(),
             ready: VecDeque::new(),
             end,
+            reason: None,
         }
     }
 
@@ -127,6 +136,9 @@ impl SendBody {
     }
 
     fn trailers(&self) -> http::HeaderMap {
+        if let Some(reason) = self.reason.as_ref().and_then(|reason| reason.get()) {
+            return status::to_headers(reason);
+        }
         match self.source {
             Source::Ended(Some(Reason::Stopping)) => {
                 status::to_headers(&Status::new(Code::Unavailable, "the server stops"))

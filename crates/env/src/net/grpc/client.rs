@@ -153,6 +153,7 @@ impl From<FrameError> for CallError {
     fn from(error: FrameError) -> Self {
         match error {
             FrameError::Status(status) => Self::Status(status),
+            FrameError::Malformed(status) => Self::Lost(status.message),
             FrameError::Broken(why) => Self::Lost(why),
         }
     }

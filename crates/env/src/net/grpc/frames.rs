@@ -14,13 +14,15 @@ use hyper::body::Incoming;
 use super::body::PREFIX;
 use super::cut::{Cut, Reason};
 use super::status;
-use crate::net::Status;
+use crate::net::{Code, Status};
 
 /// Why there are no more messages.
 #[derive(Debug)]
 pub(super) enum FrameError {
     /// The server ended with this.
     Status(Status),
+    /// A message is larger than allowed or in a form that was not offered; what the sender should hear.
+    Malformed(Status),
     /// The connection or the protocol broke.
     Broken(String),
 }
@@ -29,6 +31,7 @@ impl From<FrameError> for io::Error {
     fn from(error: FrameError) -> Self {
         match error {
             FrameError::Status(status) => io::Error::other(status),
+            FrameError::Malformed(status) => io::Error::new(io::ErrorKind::InvalidData, status),
             FrameError::Broken(why) => io::Error::new(io::ErrorKind::ConnectionReset, why),
         }
     }
@@ -76,7 +79,7 @@ impl Frames {
             match self.decoder.next() {
                 Ok(Some(message)) => return Poll::Ready(Some(Ok(message))),
                 Ok(None) => {}
-                Err(why) => return Poll::Ready(Some(Err(FrameError::Broken(why)))),
+                Err(why) => return Poll::Ready(Some(Err(FrameError::Malformed(why)))),
             }
             if self.stopping(context) {
                 return Poll::Ready(Some(Err(FrameError::Broken("the server stops".to_owned()))));
@@ -178,7 +181,7 @@ impl Decoder {
         self.chunk = chunk;
     }
 
-    fn next(&mut self) -> Result<Option<Bytes>, String> {
+    fn next(&mut self) -> Result<Option<Bytes>, Status> {
         let len = match self.expected {
             Some(len) => len,
             None => match self.read_prefix()? {
@@ -204,7 +207,7 @@ impl Decoder {
         Ok(Some(self.partial.split().freeze()))
     }
 
-    fn read_prefix(&mut self) -> Result<Option<usize>, String> {
+    fn read_prefix(&mut self) -> Result<Option<usize>, Status> {
         let missing = PREFIX - self.prefix.len();
         let part = self.chunk.split_to(missing.min(self.chunk.len()));
         let (compressed, len) = if part.len() == PREFIX {
@@ -218,12 +221,12 @@ impl Decoder {
             (self.prefix.get_u8(), self.prefix.get_u32())
         };
         if compressed != 0 {
-            return Err("a message is compressed, which was not offered".to_owned());
+            let text = "a message is compressed, which was not offered: send it as it is";
+            return Err(Status::new(Code::Unimplemented, text));
         }
         if len as usize > MESSAGE_BYTES_MAX {
-            return Err(format!(
-                "a message of {len} bytes, at most {MESSAGE_BYTES_MAX} are allowed"
-            ));
+            let text = format!("a message of {len} bytes, at most {MESSAGE_BYTES_MAX} are allowed");
+            return Err(Status::new(Code::ResourceExhausted, text));
         }
         Ok(Some(len as usize))
     }

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use atoll_types::limits::MESSAGE_BYTES_MAX;
@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::body::SendBody;
 use super::cut::{Cut, Reason};
-use super::frames::{Frames, Side, chain};
+use super::frames::{FrameError, Frames, Side, chain};
 use super::{
     CONNECTION_WINDOW, Executor, FRAME_BYTES, KEEP_ALIVE, KEEP_ALIVE_TIMEOUT, LINK_FRAMES, STREAM_WINDOW,
     status,
@@ -206,7 +206,8 @@ impl Server {
         let deadline = deadline(&head.headers);
         let message = match Frames::new(body, Side::Requests).next().await {
             Some(Ok(message)) => message,
-            Some(Err(error)) => return Err(Status::new(Code::Internal, io::Error::from(error).to_string())),
+            Some(Err(FrameError::Malformed(status) | FrameError::Status(status))) => return Err(status),
+            Some(Err(FrameError::Broken(why))) => return Err(Status::new(Code::Internal, why)),
             None => return Err(Status::new(Code::Internal, "a unary call without a message")),
         };
         // A task of its own, because this one is dropped when the caller goes: what a call began, it
@@ -232,13 +233,14 @@ impl Server {
         if !self.remember(&cut) {
             return refuse(&Status::new(Code::Unavailable, "the server stops"));
         }
+        let reason = Arc::new(OnceLock::new());
         let frames = Frames::link(body, Side::Requests, Arc::clone(&cut));
         let link = Link {
-            sender: LinkSender::new(sender),
+            sender: LinkSender::with_reason(sender, Arc::clone(&reason)),
             receiver: LinkReceiver::new(frames.map(|frame| frame.map_err(Into::into))),
         };
         self.handler.open(head.uri.path(), link);
-        respond(SendBody::answer_frames(outgoing, cut))
+        respond(SendBody::answer_frames(outgoing, cut, reason))
     }
 
     /// False if the server stops.

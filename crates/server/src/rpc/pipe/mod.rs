@@ -13,7 +13,7 @@ mod sorter;
 
 use std::sync::Arc;
 
-use atoll_env::net::{Link, LinkReceiver, LinkSender};
+use atoll_env::net::{Code, Link, LinkReceiver, LinkSender, Status};
 use atoll_proto::v1;
 use atoll_types::limits::PIPE_OPS_MAX;
 use bytes::{Buf, Bytes};
@@ -41,6 +41,7 @@ pub(crate) async fn run(serving: Arc<Serving>, link: Link) {
     };
     if let Err(error) = pipe.turns(&sender).await {
         tracing::warn!(%error, "a pipe is closed");
+        sender.fail(error.status());
     }
     pipe.outbox.close();
 }
@@ -62,6 +63,18 @@ enum PipeError {
     Malformed(#[from] prost::DecodeError),
     #[error("a frame has more than {PIPE_OPS_MAX} operations")]
     TooMany,
+}
+
+impl PipeError {
+    /// What the caller hears.
+    fn status(&self) -> Status {
+        let code = match self {
+            Self::Broken(_) => Code::Internal,
+            Self::Malformed(_) => Code::InvalidArgument,
+            Self::TooMany => Code::ResourceExhausted,
+        };
+        Status::new(code, self.to_string())
+    }
 }
 
 impl Pipe {

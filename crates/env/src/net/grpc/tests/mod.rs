@@ -429,3 +429,19 @@ async fn an_address_in_use_is_an_error_that_names_it() {
     assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
     assert!(error.to_string().contains(&server.address), "{error}");
 }
+
+#[tokio::test]
+async fn a_stream_that_fails_ends_with_its_reason_behind_its_frames() {
+    let mut server = serve("127.0.0.1:0").await;
+    let (mut ours, theirs) = server.link(0).await;
+    assert!(theirs.sender.send(Bytes::from_static(b"last")).await);
+    let reason = Status::new(Code::NotFound, "nothing of that name");
+    theirs.sender.clone().fail(reason.clone());
+    theirs.sender.fail(Status::new(Code::Internal, "a second reason"));
+    drop(theirs.receiver);
+    assert_eq!(ours.receiver.recv().await.unwrap().unwrap(), "last");
+    let error = ours.receiver.recv().await.unwrap().unwrap_err();
+    let status = error.get_ref().and_then(|inner| inner.downcast_ref::<Status>());
+    assert_eq!(status, Some(&reason));
+    assert!(ours.receiver.recv().await.is_none());
+}

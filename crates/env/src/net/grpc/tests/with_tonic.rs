@@ -82,6 +82,23 @@ async fn tonics_client_calls_and_streams() {
     assert_eq!(stream.message().await.unwrap(), None);
 }
 
+#[tokio::test]
+async fn what_is_too_large_gets_the_code_that_says_so() {
+    let server = serve("127.0.0.1:0").await;
+    let channel = tonic::transport::Endpoint::from_shared(format!("http://{}", server.address))
+        .unwrap()
+        .connect()
+        .await
+        .unwrap();
+    let mut client = tonic::client::Grpc::new(channel);
+    client.ready().await.unwrap();
+    let large = Bytes::from(vec![7; atoll_types::limits::MESSAGE_BYTES_MAX + 1]);
+    let refused = client.unary(tonic::Request::new(large), ECHO.parse().unwrap(), Raw);
+    let status = refused.await.unwrap_err();
+    assert_eq!(status.code(), tonic::Code::ResourceExhausted, "{status}");
+    assert!(status.message().contains("at most"), "{status}");
+}
+
 struct Uppercase;
 
 impl tonic::server::UnaryService<Bytes> for Uppercase {
