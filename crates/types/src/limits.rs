@@ -8,6 +8,8 @@ pub const KEY_BYTES_MAX: usize = 4 * 1024;
 pub const VALUE_BYTES_MAX: usize = 1024 * 1024;
 /// Values up to this size stand inside the index.
 pub const INLINE_VALUE_BYTES_MAX: usize = 64;
+/// Appended bytes up to this size are kept in memory, longer ones in the journal.
+pub const APPEND_MEMORY_BYTES_MAX: usize = 4 * 1024;
 /// Operations in one command.
 pub const BATCH_OPS_MAX: usize = 4_096;
 /// Bytes (keys and values) of one command.

@@ -1,7 +1,7 @@
 //! One read against one snapshot.
 
 use atoll_env::Instant;
-use atoll_storage::{Journal, ReadValue, ValueRef, View};
+use atoll_storage::{Journal, JournalPointer, ReadValue, ValueRef, View};
 use atoll_types::limits::{SCAN_PAGE_BYTES, SCAN_PAGE_ROWS_MAX};
 use atoll_types::{Epoch, Key, SlotId, Version};
 use bytes::{Bytes, BytesMut};
@@ -178,8 +178,16 @@ impl Fetch<'_> {
                 key.escape_ascii()
             ))
         };
-        let pointer = match value {
-            ValueRef::Journal(pointer) => pointer,
+        let read = |pointer: &JournalPointer| {
+            if self.may_block {
+                let value = self.journal.read_value_blocking(pointer, key);
+                return value.map(ReadValue::Ready);
+            }
+            self.journal.read_value(pointer, key)
+        };
+        let tried = match value {
+            ValueRef::Journal(pointer) => read(pointer),
+            ValueRef::Joined(joined) => joined.read(key, read),
             ValueRef::Inline(_) => {
                 let checked = value
                     .inline_checked(key)
@@ -187,13 +195,7 @@ impl Fetch<'_> {
                 return checked.map_err(|error| corrupt(&error));
             }
         };
-        if self.may_block {
-            return self
-                .journal
-                .read_value_blocking(pointer, key)
-                .map_err(|error| corrupt(&error));
-        }
-        match self.journal.read_value(pointer, key) {
+        match tried {
             Ok(ReadValue::Ready(value)) => Ok(value),
             Ok(ReadValue::WouldBlock) => Err(Miss::Cold),
             Err(error) => Err(corrupt(&error)),

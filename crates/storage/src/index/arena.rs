@@ -1,4 +1,4 @@
-//! Inline values and older versions, side by side in blocks.
+//! Inline values, joined ones and older versions, side by side in blocks.
 //!
 //! A row names its value by a number of four bytes. Blocks never move, so that growing costs no
 //! copy under the lock; freed places are used again.
@@ -21,7 +21,7 @@ impl<T> Default for Arena<T> {
     }
 }
 
-impl<T: Copy> Arena<T> {
+impl<T> Arena<T> {
     /// Stores a value; its number stays valid until [`Arena::remove`].
     pub(crate) fn insert(&mut self, value: T) -> u32 {
         if let Some(at) = self.free.pop() {

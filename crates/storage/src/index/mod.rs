@@ -1,7 +1,8 @@
 //! The index of one group: every key, in order, with its newest version and where its value stands.
 //!
 //! It lives in memory and is rebuilt by applying the log again; values up to 64 bytes stand in it,
-//! longer ones stay in the journal and are pointed at. One writer applies entries; any number of
+//! longer ones stay in the journal and are pointed at; one that was appended to is a list of such
+//! pieces ([`Joined`]). One writer applies entries; any number of
 //! readers hold a [`View`].
 //!
 //! A view sees all of an entry or none of it, although the writer lets go of the lock after every
@@ -14,12 +15,14 @@
 //! only the first to read.
 
 mod arena;
+mod joined;
 mod published;
 mod tree;
 mod value;
 mod view;
 mod writer;
 
+pub use joined::{Joined, Suffix};
 pub use value::{InlineValue, Mismatch, ValueRef};
 pub use view::View;
 pub use writer::IndexWriter;

@@ -1,18 +1,20 @@
 use std::collections::BTreeMap;
 
+use atoll_types::limits::{APPEND_MEMORY_BYTES_MAX, VALUE_BYTES_MAX};
 use atoll_types::{Key, Version};
 use proptest::prelude::*;
 
 use super::*;
-use crate::journal::{JournalPointer, value_crc};
+use crate::journal::{JournalPointer, ReadError, ReadValue, value_crc};
 
 /// Key → version and value, as a reader sees it.
-type Rows = BTreeMap<Vec<u8>, (Version, ValueRef)>;
+type Rows = BTreeMap<Vec<u8>, (Version, Vec<u8>)>;
 
 #[derive(Clone, Debug)]
 enum Op {
     Put { key: u8, len: usize },
     Delete { key: u8 },
+    Append { key: u8, len: usize },
     TakeView,
     DropView { at: usize },
 }
@@ -22,6 +24,8 @@ fn entries() -> impl Strategy<Value = Vec<Vec<Op>>> {
     let op = prop_oneof![
         12 => (any::<u8>(), 0..80_usize).prop_map(|(key, len)| Op::Put { key, len }),
         4 => any::<u8>().prop_map(|key| Op::Delete { key }),
+        6 => (0..40_u8, 0..80_usize).prop_map(|(key, len)| Op::Append { key, len }),
+        1 => (0..40_u8, 3000..9000_usize).prop_map(|(key, len)| Op::Append { key, len }),
         1 => Just(Op::TakeView),
         1 => (0..8_usize).prop_map(|at| Op::DropView { at }),
     ];
@@ -37,29 +41,59 @@ fn key_of(key: u8) -> Vec<u8> {
     vec![b'a' + key % 7; 1 + usize::from(key) / 7]
 }
 
+fn bytes_of(version: Version, len: usize) -> Vec<u8> {
+    vec![version.0 as u8; len]
+}
+
+/// A place in the journal, which is read by [`read`].
+fn pointer_to(key: &[u8], version: Version, len: usize) -> JournalPointer {
+    JournalPointer {
+        segment: 7,
+        offset: version.0 as u32,
+        len: len as u32,
+        vcrc: value_crc(key, &bytes_of(version, len)),
+    }
+}
+
 fn value_of(key: &[u8], version: Version, len: usize) -> ValueRef {
-    let bytes = vec![version.0 as u8; len];
-    let vcrc = value_crc(key, &bytes);
-    InlineValue::new(&bytes, vcrc).map_or(
-        ValueRef::Journal(JournalPointer {
-            segment: 7,
-            offset: version.0 as u32,
-            len: len as u32,
-            vcrc,
-        }),
-        ValueRef::Inline,
-    )
+    let bytes = bytes_of(version, len);
+    InlineValue::new(&bytes, value_crc(key, &bytes))
+        .map_or(ValueRef::Journal(pointer_to(key, version, len)), ValueRef::Inline)
+}
+
+fn read_pointer(pointer: &JournalPointer) -> Result<ReadValue, ReadError> {
+    if pointer.segment != 7 {
+        return Err(ReadError::Io(std::io::ErrorKind::NotFound.into()));
+    }
+    let bytes = bytes_of(Version(u64::from(pointer.offset)), pointer.len as usize);
+    Ok(ReadValue::Ready(bytes.into()))
+}
+
+fn read(key: &[u8], value: &ValueRef) -> Vec<u8> {
+    let read = match value {
+        ValueRef::Inline(_) => return value.inline_checked(key).unwrap().unwrap().to_vec(),
+        ValueRef::Journal(pointer) => read_pointer(pointer),
+        ValueRef::Joined(joined) => joined.read(key, read_pointer),
+    };
+    let ReadValue::Ready(bytes) = read.unwrap() else {
+        panic!()
+    };
+    assert_eq!((bytes.len(), value_crc(key, &bytes)), (value.len(), value.vcrc()));
+    bytes.to_vec()
 }
 
 fn check_view(view: &View, rows: &Rows) {
     let all: Vec<_> = view.scan(&[], &[], false, usize::MAX);
     let expected: Vec<_> = rows
         .iter()
-        .map(|(key, (version, value))| (key.clone(), *version, *value))
+        .map(|(key, (version, value))| (key.clone(), *version, value.clone()))
         .collect();
     let plain = |rows: Vec<(Key, Version, ValueRef)>| -> Vec<_> {
         rows.into_iter()
-            .map(|(key, version, value)| (key.as_bytes().to_vec(), version, value))
+            .map(|(key, version, value)| {
+                let value = read(key.as_bytes(), &value);
+                (key.as_bytes().to_vec(), version, value)
+            })
             .collect()
     };
     assert_eq!(plain(all), expected);
@@ -71,7 +105,10 @@ fn check_view(view: &View, rows: &Rows) {
     reversed.truncate(30);
     assert_eq!(plain(view.scan(&start, &end, true, 30)), reversed);
     for key in (0..=255).step_by(5).map(key_of) {
-        assert_eq!(view.get(&key), rows.get(&key).copied());
+        let row = view
+            .get(&key)
+            .map(|(version, value)| (version, read(&key, &value)));
+        assert_eq!(row, rows.get(&key).cloned());
     }
 }
 
@@ -105,10 +142,10 @@ impl Run {
         match *op {
             Op::Put { key, len } => {
                 let key = key_of(key);
-                let value = value_of(&key, version, len);
-                self.writer.put(&key, version, value);
-                self.rows.insert(key, (version, value));
+                self.writer.put(&key, version, value_of(&key, version, len));
+                self.rows.insert(key, (version, bytes_of(version, len)));
             }
+            Op::Append { key, len } => self.append(key_of(key), len),
             Op::Delete { key } => {
                 let key = key_of(key);
                 self.writer.delete(&key, version);
@@ -118,6 +155,25 @@ impl Run {
             Op::DropView { at } if at < self.views.len() => drop(self.views.swap_remove(at)),
             Op::DropView { .. } => {}
         }
+    }
+
+    fn append(&mut self, key: Vec<u8>, len: usize) {
+        let (version, bytes) = (self.version, bytes_of(self.version, len));
+        let suffix = if len <= APPEND_MEMORY_BYTES_MAX {
+            Suffix::Memory(&bytes)
+        } else {
+            Suffix::Journal(pointer_to(&key, version, len))
+        };
+        let Some(old) = self.writer.value_of(&key) else {
+            self.writer.put(&key, version, value_of(&key, version, len));
+            self.rows.insert(key, (version, bytes));
+            return;
+        };
+        let (before, value) = self.rows.get_mut(&key).unwrap();
+        *before = version;
+        value.extend_from_slice(&bytes);
+        let joined = old.with_suffix(suffix, value_crc(&key, value));
+        self.writer.put(&key, version, joined);
     }
 
     fn entry(&mut self, ops: &[Op], index: u64) {
@@ -155,6 +211,15 @@ impl Run {
             .map(|(_, (version, _))| *version)
             .max();
         assert_eq!(self.writer.newest_in(&key, &[]), newest);
+        let value = self.writer.value_of(&key).map(|value| read(&key, &value));
+        assert_eq!(value.as_ref(), self.rows.get(&key).map(|(_, value)| value));
+        let end = key_of(200);
+        for limit in [0, 1, 3, 4096] {
+            let keys = self.writer.keys_in(&key, &end, limit);
+            let inside = self.rows.range(key.clone()..).map(|(key, _)| key);
+            let expected = inside.take_while(|key| **key < end).take(limit);
+            assert!(keys.iter().map(Key::as_bytes).eq(expected.map(Vec::as_slice)));
+        }
     }
 
     fn check_views(&self) {
@@ -178,8 +243,17 @@ proptest! {
         for index in 0..20 {
             run.writer.publish(run.version, entries.len() as u64 + index);
         }
-        let inline = run.rows.values().filter(|(_, value)| matches!(value, ValueRef::Inline(_))).count();
-        prop_assert_eq!(run.index.0.tree.read().held(), (run.rows.len(), 0, inline));
+        let (mut inline, mut joined, mut joined_bytes) = (0, 0, 0);
+        for (_, _, value) in run.index.view().scan(&[], &[], false, usize::MAX) {
+            match value {
+                ValueRef::Inline(_) => inline += 1,
+                ValueRef::Journal(_) => {}
+                ValueRef::Joined(value) => (joined, joined_bytes) = (joined + 1, joined_bytes + value.memory_bytes()),
+            }
+        }
+        let tree = run.index.0.tree.read();
+        prop_assert_eq!(tree.held(), [run.rows.len(), 0, inline, joined]);
+        prop_assert_eq!(tree.joined_bytes(), joined_bytes);
     }
 }
 
@@ -194,7 +268,7 @@ fn without_views_an_entry_of_one_slice_keeps_nothing_even_for_a_moment() {
             writer.put(&[key], version, value_of(&[key], version, 10));
         }
         writer.publish(Version(round * 100 + 60), round);
-        assert_eq!(index.0.tree.read().held(), (50, 0, 50));
+        assert_eq!(index.0.tree.read().held(), [50, 0, 50, 0]);
     }
 }
 
@@ -285,4 +359,87 @@ fn a_row_with_a_key_of_24_bytes_takes_about_a_hundred() {
     writer.publish(Version(rows), 1);
     let each = index.memory_bytes() as u64 / rows;
     assert!((60..=105).contains(&each), "{each}");
+}
+
+/// A value appended to with these lengths, in turn, until it is as long as a value may be.
+fn grown(key: &[u8], sizes: &[usize]) -> (Vec<u8>, ValueRef) {
+    let mut whole = bytes_of(Version(1), 100);
+    let mut value = value_of(key, Version(1), 100);
+    for (version, len) in (2_u64..).zip(sizes.iter().cycle()) {
+        if whole.len() + len > VALUE_BYTES_MAX {
+            return (whole, value);
+        }
+        let bytes = bytes_of(Version(version), *len);
+        whole.extend_from_slice(&bytes);
+        let suffix = match *len {
+            0..=APPEND_MEMORY_BYTES_MAX => Suffix::Memory(&bytes),
+            _ => Suffix::Journal(pointer_to(key, Version(version), *len)),
+        };
+        let mut sum = crc32fast::Hasher::new_with_initial(value.vcrc());
+        sum.update(&bytes);
+        value = value.with_suffix(suffix, sum.finalize());
+    }
+    unreachable!()
+}
+
+#[test]
+fn a_value_built_of_any_appends_has_few_pieces_and_reads_whole() {
+    for sizes in [&[100][..], &[1, 4097], &[4096], &[2049], &[4095, 2, 5000]] {
+        let (whole, value) = grown(b"k", sizes);
+        assert_eq!(read(b"k", &value), whole);
+        let ValueRef::Joined(joined) = &value else {
+            panic!()
+        };
+        let (own, pieces) = (joined.memory_bytes(), joined.pieces());
+        assert!(
+            pieces <= 2 * VALUE_BYTES_MAX / APPEND_MEMORY_BYTES_MAX + 2,
+            "{pieces}"
+        );
+        assert!(own <= VALUE_BYTES_MAX + pieces * 48, "{own}");
+    }
+}
+
+#[test]
+fn pieces_that_do_not_make_the_value_are_told() {
+    let whole = [vec![1; 100], vec![2; 10]].concat();
+    let value = value_of(b"k", Version(1), 100);
+    let suffix = Suffix::Memory(&whole[100..]);
+    let sound = value.with_suffix(suffix, value_crc(b"k", &whole));
+    assert_eq!(read(b"k", &sound), whole);
+    let ValueRef::Joined(unsound) = value.with_suffix(suffix, 5) else {
+        panic!()
+    };
+    assert!(matches!(unsound.read(b"k", read_pointer), Err(ReadError::Joined)));
+    let cold = |_: &JournalPointer| Ok(ReadValue::WouldBlock);
+    let ValueRef::Joined(joined) = &sound else {
+        panic!()
+    };
+    assert_eq!(joined.read(b"k", cold).unwrap(), ReadValue::WouldBlock);
+    assert!(matches!(
+        joined.read(b"other", read_pointer),
+        Err(ReadError::Joined)
+    ));
+    let lost = JournalPointer {
+        segment: 8,
+        ..pointer_to(b"k", Version(2), 5000)
+    };
+    let ValueRef::Joined(lost) = sound.with_suffix(Suffix::Journal(lost), 5) else {
+        panic!()
+    };
+    assert!(matches!(lost.read(b"k", read_pointer), Err(ReadError::Io(_))));
+    let same = sound.with_suffix(Suffix::Memory(&[]), sound.vcrc());
+    assert_eq!(same, sound, "nothing appended changes nothing");
+}
+
+#[test]
+fn short_values_stay_inside_the_index_when_appended_to() {
+    let value = value_of(b"k", Version(1), 60);
+    let whole = [vec![1; 60], vec![9; 4]].concat();
+    let value = value.with_suffix(Suffix::Memory(&[9; 4]), value_crc(b"k", &whole));
+    assert!(matches!(value, ValueRef::Inline(_)));
+    assert_eq!(read(b"k", &value), whole);
+    let whole = [whole, vec![8]].concat();
+    let value = value.with_suffix(Suffix::Memory(&[8]), value_crc(b"k", &whole));
+    assert!(matches!(value, ValueRef::Joined(_)));
+    assert_eq!(read(b"k", &value), whole);
 }

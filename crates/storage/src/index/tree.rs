@@ -6,10 +6,12 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::sync::Arc;
 
 use atoll_types::{Key, Version};
 
 use super::arena::{Arena, InlineArena};
+use super::joined::Joined;
 use super::value::{InlineValue, ValueRef};
 use crate::journal::JournalPointer;
 
@@ -19,11 +21,12 @@ const NONE: u32 = u32::MAX;
 const KIND: u32 = 0b11 << 30;
 const INLINE: u32 = 0b01 << 30;
 const TOMBSTONE: u32 = 0b10 << 30;
+const JOINED: u32 = 0b11 << 30;
 
 /// A [`ValueRef`] or the absence of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Packed {
-    /// Segment, or place in the arena.
+    /// Segment, or place in an arena.
     first: u32,
     offset: u32,
     len: u32,
@@ -41,6 +44,10 @@ impl Packed {
         } else {
             None
         }
+    }
+
+    const fn is_joined(self) -> bool {
+        self.len & KIND == JOINED
     }
 }
 
@@ -75,6 +82,8 @@ pub(crate) struct Tree {
     rows: BTreeMap<Key, Row>,
     older: Arena<Row>,
     inline: InlineArena,
+    joined: Arena<Option<Arc<Joined>>>,
+    joined_bytes: usize,
     tombstones: usize,
     key_heap_bytes: usize,
 }
@@ -90,7 +99,8 @@ impl Tree {
     pub(crate) fn memory_bytes(&self) -> usize {
         // Nodes of a BTreeMap filled in no particular order are about 70 % full.
         let nodes = self.rows.len() * (size_of::<Key>() + size_of::<Row>()) * 10 / 7;
-        nodes + self.key_heap_bytes + self.older.memory_bytes() + self.inline.memory_bytes()
+        let arenas = self.older.memory_bytes() + self.inline.memory_bytes() + self.joined.memory_bytes();
+        nodes + self.key_heap_bytes + arenas + self.joined_bytes
     }
 
     /// Puts a version of a key on top. With `keep`, what it replaces stays readable; returns true if
@@ -181,6 +191,11 @@ impl Tree {
         Some(row.version.version())
     }
 
+    /// The newest value of a key, published or not; `None` if there is none.
+    pub(crate) fn newest_value(&self, key: &[u8]) -> Option<ValueRef> {
+        self.unpack(self.rows.get(key)?.value)
+    }
+
     /// What a reader at `at` sees of a key.
     pub(crate) fn get(&self, key: &[u8], at: Version) -> Option<Seen> {
         self.seen(self.rows.get(key)?, at)
@@ -238,6 +253,16 @@ impl Tree {
                     vcrc: value.vcrc(),
                 }
             }
+            Some(ValueRef::Joined(value)) => {
+                debug_assert_eq!(value.len() & KIND, 0, "a value is far smaller");
+                self.joined_bytes += value.memory_bytes();
+                Packed {
+                    first: self.joined.insert(Some(value.clone())),
+                    offset: 0,
+                    len: JOINED | value.len(),
+                    vcrc: value.vcrc(),
+                }
+            }
         }
     }
 
@@ -250,6 +275,11 @@ impl Tree {
         } = packed;
         if packed.is_tombstone() {
             return None;
+        }
+        if packed.is_joined() {
+            let value = self.joined.get(first).and_then(Option::as_ref);
+            let value = value.expect("a row's joined value lives as long as the row");
+            return Some(ValueRef::Joined(value.clone()));
         }
         let Some(inline_len) = packed.inline_len() else {
             return Some(ValueRef::Journal(JournalPointer {
@@ -270,11 +300,24 @@ impl Tree {
         if let Some(len) = packed.inline_len() {
             self.inline.remove(packed.first, len);
         }
+        if packed.is_joined()
+            && let Some(place) = self.joined.place(packed.first)
+        {
+            self.joined_bytes -= place.take().map_or(0, |value| value.memory_bytes());
+            self.joined.remove(packed.first);
+        }
     }
 
-    /// Versions and inline values held, for tests of pruning.
+    /// Versions, inline and joined values held, for tests of pruning.
     #[cfg(test)]
-    pub(crate) fn held(&self) -> (usize, usize, usize) {
-        (self.rows.len(), self.older.len(), self.inline.len())
+    pub(crate) fn held(&self) -> [usize; 4] {
+        let (inline, joined) = (self.inline.len(), self.joined.len());
+        [self.rows.len(), self.older.len(), inline, joined]
+    }
+
+    /// Bytes held by joined values.
+    #[cfg(test)]
+    pub(crate) fn joined_bytes(&self) -> usize {
+        self.joined_bytes
     }
 }

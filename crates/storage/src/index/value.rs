@@ -1,10 +1,12 @@
 //! Where a row's value stands.
 
 use std::fmt;
+use std::sync::Arc;
 
 use atoll_types::limits::INLINE_VALUE_BYTES_MAX;
 use bytes::Bytes;
 
+use super::joined::Joined;
 use crate::journal::{JournalPointer, value_crc};
 
 /// A value of at most 64 bytes, with the sum that ties it to its key.
@@ -49,14 +51,18 @@ impl fmt::Debug for InlineValue {
     }
 }
 
-/// Where a row's value stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where a row's value stands. A value of at most 64 bytes always stands here.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ValueRef {
     /// Here.
     Inline(InlineValue),
     /// In the journal.
     Journal(JournalPointer),
+    /// In pieces, here and there.
+    Joined(Arc<Joined>),
 }
+
+const _: () = assert!(size_of::<ValueRef>() <= 80);
 
 impl ValueRef {
     /// Bytes of the value.
@@ -68,6 +74,16 @@ impl ValueRef {
         match self {
             Self::Inline(value) => value.as_bytes().len(),
             Self::Journal(pointer) => pointer.len as usize,
+            Self::Joined(joined) => joined.len() as usize,
+        }
+    }
+
+    /// The sum that ties the value to its key.
+    pub fn vcrc(&self) -> u32 {
+        match self {
+            Self::Inline(value) => value.vcrc,
+            Self::Journal(pointer) => pointer.vcrc,
+            Self::Joined(joined) => joined.vcrc(),
         }
     }
 

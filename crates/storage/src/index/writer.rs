@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, BuildHasherDefault};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use atoll_types::Version;
+use atoll_types::{Key, Version};
 use rustc_hash::FxHasher;
 
 use super::tree::Tree;
@@ -81,6 +81,40 @@ impl IndexWriter {
                 Some((PAGE_ROWS, key)) => from = Bound::Excluded(key.as_bytes().to_vec()),
                 _ => return newest,
             }
+        }
+    }
+
+    /// The first keys from `start` up to, without, `end` (empty: to the last key), at most `limit`, rows of
+    /// the entry being applied included. The lock is held for 256 rows at a time.
+    pub fn keys_in(&mut self, start: &[u8], end: &[u8], limit: usize) -> Vec<Key> {
+        self.spill();
+        let mut keys = Vec::new();
+        let Some((mut from, to)) = bounds(start, end) else {
+            return keys;
+        };
+        while keys.len() < limit {
+            let tree = self.shared.tree.read();
+            let lower = from.as_ref().map(|key| &key[..]);
+            let (mut looked_at, mut last) = (0, None);
+            for (key, seen) in tree.range((lower, to), Version(u64::MAX)).take(PAGE_ROWS) {
+                looked_at += 1;
+                last = Some(key);
+                let wanted = keys.len() < limit && seen.is_some_and(|(_, value)| value.is_some());
+                keys.extend(wanted.then(|| key.clone()));
+            }
+            match last {
+                Some(key) if looked_at == PAGE_ROWS => from = Bound::Excluded(key.as_bytes().to_vec()),
+                _ => break,
+            }
+        }
+        keys
+    }
+
+    /// Where the newest value of a key stands, rows of the entry being applied included.
+    pub fn value_of(&mut self, key: &[u8]) -> Option<ValueRef> {
+        match self.slice.find(key) {
+            Some(row) => row.value.clone(),
+            None => self.shared.tree.read().newest_value(key),
         }
     }
 

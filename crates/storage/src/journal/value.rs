@@ -53,6 +53,9 @@ pub enum ReadError {
         /// Length.
         len: u32,
     },
+    /// The pieces of a value are sound, but the whole is not what was written.
+    #[error("the pieces of an appended value do not match its checksum")]
+    Joined,
     /// The operating system could not read.
     #[error("the journal could not be read")]
     Io(#[from] io::Error),
