@@ -39,6 +39,34 @@ pub enum InvalidCommand {
         /// Position of the second.
         second: usize,
     },
+    /// A range that is deleted ends before it starts.
+    #[error("operation {op}: the range ends at or before its start")]
+    OpRange {
+        /// Position of the operation.
+        op: usize,
+    },
+    /// A range is deleted without a limit.
+    #[error("operation {op}: the limit of a range is 1 to {BATCH_OPS_MAX} keys, not {limit}")]
+    RangeLimit {
+        /// Position of the operation.
+        op: usize,
+        /// Its limit.
+        limit: u32,
+    },
+    /// What is in a deleted range afterwards would depend on the order of operations.
+    #[error("operation {op} changes keys of the range that operation {range} deletes; do them in two writes")]
+    InDeletedRange {
+        /// Position of the deletion.
+        range: usize,
+        /// Position of the other operation.
+        op: usize,
+    },
+    /// Too many keys removed by ranges.
+    #[error(
+        "the ranges of the write may remove {0} keys; at most {BATCH_OPS_MAX} are allowed together, so give them \
+         lower limits"
+    )]
+    TooManyRemovals(usize),
     /// Too many operations.
     #[error("the batch has {0} operations; at most {BATCH_OPS_MAX} are allowed")]
     TooManyOps(usize),
@@ -128,12 +156,16 @@ impl Command {
         if bytes > BATCH_BYTES_MAX {
             return Err(InvalidCommand::TooManyBytes(bytes));
         }
+        let removals = self.removals_max();
+        if removals > BATCH_OPS_MAX {
+            return Err(InvalidCommand::TooManyRemovals(removals));
+        }
         check_distinct(&self.ops)
     }
 
     /// Bytes of keys and values, guards included: they take the same room in an entry.
     fn content_bytes(&self) -> usize {
-        let ops: usize = self.ops.iter().map(|op| op.key().len() + op.value().len()).sum();
+        let ops: usize = self.ops.iter().map(|op| op.key().len() + op.value_len()).sum();
         let guards: usize = self.guards.iter().map(Guard::key_bytes).sum();
         ops + guards
     }
@@ -150,7 +182,10 @@ fn check_session(session: &SessionRef) -> Result<(), InvalidCommand> {
 
 fn check_op(op: usize, change: &Op) -> Result<(), InvalidCommand> {
     Key::check(change.key()).map_err(|error| InvalidCommand::Key { op, error })?;
-    let len = change.value().len();
+    if let Op::DeleteRange { start, end, limit } = change {
+        return check_range(op, (start, end), *limit);
+    }
+    let len = change.value_len();
     if len > VALUE_BYTES_MAX {
         return Err(InvalidCommand::ValueTooLong { op, len });
     }
@@ -176,22 +211,66 @@ fn check_guard(guard: usize, condition: &Guard) -> Result<(), InvalidCommand> {
     }
 }
 
+fn check_range(op: usize, (start, end): (&[u8], &[u8]), limit: u32) -> Result<(), InvalidCommand> {
+    Key::check(end).map_err(|error| InvalidCommand::Key { op, error })?;
+    if end <= start {
+        return Err(InvalidCommand::OpRange { op });
+    }
+    if limit == 0 || limit as usize > BATCH_OPS_MAX {
+        return Err(InvalidCommand::RangeLimit { op, limit });
+    }
+    Ok(())
+}
+
+/// The keys an operation changes: one, or all up to an end.
+struct Extent<'a> {
+    start: &'a [u8],
+    end: Option<&'a [u8]>,
+    op: usize,
+}
+
+impl<'a> Extent<'a> {
+    fn of(op: usize, change: &'a Op) -> Self {
+        let end = match change {
+            Op::DeleteRange { end, .. } => Some(&end[..]),
+            _ => None,
+        };
+        Self {
+            start: change.key(),
+            end,
+            op,
+        }
+    }
+
+    /// What is wrong if `later`, which starts no earlier, changes a key that this one changes too.
+    fn meets(&self, later: &Self) -> Option<InvalidCommand> {
+        let (first, second) = (self.op.min(later.op), self.op.max(later.op));
+        match (self.end, later.end) {
+            (Some(end), _) if later.start < end => Some(InvalidCommand::InDeletedRange {
+                range: self.op,
+                op: later.op,
+            }),
+            (None, Some(_)) if self.start == later.start => Some(InvalidCommand::InDeletedRange {
+                range: later.op,
+                op: self.op,
+            }),
+            (None, None) if self.start == later.start => Some(InvalidCommand::DuplicateKey { first, second }),
+            _ => None,
+        }
+    }
+}
+
+/// Distinct operations on neighbours in key order are distinct altogether: what a range meets beyond its
+/// neighbour, it meets at its neighbour first.
 fn check_distinct(ops: &[Op]) -> Result<(), InvalidCommand> {
     if ops.len() < 2 {
         return Ok(());
     }
-    let mut keys: Vec<(&[u8], usize)> = ops
-        .iter()
-        .enumerate()
-        .map(|(at, op)| (&op.key()[..], at))
-        .collect();
-    keys.sort_unstable();
-    let twice = keys.iter().zip(keys.iter().skip(1)).find(|(a, b)| a.0 == b.0);
-    match twice {
-        Some(((_, first), (_, second))) => Err(InvalidCommand::DuplicateKey {
-            first: *first,
-            second: *second,
-        }),
+    let mut extents: Vec<Extent<'_>> = (0..).zip(ops).map(|(at, op)| Extent::of(at, op)).collect();
+    extents.sort_unstable_by_key(|extent| (extent.start, extent.op));
+    let mut pairs = extents.iter().zip(extents.iter().skip(1));
+    match pairs.find_map(|(before, after)| before.meets(after)) {
+        Some(wrong) => Err(wrong),
         None => Ok(()),
     }
 }

@@ -3,6 +3,8 @@
 use atoll_types::{ClientId, ClusterId, Epoch, GroupKey, SlotId, Version};
 use bytes::Bytes;
 
+use crate::codec::{NUMBER_BYTES, RANGE_LIMIT_BYTES};
+
 /// Makes a write safe to repeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionRef {
@@ -110,21 +112,75 @@ pub enum Op {
         /// The key.
         key: Bytes,
     },
+    /// Adds to the number at a key; an absent key counts as 0.
+    Increment {
+        /// The key.
+        key: Bytes,
+        /// What is added.
+        by: i64,
+    },
+    /// Puts bytes behind the value of a key; an absent key counts as empty.
+    Append {
+        /// The key.
+        key: Bytes,
+        /// What is put behind.
+        suffix: Bytes,
+    },
+    /// Stores a number that is below the one at the key, or if the key is absent; else changes nothing.
+    Min {
+        /// The key.
+        key: Bytes,
+        /// The number.
+        number: i64,
+    },
+    /// Stores a number that is above the one at the key, or if the key is absent; else changes nothing.
+    Max {
+        /// The key.
+        key: Bytes,
+        /// The number.
+        number: i64,
+    },
+    /// Removes the first `limit` keys of `[start, end)`. That all keys in between belong to the command's
+    /// slot is for the caller to check, as it is for single keys.
+    DeleteRange {
+        /// First key of the range.
+        start: Bytes,
+        /// End, not included; not empty.
+        end: Bytes,
+        /// How many keys, at most.
+        limit: u32,
+    },
 }
 
 impl Op {
-    /// The key it changes.
+    /// The key it changes; of a range the first one.
     pub fn key(&self) -> &Bytes {
         match self {
-            Self::Put { key, .. } | Self::Delete { key } => key,
+            Self::Put { key, .. }
+            | Self::Delete { key }
+            | Self::Increment { key, .. }
+            | Self::Append { key, .. }
+            | Self::Min { key, .. }
+            | Self::Max { key, .. }
+            | Self::DeleteRange { start: key, .. } => key,
         }
     }
 
-    /// The value it sets; empty for a deletion.
-    pub fn value(&self) -> &[u8] {
+    /// Bytes of what it says beside its key, as an entry holds it.
+    pub(crate) fn value_len(&self) -> usize {
         match self {
-            Self::Put { value, .. } => value,
-            Self::Delete { .. } => &[],
+            Self::Put { value, .. } | Self::Append { suffix: value, .. } => value.len(),
+            Self::Delete { .. } => 0,
+            Self::Increment { .. } | Self::Min { .. } | Self::Max { .. } => NUMBER_BYTES,
+            Self::DeleteRange { end, .. } => RANGE_LIMIT_BYTES + end.len(),
+        }
+    }
+
+    /// How many keys of a range it may remove.
+    pub(crate) fn removals_max(&self) -> usize {
+        match self {
+            Self::DeleteRange { limit, .. } => *limit as usize,
+            _ => 0,
         }
     }
 }
@@ -172,6 +228,11 @@ impl Command {
             },
             SlotId(0),
         )
+    }
+
+    /// How many keys its ranges may remove.
+    pub fn removals_max(&self) -> usize {
+        self.ops.iter().map(Op::removals_max).sum()
     }
 
     /// Lets group time pass.

@@ -1,6 +1,6 @@
 //! A running hash of everything applied.
 
-use atoll_types::{Outcome, Refusal, Version};
+use atoll_types::{Misfit, Outcome, Refusal, Version};
 
 /// Two replicas that applied the same entries have equal fingerprints; two that decided anything
 /// differently have not, except by a chance of one in 2^64. No defence against an attacker.
@@ -42,6 +42,15 @@ impl Fingerprint {
             Outcome::Done { version } => self.words(&[1, version.0]),
             Outcome::GuardFailed { guard, actual } => {
                 self.words(&[2, u64::from(guard), actual.map_or(0, |version| version.0)]);
+            }
+            Outcome::Computed { version, number } => self.words(&[10, version.0, number.cast_unsigned()]),
+            Outcome::Misfit { op, misfit } => {
+                let misfit = match misfit {
+                    Misfit::NotANumber => 1,
+                    Misfit::Overflow => 2,
+                    Misfit::TooLong => 3,
+                };
+                self.words(&[11, u64::from(op), misfit]);
             }
             Outcome::Refused(refusal) => self.refusal(&refusal),
         }

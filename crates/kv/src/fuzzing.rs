@@ -4,9 +4,10 @@
 use atoll_types::{ClientId, ClusterId, Epoch, GroupGen, GroupId, GroupKey, SlotId, Version};
 use bytes::Bytes;
 
+use crate::testing::MapState;
 use crate::{
     Applied, Command, CommandKind, EntryHeader, EntryView, Guard, GuardView, KindView, Machine, Op, OpView,
-    SessionRef, StateView, ValueSlice, encode_entry,
+    SessionRef, encode_entry,
 };
 
 const CLUSTER: ClusterId = ClusterId(7);
@@ -18,7 +19,7 @@ pub fn entry(input: &[u8]) {
     let Ok(view) = EntryView::parse(input) else {
         assert!(
             Machine::new(CLUSTER, GROUP)
-                .apply(input, &mut Rows, None)
+                .apply(input, &mut MapState::default(), None)
                 .is_err()
         );
         return;
@@ -43,7 +44,7 @@ fn commands(payload: &[u8], view: &EntryView<'_>) -> Vec<Command> {
         .map(|command| {
             let guards = command.guards().map(guard).collect();
             let op = |op: OpView<'_>| {
-                if let OpView::Put { value, .. } = op {
+                if let OpView::Put { value, .. } | OpView::Append { suffix: value, .. } = op {
                     let start = value.offset_in_payload as usize;
                     assert_eq!(payload.get(start..start + value.bytes.len()), Some(value.bytes));
                 }
@@ -100,37 +101,73 @@ fn owned(op: OpView<'_>) -> Op {
             value: copy(value.bytes),
         },
         OpView::Delete { key } => Op::Delete { key: copy(key) },
+        OpView::Increment { key, by } => Op::Increment { key: copy(key), by },
+        OpView::Append { key, suffix } => Op::Append {
+            key: copy(key),
+            suffix: copy(suffix.bytes),
+        },
+        OpView::Min { key, number } => Op::Min {
+            key: copy(key),
+            number,
+        },
+        OpView::Max { key, number } => Op::Max {
+            key: copy(key),
+            number,
+        },
+        OpView::DeleteRange { start, end, limit } => Op::DeleteRange {
+            start: copy(start),
+            end: copy(end),
+            limit,
+        },
     }
 }
 
-/// What a machine that owns everything makes of an entry.
-fn applied(payload: &[u8]) -> (Applied, u64) {
+/// What a machine that owns everything makes of an entry, and of the same entry again.
+fn applied(payload: &[u8]) -> (Applied, u64, MapState) {
     let mut machine = Machine::new(CLUSTER, GROUP);
+    let mut rows = MapState::default();
     let genesis = Command::genesis(CLUSTER, GROUP, vec![(0, 16_383)], Epoch(1));
     let first = encode_entry(EntryHeader::default(), &[genesis]);
     let mut outcomes = Vec::new();
-    let owned = machine.apply(&first, &mut Rows, Some(&mut outcomes));
+    let owned = machine.apply(&first, &mut rows, Some(&mut outcomes));
     owned.expect("a genesis is understood");
-    let applied = machine.apply(payload, &mut Rows, Some(&mut outcomes));
-    let applied = applied.expect("what is understood is applied");
-    (applied, machine.state_hash())
+    for _ in 0..2 {
+        let applied = machine.apply(payload, &mut rows, Some(&mut outcomes));
+        applied.expect("what is understood is applied");
+    }
+    let version = machine.last_version();
+    (Applied { version }, machine.state_hash(), rows)
 }
 
-/// Rows that are never there: it is the machine that is looked at.
-struct Rows;
-
-impl StateView for Rows {
-    fn version_of(&mut self, _key: &[u8]) -> Option<Version> {
-        None
-    }
-
-    fn newest_in(&mut self, _start: &[u8], _end: &[u8]) -> Option<Version> {
-        None
-    }
-
-    fn put(&mut self, _key: &[u8], _version: Version, _value: ValueSlice<'_>) {}
-
-    fn delete(&mut self, _key: &[u8], _version: Version) {}
+/// One of every operation that computes.
+fn computing() -> Command {
+    let key = Bytes::from_static;
+    Command::write(
+        SlotId(77),
+        vec![
+            Op::Increment {
+                key: key(b"count"),
+                by: -5,
+            },
+            Op::Append {
+                key: key(b"log"),
+                suffix: key(b"a line"),
+            },
+            Op::Min {
+                key: key(b"least"),
+                number: 7,
+            },
+            Op::Max {
+                key: key(b"most"),
+                number: i64::MAX,
+            },
+            Op::DeleteRange {
+                start: key(b"{t}a"),
+                end: key(b"{t}b"),
+                limit: 4_096,
+            },
+        ],
+    )
 }
 
 /// Inputs worth starting from: one of everything.
@@ -180,6 +217,7 @@ pub fn entry_seeds() -> Vec<(String, Vec<u8>)> {
     ];
     let seed = |name: &str, commands: &[Command]| (name.to_owned(), encode_entry(header, commands).to_vec());
     vec![
+        seed("computing", &[computing()]),
         seed("empty", &[]),
         seed("genesis", &[genesis]),
         seed("guarded", &[guarded]),

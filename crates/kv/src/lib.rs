@@ -18,7 +18,10 @@
 //!    until the client acknowledges it, and a refusal never stands for "perhaps".
 //! 5. Time is what leaders measured between entries, summed up. Without a leader none passes, so whatever
 //!    expires here can only expire late.
-//! 6. An entry that is not understood in full is not applied at all: the replica stops.
+//! 6. What a computing operation finds depends on the rows alone, and on no more of them than the index
+//!    holds: applying never reads a disk. That an operation does not fit what is stored is an outcome
+//!    like any other, remembered by the session.
+//! 7. An entry that is not understood in full is not applied at all: the replica stops.
 //!
 //! # How the tables become rows
 //!
@@ -43,21 +46,23 @@ mod check;
 mod checksum;
 mod codec;
 mod command;
+mod compute;
 mod error;
 mod fingerprint;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod machine;
+mod number;
 mod ownership;
 mod sessions;
 mod state;
-#[cfg(any(test, feature = "test-util"))]
+#[cfg(any(test, feature = "test-util", feature = "fuzzing"))]
 pub mod testing;
 #[cfg(test)]
 mod tests;
 
 pub use check::InvalidCommand;
-pub use checksum::value_crc;
+pub use checksum::{appended_crc, value_crc};
 pub use codec::{
     COMMAND_ROW_BYTES, CommandView, ENTRY_HEADER_BYTES, EntryHeader, EntryView, GenesisView, GuardView,
     KindView, OpView, encode_entry,
@@ -66,4 +71,4 @@ pub use command::{Command, CommandKind, Guard, Op, SessionRef};
 pub use error::{ApplyError, DecodeError};
 pub use machine::{Applied, ELAPSED_MS_MAX, Machine};
 pub use sessions::SessionLimits;
-pub use state::{StateView, ValueSlice};
+pub use state::{StateView, Stored, ValueSlice};

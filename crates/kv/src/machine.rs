@@ -2,7 +2,8 @@
 
 use atoll_types::{ClusterId, Epoch, GroupKey, Mutant, Outcome, Refusal, SlotId, Version, mutant};
 
-use crate::codec::{CommandView, EntryView, GenesisView, GuardView, KindView, OpView};
+use crate::codec::{CommandView, EntryView, GenesisView, GuardView, KindView};
+use crate::compute::Plan;
 use crate::fingerprint::Fingerprint;
 use crate::ownership::{Birth, Ownership, valid_runs};
 use crate::sessions::{Admission, Moment, SessionLimits, Sessions};
@@ -176,20 +177,16 @@ impl Machine {
                 });
             }
         }
+        let plan = match Plan::of(command, state) {
+            Ok(plan) => plan,
+            Err((op, misfit)) => return Ok(Outcome::Misfit { op, misfit }),
+        };
         let version = self.next_version(stamp, command.after())?;
-        for op in command.ops() {
-            match op {
-                OpView::Put { key, value } => {
-                    self.fingerprint.change(key, version, value.vcrc);
-                    state.put(key, version, value);
-                }
-                OpView::Delete { key } => {
-                    self.fingerprint.change(key, version, 0);
-                    state.delete(key, version);
-                }
-            }
-        }
-        Ok(Outcome::Done { version })
+        let number = plan.carry_out(command, version, state, &mut self.fingerprint);
+        Ok(match number {
+            Some(number) => Outcome::Computed { version, number },
+            None => Outcome::Done { version },
+        })
     }
 
     fn open_session(

@@ -219,7 +219,7 @@ impl Session {
     }
 
     fn record(&mut self, record: Record) {
-        if let Outcome::Done { version } = record.outcome {
+        if let Some(version) = record.outcome.version() {
             self.reached = self.reached.max(version);
         }
         match self.find(record.seq) {

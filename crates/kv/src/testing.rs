@@ -3,15 +3,39 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use atoll_types::Version;
+use atoll_types::{Key, Version};
 
-use crate::{StateView, ValueSlice};
+use crate::{StateView, Stored, ValueSlice, value_crc};
 
 /// The smallest honest [`StateView`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MapState {
     /// Every key that exists, with version and value.
     pub rows: BTreeMap<Vec<u8>, (Version, Vec<u8>)>,
+    /// How often a sum was not that of its key and value. Stays 0 as long as the operations of every command
+    /// are on distinct keys.
+    pub wrong_sums: usize,
+}
+
+/// A row of the map.
+type Row<'a> = (&'a Vec<u8>, &'a (Version, Vec<u8>));
+
+impl MapState {
+    fn set(&mut self, key: &[u8], version: Version, value: Vec<u8>, vcrc: u32) {
+        self.wrong_sums += usize::from(value_crc(key, &value) != vcrc);
+        self.rows.insert(key.to_vec(), (version, value));
+    }
+
+    fn range(&self, start: &[u8], end: &[u8]) -> impl Iterator<Item = Row<'_>> {
+        let turned = !end.is_empty() && end <= start;
+        let to = match end {
+            [] => Bound::Unbounded,
+            _ if turned => Bound::Excluded(start),
+            end => Bound::Excluded(end),
+        };
+        // A map panics on a range that is turned around.
+        self.rows.range::<[u8], _>((Bound::Included(start), to))
+    }
 }
 
 impl StateView for MapState {
@@ -20,20 +44,37 @@ impl StateView for MapState {
     }
 
     fn newest_in(&mut self, start: &[u8], end: &[u8]) -> Option<Version> {
-        if !end.is_empty() && end <= start {
-            return None;
-        }
-        let end = if end.is_empty() {
-            Bound::Unbounded
+        self.range(start, end).map(|(_, (version, _))| *version).max()
+    }
+
+    fn stored(&mut self, key: &[u8]) -> Option<Stored> {
+        let (_, value) = self.rows.get(key)?;
+        let vcrc = value_crc(key, value);
+        Some(if value.len() <= 64 {
+            Stored::short(value, vcrc)
         } else {
-            Bound::Excluded(end)
-        };
-        let rows = self.rows.range::<[u8], _>((Bound::Included(start), end));
-        rows.map(|(_, (version, _))| *version).max()
+            Stored::long(value.len(), vcrc)
+        })
+    }
+
+    fn keys_in(&mut self, start: &[u8], end: &[u8], limit: usize) -> Vec<Key> {
+        let keys = self.range(start, end).map(|(key, _)| Key::from_unchecked(key));
+        keys.take(limit).collect()
     }
 
     fn put(&mut self, key: &[u8], version: Version, value: ValueSlice<'_>) {
-        self.rows.insert(key.to_vec(), (version, value.bytes.to_vec()));
+        self.set(key, version, value.bytes.to_vec(), value.vcrc);
+    }
+
+    fn put_number(&mut self, key: &[u8], version: Version, text: &[u8], vcrc: u32) {
+        self.set(key, version, text.to_vec(), vcrc);
+    }
+
+    fn append(&mut self, key: &[u8], version: Version, suffix: ValueSlice<'_>, vcrc: u32) {
+        self.wrong_sums += usize::from(value_crc(key, suffix.bytes) != suffix.vcrc);
+        let (_, mut value) = self.rows.remove(key).unwrap_or_default();
+        value.extend_from_slice(suffix.bytes);
+        self.set(key, version, value, vcrc);
     }
 
     fn delete(&mut self, key: &[u8], _version: Version) {

@@ -129,6 +129,36 @@ fn a_map() -> ShardMap {
     }
 }
 
+/// One of every operation of a write, and an answer to it.
+fn a_write() -> (v1::WriteRequest, v1::PipeReply) {
+    let op = |kind: v1::write_op::Kind| v1::WriteOp {
+        kind: kind as i32,
+        key: Bytes::from_static(b"{t}a"),
+        value: Bytes::from_static(b"value"),
+        number: -9,
+        end: Bytes::from_static(b"{t}b"),
+        limit: 7,
+    };
+    let kinds = (0..7).filter_map(|kind| v1::write_op::Kind::try_from(kind).ok());
+    let request = v1::WriteRequest {
+        ops: kinds.map(op).collect(),
+        ..v1::WriteRequest::default()
+    };
+    let reply = |number: Option<i64>, misfit: v1::Misfit| v1::PipeReplyItem {
+        id: 3,
+        result: Some(v1::pipe_reply_item::Result::Write(v1::WriteReply {
+            applied: number.is_some(),
+            version: 8,
+            number,
+            misfit: misfit as i32,
+            misfit_op: 2,
+            ..v1::WriteReply::default()
+        })),
+    };
+    let items = vec![reply(Some(0), v1::Misfit::None), reply(None, v1::Misfit::TooLong)];
+    (request, v1::PipeReply { items })
+}
+
 /// Inputs worth starting from: one of everything that has a shape of its own.
 pub fn message_seeds() -> Vec<(String, Vec<u8>)> {
     fn seed(name: &str, kind: u8, message: &impl Message) -> (String, Vec<u8>) {
@@ -164,14 +194,17 @@ pub fn message_seeds() -> Vec<(String, Vec<u8>)> {
     let reply = v1::GetMapReply {
         map: Some(map.clone()),
     };
+    let (write, written) = a_write();
     vec![
         seed("shard-map", 0, &map),
         seed("node", 1, &node),
         seed("group", 2, &group),
         seed("slot-run", 3, &run),
         seed("session", 4, &session),
+        seed("written", 6, &written),
         seed("hello", 8, &hello),
         seed("claim", 9, &claim),
+        seed("write", 11, &write),
         seed("get-map", 13, &reply),
         seed("forward", 14, &forward),
     ]

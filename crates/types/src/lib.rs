@@ -16,5 +16,5 @@ pub use id::{ClientId, ClusterId, Epoch, GroupGen, GroupId, GroupKey, NodeId, No
 pub use key::{Key, KeyError};
 pub use log::{LogId, Vote};
 pub use mutant::Mutant;
-pub use outcome::{Outcome, Refusal};
+pub use outcome::{Misfit, Outcome, Refusal};
 pub use version::Version;

@@ -10,6 +10,14 @@ pub enum Outcome {
         /// The version given to the command.
         version: Version,
     },
+    /// Applied as well, and exactly one operation of the command computed something.
+    Computed {
+        /// The version given to the command.
+        version: Version,
+        /// The number stored now (increment, min, max), the bytes stored now (append), or how many keys
+        /// were removed (delete of a range).
+        number: i64,
+    },
     /// A guard did not hold; nothing was changed.
     GuardFailed {
         /// Position of the first guard that did not hold.
@@ -17,8 +25,39 @@ pub enum Outcome {
         /// The version found instead; `None` when the key or range is absent.
         actual: Option<Version>,
     },
+    /// An operation does not fit what is stored; nothing was changed.
+    Misfit {
+        /// Position of the first operation that does not fit.
+        op: u16,
+        /// Why.
+        misfit: Misfit,
+    },
     /// Not looked at: nothing was read or changed and nothing is remembered of it.
     Refused(Refusal),
+}
+
+impl Outcome {
+    /// The version given to the command, if it was applied.
+    pub fn version(&self) -> Option<Version> {
+        match *self {
+            Self::Done { version } | Self::Computed { version, .. } => Some(version),
+            Self::GuardFailed { .. } | Self::Misfit { .. } | Self::Refused(_) => None,
+        }
+    }
+}
+
+// There is one per number that a client has not acknowledged.
+const _: () = assert!(size_of::<Outcome>() <= 24);
+
+/// Why an operation that computes cannot be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Misfit {
+    /// The stored value is not the decimal text of a number of 64 bits.
+    NotANumber,
+    /// The sum does not fit into 64 bits.
+    Overflow,
+    /// The value would be longer than a value may be.
+    TooLong,
 }
 
 /// Why a command was refused at apply. A refusal is definite: the command did not happen.

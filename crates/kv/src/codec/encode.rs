@@ -6,8 +6,9 @@ use bytes::Bytes;
 use super::layout::{
     CODEC_VERSION, COMMAND_ROW_BYTES, ENTRY_HEADER_BYTES, FLAG_SESSION, GENESIS_BYTES, GUARD_KEY,
     GUARD_RANGE, GUARD_ROW_BYTES, KIND_ACTIVATE, KIND_CLOSE_AT, KIND_DECIDE, KIND_GENESIS, KIND_IMPORT,
-    KIND_OPEN_SESSION, KIND_PREPARE, KIND_REJECT, KIND_SEAL, KIND_TICK, KIND_WRITE, OP_BODY, OP_DELETE,
-    OP_PUT, OP_ROW_BYTES, PAYLOAD_COMMANDS, RUN_BYTES,
+    KIND_OPEN_SESSION, KIND_PREPARE, KIND_REJECT, KIND_SEAL, KIND_TICK, KIND_WRITE, OP_APPEND, OP_BODY,
+    OP_DELETE, OP_DELETE_RANGE, OP_INCREMENT, OP_MAX, OP_MIN, OP_PUT, OP_ROW_BYTES, PAYLOAD_COMMANDS,
+    RUN_BYTES,
 };
 use crate::{Command, CommandKind, Guard, Op, SessionRef, value_crc};
 
@@ -76,7 +77,7 @@ impl Size {
         self.ops += command.ops.len();
         for op in &command.ops {
             self.op_bytes += OP_ROW_BYTES + op.key().len();
-            self.value_bytes += op.value().len();
+            self.value_bytes += op.value_len();
         }
         if let Some(bytes) = body_len(&command.kind) {
             self.ops += 1;
@@ -121,6 +122,11 @@ impl<'a> Area<'a> {
             .expect("sizes were added up over the same commands");
         place.copy_from_slice(bytes);
         self.at = end;
+    }
+
+    /// What was put since the area was filled up to `start`.
+    fn since(&self, start: usize) -> &[u8] {
+        self.bytes.get(start..self.at).unwrap_or_default()
     }
 
     fn u8(&mut self, value: u8) {
@@ -214,17 +220,34 @@ impl Writer<'_> {
     }
 
     fn op(&mut self, op: &Op) {
+        let start = self.values.at;
         let number = match op {
-            Op::Put { .. } => OP_PUT,
+            Op::Put { value, .. } => {
+                self.values.put(value);
+                OP_PUT
+            }
             Op::Delete { .. } => OP_DELETE,
+            Op::Append { suffix, .. } => {
+                self.values.put(suffix);
+                OP_APPEND
+            }
+            Op::Increment { by, .. } => self.number(OP_INCREMENT, *by),
+            Op::Min { number, .. } => self.number(OP_MIN, *number),
+            Op::Max { number, .. } => self.number(OP_MAX, *number),
+            Op::DeleteRange { end, limit, .. } => {
+                self.values.u32(*limit as usize);
+                self.values.put(end);
+                OP_DELETE_RANGE
+            }
         };
-        self.op_row(
-            number,
-            op.key(),
-            op.value().len(),
-            value_crc(op.key(), op.value()),
-        );
-        self.values.put(op.value());
+        let value = self.values.since(start);
+        let (len, vcrc) = (value.len(), value_crc(op.key(), value));
+        self.op_row(number, op.key(), len, vcrc);
+    }
+
+    fn number(&mut self, op: u8, number: i64) -> u8 {
+        self.values.put(&number.to_le_bytes());
+        op
     }
 
     fn op_row(&mut self, number: u8, key: &[u8], value_len: usize, vcrc: u32) {
@@ -259,10 +282,7 @@ impl Writer<'_> {
             }
             _ => {}
         }
-        let vcrc = value_crc(
-            &[],
-            self.values.bytes.get(start..self.values.at).unwrap_or_default(),
-        );
+        let vcrc = value_crc(&[], self.values.since(start));
         self.op_row(OP_BODY, &[], len, vcrc);
     }
 }

@@ -34,7 +34,17 @@ pub(crate) const GUARD_RANGE: u8 = 1;
 
 pub(crate) const OP_PUT: u8 = 0;
 pub(crate) const OP_DELETE: u8 = 1;
+pub(crate) const OP_INCREMENT: u8 = 2;
+pub(crate) const OP_APPEND: u8 = 3;
+pub(crate) const OP_MIN: u8 = 4;
+pub(crate) const OP_MAX: u8 = 5;
+pub(crate) const OP_DELETE_RANGE: u8 = 6;
 pub(crate) const OP_BODY: u8 = 255;
+
+/// Bytes of an operation's number.
+pub(crate) const NUMBER_BYTES: usize = 8;
+/// Bytes of a range's limit, before its end.
+pub(crate) const RANGE_LIMIT_BYTES: usize = 4;
 
 /// cluster u128, group u64, generation u32, run count u32, epoch u64; then first u16, last u16 each.
 pub(crate) const GENESIS_BYTES: usize = 40;

@@ -25,9 +25,22 @@
 //! Guard row: kind u8 (0 key, 1 range), flags u8, key length u16, end length u16, reserved u16,
 //! version u64, key bytes, end bytes.
 //!
-//! Op row: op u8 (0 put, 1 delete, 255 body), flags u8 (bits 0-1: value codec, reserved), key length
-//! u16, raw length u32, stored length u32, vcrc u32, key bytes. What a command other than a write
-//! has to say stands in the value of one op `body`, with an empty key.
+//! Op row: op u8, flags u8 (bits 0-1: value codec, reserved), key length u16, raw length u32, stored
+//! length u32, vcrc u32 (of the key and what stands in the value area), key bytes.
+//!
+//! | op | name | key | in the value area |
+//! |---|---|---|---|
+//! | 0 | put | the key | the value |
+//! | 1 | delete | the key | nothing |
+//! | 2 | increment | the key | what is added, i64 |
+//! | 3 | append | the key | the suffix |
+//! | 4 | min | the key | the number, i64 |
+//! | 5 | max | the key | the number, i64 |
+//! | 6 | delete range | first key | limit u32, then the end, which is not empty |
+//! | 255 | body | empty | what a command other than a write has to say |
+//!
+//! Ops 2 to 6 came later than the others under the same codec version: a replica that does not know them
+//! stops at the first entry that has one.
 //!
 //! Decoding is total. [`EntryView::parse`] checks every position, length and number once; what passes
 //! it can be walked without a failure. It allocates nothing. Whatever this version does not know
@@ -40,4 +53,5 @@ mod view;
 
 pub use encode::{EntryHeader, encode_entry};
 pub use layout::{COMMAND_ROW_BYTES, ENTRY_HEADER_BYTES};
+pub(crate) use layout::{NUMBER_BYTES, RANGE_LIMIT_BYTES};
 pub use view::{CommandView, EntryView, GenesisView, GuardView, KindView, OpView};

@@ -4,8 +4,9 @@ use atoll_types::{ClientId, SlotId, Version};
 
 use super::GuardView;
 use super::layout::{
-    COMMAND_ROW_BYTES, FLAG_SESSION, FLAG_SKIPPABLE, GUARD_KEY, GUARD_RANGE, GUARD_ROW_BYTES, OP_BODY,
-    OP_DELETE, OP_PUT, OP_ROW_BYTES,
+    COMMAND_ROW_BYTES, FLAG_SESSION, FLAG_SKIPPABLE, GUARD_KEY, GUARD_RANGE, GUARD_ROW_BYTES, NUMBER_BYTES,
+    OP_BODY, OP_DELETE, OP_DELETE_RANGE, OP_INCREMENT, OP_MAX, OP_MIN, OP_PUT, OP_ROW_BYTES,
+    RANGE_LIMIT_BYTES,
 };
 use crate::{DecodeError, SessionRef};
 
@@ -208,19 +209,7 @@ impl<'a> OpRow<'a> {
             });
         }
         let key = row.bytes(key_len.into())?;
-        match op {
-            OP_PUT | OP_DELETE if key.is_empty() => return malformed("an op without a key", start),
-            OP_DELETE if stored_len != 0 => return malformed("a deletion with a value", start),
-            OP_BODY if !key.is_empty() => return malformed("a body with a key", start),
-            OP_PUT | OP_DELETE | OP_BODY => {}
-            _ => {
-                return Err(DecodeError::Unknown {
-                    what: "op",
-                    value: op,
-                    at: start,
-                });
-            }
-        }
+        check_op(op, key, stored_len as usize, start)?;
         if raw_len != stored_len {
             return malformed("a value without codec has two lengths", start);
         }
@@ -231,5 +220,24 @@ impl<'a> OpRow<'a> {
             vcrc,
             next: row.at(),
         })
+    }
+}
+
+fn check_op(op: u8, key: &[u8], stored_len: usize, at: usize) -> Result<(), DecodeError> {
+    match op {
+        OP_BODY if !key.is_empty() => malformed("a body with a key", at),
+        OP_BODY => Ok(()),
+        OP_PUT..=OP_DELETE_RANGE if key.is_empty() => malformed("an op without a key", at),
+        OP_DELETE if stored_len != 0 => malformed("a deletion with a value", at),
+        OP_INCREMENT | OP_MIN | OP_MAX if stored_len != NUMBER_BYTES => {
+            malformed("a number of another length", at)
+        }
+        OP_DELETE_RANGE if stored_len <= RANGE_LIMIT_BYTES => malformed("a range without an end", at),
+        OP_PUT..=OP_DELETE_RANGE => Ok(()),
+        _ => Err(DecodeError::Unknown {
+            what: "op",
+            value: op,
+            at,
+        }),
     }
 }

@@ -7,7 +7,8 @@ use atoll_types::{ClusterId, Epoch, GroupGen, GroupId, GroupKey, SlotId, Version
 use super::EntryHeader;
 use super::layout::{
     CODEC_VERSION, COMMAND_ROW_BYTES, ENTRY_HEADER_BYTES, GENESIS_BYTES, KIND_GENESIS, KIND_OPEN_SESSION,
-    KIND_REJECT, KIND_TICK, KIND_WRITE, OP_BODY, OP_DELETE, PAYLOAD_COMMANDS, RUN_BYTES,
+    KIND_REJECT, KIND_TICK, KIND_WRITE, OP_APPEND, OP_BODY, OP_DELETE, OP_DELETE_RANGE, OP_INCREMENT, OP_MAX,
+    OP_MIN, OP_PUT, PAYLOAD_COMMANDS, RUN_BYTES,
 };
 use super::rows::{CommandRow, GuardRow, OpRow, Reader, malformed};
 use crate::{DecodeError, SessionRef, ValueSlice};
@@ -23,6 +24,8 @@ pub struct EntryView<'a> {
     values: &'a [u8],
     /// Where the value area begins in the payload.
     values_start: usize,
+    /// Some op does more than put or delete a key.
+    computes: bool,
 }
 
 /// One command of an entry.
@@ -99,6 +102,43 @@ pub enum OpView<'a> {
         /// The key.
         key: &'a [u8],
     },
+    /// Adds to a number.
+    Increment {
+        /// The key.
+        key: &'a [u8],
+        /// What is added.
+        by: i64,
+    },
+    /// Puts bytes behind a value.
+    Append {
+        /// The key.
+        key: &'a [u8],
+        /// The suffix and where it stands; its sum is that of key and suffix.
+        suffix: ValueSlice<'a>,
+    },
+    /// Stores a number unless a lower one is there.
+    Min {
+        /// The key.
+        key: &'a [u8],
+        /// The number.
+        number: i64,
+    },
+    /// Stores a number unless a higher one is there.
+    Max {
+        /// The key.
+        key: &'a [u8],
+        /// The number.
+        number: i64,
+    },
+    /// Removes the first keys of a range.
+    DeleteRange {
+        /// First key.
+        start: &'a [u8],
+        /// End, not included; not empty.
+        end: &'a [u8],
+        /// How many, at most; not checked.
+        limit: u32,
+    },
 }
 
 /// Where the next command's guards, ops and values must begin, and how many rows came before.
@@ -109,6 +149,7 @@ struct Walk {
     ops_at: usize,
     ops: u32,
     values_at: usize,
+    computes: bool,
 }
 
 impl<'a> EntryView<'a> {
@@ -153,8 +194,13 @@ impl<'a> EntryView<'a> {
             ops,
             values,
             values_start,
+            computes: false,
         };
         let end = entry.walk()?;
+        let entry = Self {
+            computes: end.computes,
+            ..entry
+        };
         let counted = end.guards == guard_count && end.ops == op_count;
         let ended = (end.guards_at, end.ops_at, end.values_at) == (guards.len(), ops.len(), values.len());
         if counted && ended {
@@ -266,6 +312,7 @@ impl<'a> EntryView<'a> {
             let mut values = Reader::new(self.values, walk.values_at);
             values.bytes(op.stored_len as usize)?;
             walk.values_at = values.at();
+            walk.computes |= !matches!(op.op, OP_PUT | OP_DELETE | OP_BODY);
             walk.ops_at = op.next;
             walk.ops += 1;
         }
@@ -292,6 +339,11 @@ impl<'a> CommandView<'a> {
     /// Its kind.
     pub fn kind(&self) -> KindView<'a> {
         self.kind
+    }
+
+    /// False if it certainly does no more than put and delete keys.
+    pub(crate) fn may_compute(&self) -> bool {
+        self.entry.computes
     }
 
     /// Its guards in order.
@@ -329,13 +381,36 @@ impl<'a> CommandView<'a> {
                 bytes,
                 vcrc: row.vcrc,
             };
-            Some(match row.op {
-                OP_DELETE => OpView::Delete { key: row.key },
-                _ => OpView::Put { key: row.key, value },
-            })
+            op_view(&row, value)
         });
         ops.take(count as usize)
     }
+}
+
+/// An op of a write, whose lengths were checked.
+fn op_view<'a>(row: &OpRow<'a>, value: ValueSlice<'a>) -> Option<OpView<'a>> {
+    let key = row.key;
+    let number = || Some(i64::from_le_bytes(value.bytes.try_into().ok()?));
+    Some(match row.op {
+        OP_DELETE => OpView::Delete { key },
+        OP_APPEND => OpView::Append { key, suffix: value },
+        OP_INCREMENT => OpView::Increment { key, by: number()? },
+        OP_MIN => OpView::Min {
+            key,
+            number: number()?,
+        },
+        OP_MAX => OpView::Max {
+            key,
+            number: number()?,
+        },
+        OP_DELETE_RANGE => {
+            let (limit, end) = value.bytes.split_first_chunk()?;
+            let limit = u32::from_le_bytes(*limit);
+            let start = key;
+            OpView::DeleteRange { start, end, limit }
+        }
+        _ => OpView::Put { key, value },
+    })
 }
 
 impl<'a> GenesisView<'a> {

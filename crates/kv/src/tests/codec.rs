@@ -31,6 +31,15 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         (blob(1..40), blob(0..200)).prop_map(|(key, value)| Op::Put { key, value }),
         blob(1..40).prop_map(|key| Op::Delete { key }),
+        (blob(1..40), any::<i64>()).prop_map(|(key, by)| Op::Increment { key, by }),
+        (blob(1..40), blob(0..200)).prop_map(|(key, suffix)| Op::Append { key, suffix }),
+        (blob(1..40), any::<i64>()).prop_map(|(key, number)| Op::Min { key, number }),
+        (blob(1..40), any::<i64>()).prop_map(|(key, number)| Op::Max { key, number }),
+        (blob(1..40), blob(1..40), any::<u32>()).prop_map(|(start, end, limit)| Op::DeleteRange {
+            start,
+            end,
+            limit
+        }),
     ]
 }
 
@@ -130,6 +139,24 @@ fn owned(view: &CommandView<'_>) -> Command {
             value: copy(value.bytes),
         },
         OpView::Delete { key } => Op::Delete { key: copy(key) },
+        OpView::Increment { key, by } => Op::Increment { key: copy(key), by },
+        OpView::Append { key, suffix } => Op::Append {
+            key: copy(key),
+            suffix: copy(suffix.bytes),
+        },
+        OpView::Min { key, number } => Op::Min {
+            key: copy(key),
+            number,
+        },
+        OpView::Max { key, number } => Op::Max {
+            key: copy(key),
+            number,
+        },
+        OpView::DeleteRange { start, end, limit } => Op::DeleteRange {
+            start: copy(start),
+            end: copy(end),
+            limit,
+        },
     });
     Command {
         session: view.session(),
@@ -152,7 +179,7 @@ fn walk(payload: &[u8]) -> Result<(), TestCaseError> {
     for command in entry.commands() {
         command.guards().for_each(drop);
         for op in command.ops() {
-            if let OpView::Put { value, .. } = op {
+            if let OpView::Put { value, .. } | OpView::Append { suffix: value, .. } = op {
                 let start = value.offset_in_payload as usize;
                 prop_assert_eq!(&payload[start..start + value.bytes.len()], value.bytes);
             }
@@ -180,9 +207,10 @@ proptest! {
         let decoded: Vec<Command> = entry.commands().map(|view| owned(&view)).collect();
         prop_assert_eq!(&decoded, &commands);
         for (view, command) in entry.commands().zip(&commands) {
-            for (op, put) in view.ops().zip(&command.ops) {
-                if let OpView::Put { value, .. } = op {
-                    prop_assert_eq!(value.vcrc, value_crc(put.key(), put.value()));
+            prop_assert_eq!(view.ops().count(), command.ops.len());
+            for op in view.ops() {
+                if let OpView::Put { key, value } | OpView::Append { key, suffix: value } = op {
+                    prop_assert_eq!(value.vcrc, value_crc(key, value.bytes));
                 }
             }
         }
@@ -276,6 +304,80 @@ fn the_bytes_of_one_entry() {
     }
     expected.extend(b"val");
     assert_eq!(payload, expected);
+}
+
+/// Pins the bytes of the operations that compute. What an older journal holds, the test above pins.
+#[test]
+fn the_bytes_of_operations_that_compute() {
+    let key = || bytes("k");
+    let ops = [
+        Op::Increment { key: key(), by: -2 },
+        Op::Append {
+            key: key(),
+            suffix: bytes("tail"),
+        },
+        Op::Min {
+            key: key(),
+            number: 3,
+        },
+        Op::Max {
+            key: key(),
+            number: i64::MIN,
+        },
+        Op::DeleteRange {
+            start: key(),
+            end: bytes("l"),
+            limit: 4096,
+        },
+    ];
+    let payload = encode_entry(EntryHeader::default(), &[write(ops)]);
+    let values: [&[u8]; 5] = [
+        &(-2_i64).to_le_bytes(),
+        b"tail",
+        &3_i64.to_le_bytes(),
+        &i64::MIN.to_le_bytes(),
+        b"\x00\x10\x00\x00l",
+    ];
+    let mut expected = Vec::new();
+    for (op, value) in (2..).zip(values) {
+        expected.extend([op, 0, 1, 0]);
+        expected.extend((value.len() as u32).to_le_bytes());
+        expected.extend((value.len() as u32).to_le_bytes());
+        expected.extend(value_crc(b"k", value).to_le_bytes());
+        expected.extend(b"k");
+    }
+    expected.extend(values.concat());
+    assert_eq!(payload[ENTRY_HEADER_BYTES + COMMAND_ROW_BYTES..], expected);
+}
+
+#[test]
+fn operations_that_do_not_say_what_they_need_are_refused() {
+    let ops = ENTRY_HEADER_BYTES + COMMAND_ROW_BYTES;
+    // A put of so many bytes, passed off as another operation.
+    let parses = |op: u8, len: usize| {
+        let value = bytes(&"x".repeat(len));
+        let mut bytes = encode_entry(
+            EntryHeader::default(),
+            &[write([Op::Put {
+                key: value.clone(),
+                value,
+            }])],
+        )
+        .to_vec();
+        bytes[ops] = op;
+        EntryView::parse(&bytes).is_ok()
+    };
+    for op in [2, 4, 5] {
+        assert_eq!(
+            [1, 7, 8, 9].map(|len| parses(op, len)),
+            [false, false, true, false]
+        );
+    }
+    assert_eq!(
+        [1, 4, 5, 40].map(|len| parses(6, len)),
+        [false, false, true, true]
+    );
+    assert_eq!([2, 3, 4, 5, 6].map(|op| parses(op, 0)), [false; 5], "no key");
 }
 
 #[test]
@@ -400,7 +502,8 @@ fn ops_flags_and_guards_of_later_versions_are_refused() {
         (guards, 2),
         (guards + 1, 1),
         (guards + 6, 1),
-        (ops, 2),
+        (ops, 7),
+        (ops, 254),
         (ops + 1, 1),
     ] {
         let mut bytes = two_writes();

@@ -212,3 +212,71 @@ fn kinds_that_are_not_writes() {
     };
     fails(&busy, InvalidCommand::NotAWrite, "only a write");
 }
+
+#[test]
+fn ranges() {
+    let range = |start, end, limit| write([put("a", "1"), delete_range(start, end, limit)]);
+    assert_eq!(range("b", "c", 1).check(), Ok(()));
+    assert_eq!(range("b", "c", 4096).check(), Ok(()));
+    fails(
+        &range("b", "b", 1),
+        InvalidCommand::OpRange { op: 1 },
+        "ends at or before its start",
+    );
+    for limit in [0, 4097] {
+        fails(
+            &range("b", "c", limit),
+            InvalidCommand::RangeLimit { op: 1, limit },
+            "1 to 4096 keys",
+        );
+    }
+    let empty = InvalidCommand::Key {
+        op: 1,
+        error: KeyError::Empty,
+    };
+    fails(&range("b", "", 1), empty, "operation 1: the key is empty");
+    fails(&range("", "b", 1), empty, "operation 1: the key is empty");
+    let end = Bytes::from(vec![b'x'; KEY_BYTES_MAX + 1]);
+    let over = InvalidCommand::Key {
+        op: 0,
+        error: KeyError::TooLong(KEY_BYTES_MAX + 1),
+    };
+    let start = bytes("b");
+    fails(
+        &write([Op::DeleteRange { start, end, limit: 1 }]),
+        over,
+        "at most 4096",
+    );
+    let both = |limit| write([delete_range("a", "b", 4000), delete_range("b", "c", limit)]);
+    assert_eq!(both(96).check(), Ok(()));
+    fails(&both(97), InvalidCommand::TooManyRemovals(4097), "lower limits");
+}
+
+#[test]
+fn no_operation_is_on_keys_that_another_deletes() {
+    let met = |ops: &[Op]| write(ops).check().unwrap_err();
+    let range = |start, end| delete_range(start, end, 1);
+    let inside = |range, op| InvalidCommand::InDeletedRange { range, op };
+    assert_eq!(met(&[range("b", "d"), put("c", "1")]), inside(0, 1));
+    assert_eq!(met(&[put("c", "1"), range("b", "d")]), inside(1, 0));
+    assert_eq!(met(&[increment("b", 1), range("b", "d")]), inside(1, 0));
+    assert_eq!(met(&[range("b", "d"), append("b", "x")]), inside(0, 1));
+    assert_eq!(met(&[range("b", "d"), range("c", "e")]), inside(0, 1));
+    assert_eq!(met(&[range("b", "d"), range("b", "c")]), inside(0, 1));
+    assert_eq!(
+        met(&[put("a", "1"), range("a0", "z"), put("zz", "1"), delete("m")]),
+        inside(1, 3)
+    );
+    assert_eq!(
+        met(&[increment("a", 1), min("b", 1), append("a", "x")]),
+        InvalidCommand::DuplicateKey { first: 0, second: 2 }
+    );
+    let apart = [
+        put("a", "1"),
+        range("b", "d"),
+        range("d", "e"),
+        put("e", "1"),
+        range("f", "g"),
+    ];
+    assert_eq!(write(apart).check(), Ok(()));
+}

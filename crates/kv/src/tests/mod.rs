@@ -1,6 +1,7 @@
 //! The crate as a whole, against its promises.
 
 mod codec;
+mod compute;
 mod limits;
 mod model;
 mod rules;

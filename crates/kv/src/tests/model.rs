@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use atoll_types::limits::{SESSION_OPEN_MAX, SESSION_TTL_MS};
-use atoll_types::{ClientId, Epoch, Outcome, Refusal, SlotId, Version};
+use atoll_types::{ClientId, Epoch, Misfit, Outcome, Refusal, SlotId, Version};
 use proptest::prelude::*;
 
 use super::support::*;
@@ -151,19 +151,70 @@ impl Model {
                 };
             }
         }
-        let outcome = self.done(stamp, command.after.0);
-        for op in &command.ops {
-            match op {
-                Op::Put { key, value } => {
-                    self.rows
-                        .insert(key.to_vec(), (Version(self.last), value.to_vec()));
-                }
-                Op::Delete { key } => {
-                    self.rows.remove(&key[..]);
+        let before = (self.rows.clone(), self.last);
+        let done = self.done(stamp, command.after.0);
+        let mut numbers = Vec::new();
+        for (position, op) in command.ops.iter().enumerate() {
+            match self.op(op) {
+                Ok(number) => numbers.extend(number),
+                Err(misfit) => {
+                    (self.rows, self.last) = before;
+                    let op = position as u16;
+                    return Outcome::Misfit { op, misfit };
                 }
             }
         }
-        outcome
+        match numbers[..] {
+            [number] => Outcome::Computed {
+                version: Version(self.last),
+                number,
+            },
+            _ => done,
+        }
+    }
+
+    /// One operation after the other, as a reader of the documentation would think of it.
+    fn op(&mut self, op: &Op) -> Result<Option<i64>, Misfit> {
+        let version = Version(self.last);
+        let old = self.rows.get(&op.key()[..]).map(|(_, value)| value.clone());
+        match op {
+            Op::Put { key, value } => {
+                self.rows.insert(key.to_vec(), (version, value.to_vec()));
+                return Ok(None);
+            }
+            Op::Delete { key } => {
+                self.rows.remove(&key[..]);
+                return Ok(None);
+            }
+            Op::DeleteRange { start, end, limit } => {
+                let inside = self.rows.range(start.to_vec()..end.to_vec());
+                let keys: Vec<_> = inside.map(|(key, _)| key.clone()).take(*limit as usize).collect();
+                self.rows.retain(|key, _| !keys.contains(key));
+                return Ok(i64::try_from(keys.len()).ok());
+            }
+            Op::Append { key, suffix } => {
+                let whole = [&old.unwrap_or_default()[..], suffix].concat();
+                let len = i64::try_from(whole.len()).ok();
+                self.rows.insert(key.to_vec(), (version, whole));
+                return Ok(len);
+            }
+            _ => {}
+        }
+        let old = match old {
+            Some(text) => Some(plain_number(&text).ok_or(Misfit::NotANumber)?),
+            None => None,
+        };
+        let new = match op {
+            Op::Increment { by, .. } => old.unwrap_or(0).checked_add(*by).ok_or(Misfit::Overflow)?,
+            Op::Min { number, .. } => old.unwrap_or(*number).min(*number),
+            Op::Max { number, .. } => old.unwrap_or(*number).max(*number),
+            other => panic!("{other:?}"),
+        };
+        if matches!(op, Op::Increment { .. }) || old != Some(new) {
+            let text = new.to_string().into_bytes();
+            self.rows.insert(op.key().to_vec(), (version, text));
+        }
+        Ok(Some(new))
     }
 
     fn guard(&self, guard: &Guard) -> (bool, Option<Version>) {
@@ -180,6 +231,13 @@ impl Model {
             }
         }
     }
+}
+
+fn plain_number(text: &[u8]) -> Option<i64> {
+    let text = String::from_utf8(text.to_vec()).ok()?;
+    text.parse()
+        .ok()
+        .filter(|number: &i64| number.to_string() == text)
 }
 
 /// A command before it is known which versions are current.
@@ -291,13 +349,52 @@ fn any_guard() -> impl Strategy<Value = PlannedGuard> {
     })
 }
 
+fn any_number() -> impl Strategy<Value = i64> {
+    prop_oneof![6 => -9..10_i64, 1 => Just(i64::MAX - 5), 1 => Just(i64::MIN + 5)]
+}
+
+fn any_text() -> impl Strategy<Value = String> {
+    prop_oneof![6 => any_number().prop_map(|number| number.to_string()), 1 => "[0-9a+-]{0,3}", 1 => "x{70}"]
+}
+
+/// An operation on a key that is given later.
+fn any_op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        4 => any_text().prop_map(|text| put("", &text)),
+        2 => Just(delete("")),
+        4 => any_number().prop_map(|by| increment("", by)),
+        4 => any_text().prop_map(|text| append("", &text)),
+        1 => any_number().prop_map(|number| min("", number)),
+        1 => any_number().prop_map(|number| max("", number)),
+        1 => (1..4_u32).prop_map(|limit| delete_range("", "", limit)),
+    ]
+}
+
+fn on_key_name(op: Op, n: u8) -> Op {
+    let new = bytes(&key_name(n));
+    match op {
+        Op::Put { value, .. } => Op::Put { key: new, value },
+        Op::Delete { .. } => Op::Delete { key: new },
+        Op::Increment { by, .. } => Op::Increment { key: new, by },
+        Op::Append { suffix, .. } => Op::Append { key: new, suffix },
+        Op::Min { number, .. } => Op::Min { key: new, number },
+        Op::Max { number, .. } => Op::Max { key: new, number },
+        Op::DeleteRange { limit, .. } => delete_range(&key_name(n), &key_name(n + 3), limit),
+    }
+}
+
+/// Operations that may stand in one command.
 fn any_ops() -> impl Strategy<Value = Vec<Op>> {
-    prop::collection::btree_map(0..5_u8, prop::option::of(0..100_u8), 0..3).prop_map(|ops| {
-        let op = |(key, value): (u8, Option<u8>)| match value {
-            Some(value) => put(&key_name(key), &value.to_string()),
-            None => delete(&key_name(key)),
-        };
-        ops.into_iter().map(op).collect()
+    let ops = prop::collection::vec((0..5_u8, any_op()), 0..4);
+    ops.prop_map(|drawn| {
+        let mut ops = Vec::new();
+        for (key, op) in drawn {
+            ops.push(on_key_name(op, key));
+            if write(ops.clone()).check().is_err() {
+                ops.pop();
+            }
+        }
+        ops
     })
 }
 
@@ -378,6 +475,7 @@ impl Trio {
         let (machine, twin, model) = (&self.leader.machine, &self.follower.machine, &self.model);
         prop_assert_eq!(&self.leader.state.rows, &model.rows);
         prop_assert_eq!(&self.follower.state.rows, &model.rows);
+        prop_assert_eq!(self.leader.state.wrong_sums, 0);
         prop_assert_eq!(machine.last_version(), Version(model.last));
         prop_assert_eq!(machine.group_time_ms(), model.now);
         prop_assert_eq!(machine.session_count(), model.sessions.len());

@@ -1,7 +1,7 @@
 //! A machine with its rows, and short ways to write commands.
 
 use atoll_types::{
-    ClientId, ClusterId, Epoch, GroupGen, GroupId, GroupKey, Outcome, Refusal, SlotId, Version,
+    ClientId, ClusterId, Epoch, GroupGen, GroupId, GroupKey, Misfit, Outcome, Refusal, SlotId, Version,
 };
 use bytes::Bytes;
 
@@ -87,6 +87,39 @@ pub(super) fn delete(key: &str) -> Op {
     Op::Delete { key: bytes(key) }
 }
 
+pub(super) fn increment(key: &str, by: i64) -> Op {
+    Op::Increment { key: bytes(key), by }
+}
+
+pub(super) fn append(key: &str, suffix: &str) -> Op {
+    Op::Append {
+        key: bytes(key),
+        suffix: bytes(suffix),
+    }
+}
+
+pub(super) fn min(key: &str, number: i64) -> Op {
+    Op::Min {
+        key: bytes(key),
+        number,
+    }
+}
+
+pub(super) fn max(key: &str, number: i64) -> Op {
+    Op::Max {
+        key: bytes(key),
+        number,
+    }
+}
+
+pub(super) fn delete_range(start: &str, end: &str, limit: u32) -> Op {
+    Op::DeleteRange {
+        start: bytes(start),
+        end: bytes(end),
+        limit,
+    }
+}
+
 pub(super) fn on_key(key: &str, expected: Version) -> Guard {
     Guard::Key {
         key: bytes(key),
@@ -134,6 +167,18 @@ pub(super) fn version(outcome: Outcome) -> Version {
         Outcome::Done { version } => version,
         other => panic!("not done: {other:?}"),
     }
+}
+
+/// The number told of a command that must have been done.
+pub(super) fn number(outcome: Outcome) -> i64 {
+    match outcome {
+        Outcome::Computed { number, .. } => number,
+        other => panic!("no number: {other:?}"),
+    }
+}
+
+pub(super) fn misfit(op: u16, misfit: Misfit) -> Outcome {
+    Outcome::Misfit { op, misfit }
 }
 
 pub(super) fn refused(refusal: Refusal) -> Outcome {

@@ -1,16 +1,16 @@
 //! The joint of the pure state machine, the index and the journal: what apply means on this node.
 //!
 //! Per committed entry, in this order: `kv` decides and writes index rows that point at the bytes the
-//! journal already holds; ownership, if the entry changed it, is filed under the entry's index; the
+//! journal already holds (an appended value is a row of several such pieces); ownership, if the entry changed it, is filed under the entry's index; the
 //! rows become visible, all at once; the journal's tail may let go of the entry. Nothing here waits.
 
 use std::sync::Arc;
 
-use atoll_kv::{SessionLimits, StateView, ValueSlice};
+use atoll_kv::{SessionLimits, StateView, Stored, ValueSlice};
 use atoll_raft::Committed;
-use atoll_storage::{GroupLog, IndexWriter, InlineValue, ValueRef};
-use atoll_types::limits::INLINE_VALUE_BYTES_MAX;
-use atoll_types::{ClusterId, LogId, Mutant, Outcome, Version, mutant};
+use atoll_storage::{GroupLog, IndexWriter, InlineValue, JournalPointer, Suffix, ValueRef};
+use atoll_types::limits::{APPEND_MEMORY_BYTES_MAX, INLINE_VALUE_BYTES_MAX};
+use atoll_types::{ClusterId, Key, LogId, Mutant, Outcome, Version, mutant};
 
 use super::ownership::Ownership;
 use super::state::ShardState;
@@ -43,16 +43,13 @@ impl ShardMachine {
             rows: &mut self.rows,
             log: entry.log,
             id: entry.id,
-            lost: false,
+            trouble: None,
         };
         self.kv
             .apply(entry.payload, &mut view, outcomes)
             .map_err(|error| format!("entry {} cannot be applied: {error}", entry.id))?;
-        if view.lost {
-            return Err(format!(
-                "entry {} is committed but not in this replica's journal",
-                entry.id
-            ));
+        if let Some(trouble) = view.trouble {
+            return Err(format!("entry {} cannot be applied: {trouble}", entry.id));
         }
         // Genesis is the only thing that changes ownership so far.
         if self.kv.has_genesis() != self.had_genesis {
@@ -87,8 +84,26 @@ struct IndexView<'a> {
     rows: &'a mut IndexWriter,
     log: &'a GroupLog,
     id: LogId,
-    /// The journal did not know the entry: a row would point nowhere, so the replica must stop.
-    lost: bool,
+    /// Why rows written since cannot be believed, so that the replica must stop.
+    trouble: Option<String>,
+}
+
+impl IndexView<'_> {
+    /// Where a value of this entry stands. Without a place a row would point nowhere.
+    fn place(&mut self, value: ValueSlice<'_>) -> Option<JournalPointer> {
+        let len = value.bytes.len() as u32;
+        let place = self
+            .log
+            .pointer(self.id, value.offset_in_payload, len, value.vcrc);
+        if place.is_none() {
+            self.stop("it is committed but not in this replica's journal");
+        }
+        place
+    }
+
+    fn stop(&mut self, why: impl Into<String>) {
+        self.trouble.get_or_insert(why.into());
+    }
 }
 
 impl StateView for IndexView<'_> {
@@ -100,18 +115,51 @@ impl StateView for IndexView<'_> {
         self.rows.newest_in(start, end)
     }
 
+    fn stored(&mut self, key: &[u8]) -> Option<Stored> {
+        let value = self.rows.value_of(key)?;
+        Some(match value.inline_checked(key) {
+            Some(Ok(bytes)) => Stored::short(&bytes, value.vcrc()),
+            // Others would compute with what was written, this one with something else.
+            Some(Err(mismatch)) => {
+                self.stop(format!("the value of key \"{}\": {mismatch}", key.escape_ascii()));
+                Stored::long(value.len(), value.vcrc())
+            }
+            None => Stored::long(value.len(), value.vcrc()),
+        })
+    }
+
+    fn keys_in(&mut self, start: &[u8], end: &[u8], limit: usize) -> Vec<Key> {
+        self.rows.keys_in(start, end, limit)
+    }
+
     fn put(&mut self, key: &[u8], version: Version, value: ValueSlice<'_>) {
         let place = if value.bytes.len() <= INLINE_VALUE_BYTES_MAX {
             InlineValue::new(value.bytes, value.vcrc).map(ValueRef::Inline)
         } else {
-            let len = value.bytes.len() as u32;
-            self.log
-                .pointer(self.id, value.offset_in_payload, len, value.vcrc)
-                .map(ValueRef::Journal)
+            self.place(value).map(ValueRef::Journal)
         };
-        match place {
-            Some(place) => self.rows.put(key, version, place),
-            None => self.lost = true,
+        if let Some(place) = place {
+            self.rows.put(key, version, place);
+        }
+    }
+
+    fn put_number(&mut self, key: &[u8], version: Version, text: &[u8], vcrc: u32) {
+        match InlineValue::new(text, vcrc) {
+            Some(value) => self.rows.put(key, version, ValueRef::Inline(value)),
+            None => self.stop("a number is longer than any is"),
+        }
+    }
+
+    fn append(&mut self, key: &[u8], version: Version, suffix: ValueSlice<'_>, vcrc: u32) {
+        let place = if suffix.bytes.len() <= APPEND_MEMORY_BYTES_MAX {
+            Some(Suffix::Memory(suffix.bytes))
+        } else {
+            self.place(suffix).map(Suffix::Journal)
+        };
+        match (self.rows.value_of(key), place) {
+            (Some(old), Some(place)) => self.rows.put(key, version, old.with_suffix(place, vcrc)),
+            (None, _) => self.stop("a value to append to is not there any more"),
+            (Some(_), None) => {}
         }
     }
 

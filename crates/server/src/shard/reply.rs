@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use atoll_types::{Epoch, GroupId, GroupKey, Outcome, Refusal, ReplicaId, SlotId, Version};
+use atoll_types::{Epoch, GroupId, GroupKey, Misfit, Outcome, Refusal, ReplicaId, SlotId, Version};
 use bytes::Bytes;
 
 use atoll_raft::{ProposeError, ReadError};
@@ -34,14 +34,20 @@ pub(crate) struct Row {
 /// What became of one operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Reply {
-    /// Applied, at this version.
-    Written { version: Version, proof: Proof },
+    /// Applied, at this version; `number` if exactly one operation computes something.
+    Written {
+        version: Version,
+        number: Option<i64>,
+        proof: Proof,
+    },
     /// A guard did not hold; nothing was changed.
     GuardFailed {
         guard: u16,
         actual: Option<Version>,
         proof: Proof,
     },
+    /// An operation does not fit what is stored; nothing was changed.
+    Misfit { op: u16, misfit: Misfit, proof: Proof },
     /// The session is open.
     SessionOpened { version: Version, proof: Proof },
     /// The value of one key, or its absence.
@@ -168,7 +174,17 @@ impl Reply {
     pub(crate) fn of_outcome(outcome: &Outcome, opens_session: bool, proof: Proof) -> Self {
         match *outcome {
             Outcome::Done { version } if opens_session => Self::SessionOpened { version, proof },
-            Outcome::Done { version } => Self::Written { version, proof },
+            Outcome::Done { version } => Self::Written {
+                version,
+                number: None,
+                proof,
+            },
+            Outcome::Computed { version, number } => Self::Written {
+                version,
+                number: Some(number),
+                proof,
+            },
+            Outcome::Misfit { op, misfit } => Self::Misfit { op, misfit, proof },
             Outcome::GuardFailed { guard, actual } => Self::GuardFailed { guard, actual, proof },
             Outcome::Refused(refusal) => Self::Failed(Failure::of_refusal(proof.group, refusal)),
         }

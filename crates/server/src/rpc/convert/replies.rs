@@ -1,6 +1,7 @@
 //! Replies.
 
 use atoll_proto::v1;
+use atoll_types::Misfit;
 
 use super::super::error::{Locate, detail};
 use crate::shard::{Proof, Reply, Row};
@@ -10,10 +11,21 @@ type ReplyResult = v1::pipe_reply_item::Result;
 /// A reply as the message that carries it.
 pub(crate) fn result(reply: Reply, places: &dyn Locate) -> ReplyResult {
     match reply {
-        Reply::Written { version, proof } => ReplyResult::Write(v1::WriteReply {
+        Reply::Written {
+            version,
+            number,
+            proof,
+        } => ReplyResult::Write(v1::WriteReply {
             applied: true,
-            failed_guard: 0,
             version: version.0,
+            number,
+            proof: Some(wire_proof(&proof)),
+            ..v1::WriteReply::default()
+        }),
+        Reply::Misfit { op, misfit, proof } => ReplyResult::Write(v1::WriteReply {
+            applied: false,
+            misfit: wire_misfit(misfit) as i32,
+            misfit_op: u32::from(op),
             proof: Some(wire_proof(&proof)),
             ..v1::WriteReply::default()
         }),
@@ -55,6 +67,14 @@ pub(crate) fn result(reply: Reply, places: &dyn Locate) -> ReplyResult {
             ..v1::ScanReply::default()
         }),
         Reply::Failed(failure) => ReplyResult::Error(detail(&failure, places)),
+    }
+}
+
+fn wire_misfit(misfit: Misfit) -> v1::Misfit {
+    match misfit {
+        Misfit::NotANumber => v1::Misfit::NotANumber,
+        Misfit::Overflow => v1::Misfit::Overflow,
+        Misfit::TooLong => v1::Misfit::TooLong,
     }
 }
 

@@ -3,7 +3,9 @@
 use atoll_kv::{Command, CommandKind, Guard, Op, SessionRef};
 use atoll_placement::slot_of;
 use atoll_proto::v1;
+use atoll_types::limits::BATCH_OPS_MAX;
 use atoll_types::{ClientId, GroupId, SlotId, Version};
+use bytes::Bytes;
 
 use super::{Addressed, Request};
 use crate::shard::Failure;
@@ -82,18 +84,43 @@ pub(crate) fn write(request: v1::WriteRequest) -> Result<Addressed, Failure> {
 }
 
 fn write_op(op: v1::WriteOp) -> Result<Op, Failure> {
-    match v1::write_op::Kind::try_from(op.kind) {
-        Ok(v1::write_op::Kind::Put) => Ok(Op::Put {
-            key: op.key,
-            value: op.value,
-        }),
-        Ok(v1::write_op::Kind::Delete) => Ok(Op::Delete { key: op.key }),
-        Ok(_) => Err(Failure::Unsupported("this node does not compute values yet")),
+    let v1::WriteOp {
+        kind,
+        key,
+        value,
+        number,
+        end,
+        limit,
+    } = op;
+    match v1::write_op::Kind::try_from(kind) {
+        Ok(v1::write_op::Kind::Put) => Ok(Op::Put { key, value }),
+        Ok(v1::write_op::Kind::Delete) => Ok(Op::Delete { key }),
+        Ok(v1::write_op::Kind::Increment) => Ok(Op::Increment { key, by: number }),
+        Ok(v1::write_op::Kind::Append) => Ok(Op::Append { key, suffix: value }),
+        Ok(v1::write_op::Kind::Min) => Ok(Op::Min { key, number }),
+        Ok(v1::write_op::Kind::Max) => Ok(Op::Max { key, number }),
+        Ok(v1::write_op::Kind::DeleteRange) => delete_range(key, end, limit),
         Err(_) => Err(Failure::Invalid(format!(
-            "write operation kind {} is unknown",
-            op.kind
+            "write operation kind {kind} is unknown"
         ))),
     }
+}
+
+/// The range must lie in one slot, or keys of other slots, which other groups may own, would be left.
+fn delete_range(start: Bytes, end: Bytes, limit: u32) -> Result<Op, Failure> {
+    if end.is_empty() {
+        return Err(Failure::Invalid("the range to delete has no end".into()));
+    }
+    if !is_in_one_slot(&start, &end) {
+        return Err(Failure::Invalid(format!(
+            "the range to delete is not inside one slot: start and end must begin with the same {{tag}}, not \
+             \"{}\" and \"{}\"",
+            start.escape_ascii(),
+            end.escape_ascii(),
+        )));
+    }
+    let limit = if limit == 0 { BATCH_OPS_MAX as u32 } else { limit };
+    Ok(Op::DeleteRange { start, end, limit })
 }
 
 fn guard(guard: v1::Guard) -> Guard {
@@ -124,10 +151,13 @@ fn guard_key(guard: &Guard) -> &[u8] {
 fn guard_is_in(guard: &Guard, slot: SlotId) -> bool {
     match guard {
         Guard::Key { key, .. } => slot_of(key) == slot,
-        Guard::Range { start, end, .. } => {
-            slot_of(start) == slot && tag_prefix(start).is_some_and(|prefix| is_within_prefix(end, prefix))
-        }
+        Guard::Range { start, end, .. } => slot_of(start) == slot && is_in_one_slot(start, end),
     }
+}
+
+/// True if the tag of `start`, with what stands before it, begins every key from there up to `end`.
+fn is_in_one_slot(start: &[u8], end: &[u8]) -> bool {
+    tag_prefix(start).is_some_and(|prefix| is_within_prefix(end, prefix))
 }
 
 /// The key up to and with its tag's closing brace; `None` without a tag.
@@ -220,7 +250,6 @@ pub(crate) fn open_session(request: &v1::OpenSessionRequest) -> Result<Addressed
 mod tests {
     use super::super::invalid;
     use super::*;
-    use bytes::Bytes;
 
     fn put_op(key: &'static [u8]) -> v1::WriteOp {
         v1::WriteOp {

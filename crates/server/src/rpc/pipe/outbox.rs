@@ -214,6 +214,7 @@ mod tests {
                 cost: 0,
                 reply: Reply::Written {
                     version: Version(77),
+                    number: None,
                     proof: proof(),
                 },
             },
@@ -323,6 +324,7 @@ mod tests {
         }
         let written = Reply::Written {
             version: Version(1),
+            number: None,
             proof: proof(),
         };
         outbox.deliver(&mut vec![Delivery {
