@@ -128,7 +128,7 @@ fn allowed(package: &str) -> &'static [&'static str] {
             "server",
             "history",
         ],
-        "cli" => &["types", "env", "proto", "client", "server"],
+        "cli" => &["types", "env", "placement", "proto", "client", "server"],
         // A workspace of its own, above everything whose decoders it feeds.
         "fuzz" => &["types", "env", "storage", "raft", "kv", "proto"],
         _ => &[],

@@ -11,6 +11,7 @@ pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod man;
+pub(crate) mod placement;
 pub(crate) mod reference;
 pub(crate) mod start;
 pub(crate) mod status;
@@ -35,6 +36,7 @@ pub(crate) fn run(command: Command, screen: Screen) -> Result {
         Command::Dev(dev) => runtime::run(1, dev.run()),
         Command::Init(init) => runtime::run(1, init.run()),
         Command::Query(asked) => runtime::run(1, async { query(asked, &Context::once(screen)).await }),
+        Command::Placement(placement) => placement.run(screen),
         Command::Completions(completions) => completions.run(),
         Command::Man(man) => man.run(),
         Command::Reference(reference) => reference.run(),

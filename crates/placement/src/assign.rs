@@ -101,21 +101,26 @@ fn fill(slots: &mut Slots, donors: &mut ByLoad, joiner: SlotOwner, load: Range<u
         *gives.entry(donor).or_insert(0) += 1;
         load += 1;
     }
-    for (donor, count) in gives {
-        take(slots, donor, count, joiner);
-    }
+    take(slots, &gives, joiner);
     load
 }
 
-/// Moves the `count` slots of `donor` that lie nearest to the new owner on the ring.
-fn take(slots: &mut Slots, donor: GroupId, count: u32, owner: SlotOwner) {
-    let mut nearest: Vec<(u64, SlotId)> = slots
-        .iter()
-        .filter(|(_, held)| held.is_some_and(|held| held.group == donor))
-        .map(|(slot, _)| (distance(slot, owner.group), slot))
-        .collect();
-    nearest.sort_unstable();
-    for (_, slot) in nearest.into_iter().take(count as usize) {
-        slots.set(slot, owner);
+/// Moves so many slots of each donor, those that lie nearest to the new owner on the ring.
+fn take(slots: &mut Slots, gives: &Loads, owner: SlotOwner) {
+    let mut nearest: BTreeMap<GroupId, Vec<(u64, SlotId)>> = BTreeMap::new();
+    for (slot, held) in slots.iter() {
+        if let Some(donor) = held.map(|held| held.group)
+            && gives.contains_key(&donor)
+        {
+            let slots = nearest.entry(donor).or_default();
+            slots.push((distance(slot, owner.group), slot));
+        }
+    }
+    for (donor, mut nearest) in nearest {
+        nearest.sort_unstable();
+        let count = gives.get(&donor).copied().unwrap_or(0) as usize;
+        for (_, slot) in nearest.into_iter().take(count) {
+            slots.set(slot, owner);
+        }
     }
 }

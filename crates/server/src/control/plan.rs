@@ -1,6 +1,6 @@
 //! The next step from what is to what is wanted. Pure, so that every leader decides alike.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use atoll_placement::{assign, place_replicas};
 use atoll_types::{Epoch, GroupId, NodeId, ReplicaId};
@@ -51,7 +51,12 @@ fn create_next_group(state: &ControlState) -> Option<Change> {
     if group.0 > u64::from(state.wanted_groups) {
         return None;
     }
-    let nodes: BTreeSet<NodeId> = state.map.nodes.keys().copied().collect();
+    let nodes: BTreeMap<NodeId, String> = state
+        .map
+        .nodes
+        .iter()
+        .map(|(&node, entry)| (node, entry.zone.clone()))
+        .collect();
     let nodes = place_replicas(&wanted_groups(state), &nodes, REPLICAS).remove(&group)?;
     Some(Change::CreateGroup { group, nodes })
 }
