@@ -77,7 +77,7 @@ pub(super) async fn transfer_leader(
         group
             .transfer_leader(target)
             .await
-            .map_err(|error| unavailable(&error.to_string()))?;
+            .map_err(|error| Status::new(Code::Unavailable, error.to_string()))?;
     }
     Ok(v1::TransferLeaderReply {})
 }

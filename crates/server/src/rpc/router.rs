@@ -10,7 +10,7 @@ use bytes::Bytes;
 use prost::Message;
 
 use super::discovery::Discovery;
-use super::{KvService, admin, peer};
+use super::{KvService, admin, error, peer};
 use crate::membership::Standing;
 use crate::node::{Core, Phase};
 use crate::running::Running;
@@ -64,8 +64,13 @@ pub(super) fn not_in_a_cluster(core: &Core) -> Status {
     }
 }
 
+/// A refusal before anything was done, which the detail says too.
 pub(super) fn unavailable(reason: &str) -> Status {
-    Status::new(Code::Unavailable, reason)
+    error::status(&v1::ErrorDetail {
+        kind: v1::error_detail::Kind::Unavailable.into(),
+        message: reason.to_owned(),
+        ..v1::ErrorDetail::default()
+    })
 }
 
 impl Handler for Router {
