@@ -9,7 +9,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use atoll_env::{Env, trouble, watch};
+use atoll_env::{Env, Instant, trouble, watch};
 use atoll_types::{Mutant, ReplicaId, mutant};
 use openraft::ReadPolicy;
 use openraft::errors::{LinearizableReadError, RaftError as OpenRaftError};
@@ -20,8 +20,10 @@ use crate::ReadError;
 use crate::group::Raft;
 use crate::network::Network;
 
+mod freshness;
 mod release;
 
+use freshness::Freshness;
 use release::Releases;
 
 /// Reads waiting in one generation, at most. Each is a whole frame's worth of one group.
@@ -45,6 +47,9 @@ pub struct ReadGate(Arc<Shared>);
 struct Shared {
     waiting: Mutex<Waiting>,
     wake: Notify,
+    freshness: Freshness,
+    /// One more than the last entry applied.
+    applied: watch::Receiver<u64>,
 }
 
 #[derive(Default)]
@@ -67,6 +72,8 @@ impl ReadGate {
         let gate = Self(Arc::new(Shared {
             waiting: Mutex::default(),
             wake: Notify::new(),
+            freshness: Freshness::default(),
+            applied: applied.clone(),
         }));
         let rounds = Rounds {
             releases: Releases::new(env.clone(), applied),
@@ -109,6 +116,14 @@ impl ReadGate {
     /// Rounds so far.
     pub fn rounds(&self) -> u64 {
         self.0.waiting.lock().rounds
+    }
+
+    /// A moment of this replica's own clock: what is applied here has everything that was acknowledged
+    /// before it. It is when the newest completed round was sent whose entry is applied; `None`: there
+    /// was none yet. Ask before taking a view of the state, not after.
+    pub fn fresh_since(&self) -> Option<Instant> {
+        let next = *self.0.applied.borrow();
+        self.0.freshness.since(next)
     }
 
     /// The index a reader elsewhere must have applied; only the leader answers.
@@ -194,6 +209,7 @@ impl Rounds {
     }
 
     async fn round(&self, gate: &ReadGate, mut reads: Vec<Read>, askers: Askers) {
+        let sent = self.env.clock.now();
         let (index, by_leader) = match self.leader_round().await {
             Ok(index) => (Ok(index), true),
             Err(ReadError::NotLeader { leader: Some(leader) }) if leader != self.replica => {
@@ -214,7 +230,10 @@ impl Rounds {
         answer_askers(askers, &for_askers);
         trouble::pause("read gate: index known").await;
         match index {
-            Ok(index) => self.releases.release(reads, index).await,
+            Ok(index) => {
+                gate.0.freshness.record(sent, index);
+                self.releases.release(reads, index).await;
+            }
             Err(error) => answer(reads, &Err(error)),
         }
     }

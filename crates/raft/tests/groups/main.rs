@@ -4,7 +4,7 @@
 //!   the settings in use: [`restored_leader`], [`old_leader_reads`], [`sub_quorum`],
 //!   [`stale_membership`], [`read_error`], [`stale_candidate`].
 //! - What this crate asks of openraft on top: [`birth`].
-//! - The parts of this crate alone: [`proposer`], [`read_gate`], [`transport`].
+//! - The parts of this crate alone: [`proposer`], [`read_gate`], [`freshness`], [`transport`].
 //!
 //! Some replicas are played by the test ([`played`]), which then says frame by frame what they do.
 #![expect(unreachable_pub, reason = "modules of one test")]
@@ -13,6 +13,8 @@
 mod birth;
 #[cfg(test)]
 mod frames;
+#[cfg(test)]
+mod freshness;
 #[cfg(test)]
 mod keeper;
 #[cfg(test)]
