@@ -132,6 +132,11 @@ impl Group {
         self.0.applied.borrow().saturating_sub(1)
     }
 
+    /// Follows what is applied here: one more than the last entry.
+    pub fn watch_applied(&self) -> watch::Receiver<u64> {
+        self.0.applied.clone()
+    }
+
     /// True if this replica thinks it leads.
     pub fn is_leader(&self) -> bool {
         *self.0.leader.borrow() == Some(self.0.replica)

@@ -46,6 +46,10 @@ pub const MULTI_GET_KEYS_MAX: usize = 4_096;
 pub const SCAN_PAGE_ROWS_MAX: usize = 4_096;
 /// Bytes of one scan page, about.
 pub const SCAN_PAGE_BYTES: usize = 1024 * 1024;
+/// Groups that a session token has marks of.
+pub const SESSION_TOKEN_MARKS_MAX: usize = 4_096;
+/// Bytes of an encoded session token.
+pub const SESSION_TOKEN_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of log entries kept in memory per node.
 pub const TAIL_BYTES: usize = 64 * 1024 * 1024;
 /// Bytes of values kept in memory per node after they were read from disk.

@@ -185,6 +185,7 @@ fn add_local(row: &mut v1::GroupStatus, running: &Running, group: &Group) {
         let info = shard.info();
         row.keys = info.keys;
         row.sessions = info.sessions;
+        row.age_ms = info.age_ms;
     }
 }
 
@@ -209,9 +210,14 @@ fn counters(core: &Core, running: Option<&Running>) -> v1::Counters {
         counters.entries += info.entries;
         counters.commands += info.commands;
         counters.reads += info.reads;
+        counters.follower_reads += info.follower_reads;
         counters.read_rounds += info.read_rounds;
         packed.add(&info.commands_per_entry);
     }
     counters.commands_per_entry_p50 = packed.p50();
+    let traffic = running.kv().traffic();
+    counters.forwarded = traffic.forwarded();
+    counters.redirected = traffic.redirected();
+    counters.overloaded = traffic.overloaded();
     counters
 }

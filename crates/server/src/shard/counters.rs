@@ -65,6 +65,8 @@ pub(crate) struct Counters {
     pub(crate) commands: AtomicU64,
     /// Read operations answered.
     pub(crate) reads: AtomicU64,
+    /// Of them, those served while another replica led.
+    pub(crate) follower_reads: AtomicU64,
     /// Read batches that waited for the read index.
     pub(crate) read_batches: AtomicU64,
     /// Reads that had to wait for a disk.

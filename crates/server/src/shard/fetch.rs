@@ -51,14 +51,32 @@ pub(crate) struct Fetch<'a> {
 }
 
 impl Fetch<'_> {
-    /// Reads, unless the deadline has passed.
-    pub(crate) fn run(&self, item: &ReadItem, now: Instant) -> Result<Reply, Miss> {
+    /// The epoch in which the snapshot's state owns all that is read, unless the deadline has passed.
+    pub(crate) fn admit(&self, item: &ReadItem, now: Instant) -> Result<Epoch, Failure> {
         if item.deadline <= now {
-            return Err(Failure::Deadline.into());
+            return Err(Failure::Deadline);
         }
+        let wanted = item.slot_epoch;
         match &item.op {
-            ReadOp::Get { key, slot } => self.get(key, *slot, item.slot_epoch),
-            ReadOp::MultiGet { keys } => self.multi_get(keys, item.slot_epoch),
+            ReadOp::Get { slot, .. } => self.owns(*slot, wanted),
+            ReadOp::MultiGet { keys } => {
+                // All or nothing: a caller whose map is old must hear of it whatever the byte bound cuts off.
+                let mut newest = Epoch(0);
+                for (_, slot) in keys {
+                    newest = newest.max(self.owns(*slot, wanted)?);
+                }
+                Ok(newest)
+            }
+            ReadOp::Scan { .. } => self.owns_anything(wanted),
+        }
+    }
+
+    /// Reads, if it is admitted.
+    pub(crate) fn run(&self, item: &ReadItem, now: Instant) -> Result<Reply, Miss> {
+        let epoch = self.admit(item, now)?;
+        match &item.op {
+            ReadOp::Get { key, .. } => self.get(key, epoch),
+            ReadOp::MultiGet { keys } => self.multi_get(keys, epoch),
             ReadOp::Scan {
                 start,
                 end,
@@ -66,7 +84,6 @@ impl Fetch<'_> {
                 reverse,
                 keys_only,
             } => {
-                let known = self.owns_anything(item.slot_epoch)?;
                 let mut page = Page {
                     rows: Vec::new(),
                     bytes: 0,
@@ -77,14 +94,13 @@ impl Fetch<'_> {
                 Ok(Reply::Page {
                     rows: page.rows,
                     more,
-                    proof: self.proof(known),
+                    proof: self.proof(epoch),
                 })
             }
         }
     }
 
-    fn get(&self, key: &Bytes, slot: SlotId, wanted: Epoch) -> Result<Reply, Miss> {
-        let epoch = self.owns(slot, wanted)?;
+    fn get(&self, key: &Bytes, epoch: Epoch) -> Result<Reply, Miss> {
         let found = match self.view().get(key) {
             Some((version, value)) => Some((version, self.value(key, &value)?)),
             None => None,
@@ -95,12 +111,7 @@ impl Fetch<'_> {
         })
     }
 
-    fn multi_get(&self, keys: &[(Bytes, SlotId)], wanted: Epoch) -> Result<Reply, Miss> {
-        // All or nothing: a caller whose map is old must hear of it whatever the byte bound cuts off.
-        let mut newest = Epoch(0);
-        for (_, slot) in keys {
-            newest = newest.max(self.owns(*slot, wanted)?);
-        }
+    fn multi_get(&self, keys: &[(Bytes, SlotId)], epoch: Epoch) -> Result<Reply, Miss> {
         let mut rows = Vec::with_capacity(keys.len().min(CHUNK_ROWS));
         let mut bytes = 0;
         for (key, _) in keys {
@@ -121,7 +132,7 @@ impl Fetch<'_> {
         Ok(Reply::Values {
             rows,
             unread,
-            proof: self.proof(newest),
+            proof: self.proof(epoch),
         })
     }
 

@@ -24,6 +24,10 @@ pub(crate) struct ShardInfo {
     pub(crate) commands: u64,
     /// Read operations answered.
     pub(crate) reads: u64,
+    /// Of them, those served while another replica led.
+    pub(crate) follower_reads: u64,
+    /// Milliseconds the state may be old, at most; `None`: not known.
+    pub(crate) age_ms: Option<u64>,
     /// Batches of reads that waited for the read index.
     pub(crate) read_batches: u64,
     /// Rounds of the read index.
@@ -48,6 +52,8 @@ impl Shard {
             entries: Counters::get(&self.counters.entries),
             commands: Counters::get(&self.counters.commands),
             reads: Counters::get(&self.counters.reads),
+            follower_reads: Counters::get(&self.counters.follower_reads),
+            age_ms: self.age_ms(),
             read_batches: Counters::get(&self.counters.read_batches),
             read_rounds: self.reads.rounds(),
             cold_reads: Counters::get(&self.counters.cold_reads),

@@ -30,7 +30,7 @@ mod write;
 
 pub(crate) use counters::HistogramCounts;
 pub(crate) use pool::ReadPool;
-pub(crate) use read::{Consistency, ReadBatch, ReadItem, ReadOp};
+pub(crate) use read::{Consistency, Mark, ReadBatch, ReadItem, ReadOp};
 #[cfg(test)]
 pub(crate) use reply::answer_all;
 pub(crate) use reply::{Delivery, Failure, Proof, RETRY_AFTER_MS, Replies, Reply, ReplySlot, Row};
@@ -50,6 +50,7 @@ use parking_lot::Mutex;
 use counters::Counters;
 use machine::ShardMachine;
 use pack::Packer;
+use read::{Refresher, Waits};
 use state::ShardState;
 use tick::LastEntry;
 
@@ -76,6 +77,8 @@ pub(crate) struct Shard {
     pool: ReadPool,
     state: Arc<ShardState>,
     counters: Arc<Counters>,
+    refresher: Refresher,
+    waits: Waits,
     ticker: Mutex<Option<Task<()>>>,
 }
 
@@ -121,6 +124,8 @@ impl Shard {
             pool,
             state,
             counters,
+            refresher: Refresher::default(),
+            waits: Waits::default(),
             env,
         }))
     }

@@ -3,4 +3,6 @@
 #[cfg(test)]
 mod life;
 #[cfg(test)]
+mod reads;
+#[cfg(test)]
 mod world;

@@ -98,6 +98,18 @@ impl World {
         started
     }
 
+    /// Cuts a node off from the other nodes; whoever calls nodes still reaches it.
+    pub(crate) fn isolate_from_nodes(&mut self, node: u64) {
+        for other in self.disks.keys().filter(|other| **other != node) {
+            self.net.cut(&format!("n{node}"), &format!("n{other}"));
+        }
+    }
+
+    /// Everybody reaches everybody.
+    pub(crate) fn heal(&self) {
+        self.net.heal_all();
+    }
+
     /// Pulls the plug.
     pub(crate) fn crash(&mut self, process: &Process) {
         process.scope.end();

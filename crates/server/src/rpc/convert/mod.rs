@@ -1,10 +1,12 @@
 //! Messages to plain requests and plain replies to messages. Total: whatever arrives becomes a
 //! request or a failure that says what is wrong with it.
 
+mod level;
 mod reads;
 mod replies;
 mod writes;
 
+pub(crate) use level::Level;
 pub(crate) use reads::{get, multi_get, scan};
 pub(crate) use replies::result;
 pub(crate) use writes::{compare_and_set, delete, open_session, put, write};
@@ -14,7 +16,7 @@ use atoll_kv::Command;
 use atoll_proto::v1;
 use atoll_types::{ClientId, Epoch, GroupId, Version};
 
-use crate::shard::{Consistency, Failure, ReadItem, ReadOp};
+use crate::shard::{Failure, ReadItem, ReadOp};
 
 /// What a caller asks, without the wire.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,23 +33,23 @@ pub(crate) enum Request {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ReadRequest {
     pub(crate) op: ReadOp,
-    pub(crate) consistency: Consistency,
+    pub(crate) level: Level,
     pub(crate) slot_epoch: Epoch,
 }
 
 impl ReadRequest {
-    /// The read as a shard takes it.
-    pub(crate) fn item(self, id: u64, deadline: Instant) -> ReadItem {
+    /// The read as the shard of a group takes it.
+    pub(crate) fn item(self, id: u64, deadline: Instant, group: GroupId) -> ReadItem {
         let Self {
             op,
-            consistency,
+            level,
             slot_epoch,
         } = self;
         ReadItem {
             id,
             cost: ReadItem::cost_of(&op),
             deadline,
-            consistency,
+            consistency: level.for_group(group),
             slot_epoch,
             op,
         }
@@ -104,6 +106,15 @@ mod tests {
             end: bytes::Bytes::from_static(b"a{t}2"),
             version: 7,
         };
+        let mark = v1::GroupMark {
+            group: 1,
+            generation: 1,
+            applied_index: 300,
+        };
+        let token = v1::SessionToken {
+            map_epoch: 1,
+            marks: vec![mark; 2],
+        };
         let operations = [
             Operation::Write(v1::WriteRequest {
                 ops: vec![op(0, b"value"), op(1, b"")],
@@ -113,7 +124,11 @@ mod tests {
             }),
             Operation::Get(v1::GetRequest {
                 key: key(),
-                options: Some(v1::ReadOptions::default()),
+                options: Some(v1::ReadOptions {
+                    consistency: v1::Consistency::Session.into(),
+                    token: token.encode_to_vec().into(),
+                    ..v1::ReadOptions::default()
+                }),
             }),
             Operation::MultiGet(v1::MultiGetRequest {
                 keys: vec![key(), key()],

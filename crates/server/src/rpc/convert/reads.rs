@@ -6,8 +6,8 @@ use atoll_types::limits::{MULTI_GET_KEYS_MAX, SCAN_PAGE_ROWS_MAX};
 use atoll_types::{Epoch, GroupId, Key};
 use bytes::Bytes;
 
-use super::{Addressed, ReadRequest, Request};
-use crate::shard::{Consistency, Failure, ReadOp};
+use super::{Addressed, Level, ReadRequest, Request};
+use crate::shard::{Failure, ReadOp};
 
 /// `Kv.Get`
 pub(crate) fn get(request: v1::GetRequest) -> Result<Addressed, Failure> {
@@ -83,30 +83,16 @@ pub(crate) fn scan(request: v1::ScanRequest) -> Result<Addressed, Failure> {
 }
 
 fn read(op: ReadOp, options: Option<&v1::ReadOptions>, group: GroupId) -> Result<Addressed, Failure> {
-    let consistency = consistency(options.map_or(0, |options| options.consistency))?;
+    let level = Level::of(options)?;
     let slot_epoch = Epoch(options.map_or(0, |options| options.slot_epoch));
     Ok((
         group,
         Request::Read(ReadRequest {
             op,
-            consistency,
+            level,
             slot_epoch,
         }),
     ))
-}
-
-fn consistency(number: i32) -> Result<Consistency, Failure> {
-    match v1::Consistency::try_from(number) {
-        Ok(v1::Consistency::Linearizable) => Ok(Consistency::Linearizable),
-        Ok(v1::Consistency::Eventual) => Ok(Consistency::Eventual),
-        Ok(v1::Consistency::Session) => Err(Failure::Unsupported(
-            "session reads are not there yet: use LINEARIZABLE, which promises more",
-        )),
-        Ok(v1::Consistency::Bounded) => Err(Failure::Unsupported(
-            "bounded reads are not there yet: use LINEARIZABLE, which promises more",
-        )),
-        Err(_) => Err(Failure::Invalid(format!("consistency {number} is unknown"))),
-    }
 }
 
 fn check_key(key: &[u8]) -> Result<(), Failure> {
@@ -160,23 +146,5 @@ mod tests {
             start: vec![1; KEY_BYTES_MAX + 2].into(),
             ..Default::default()
         }));
-    }
-
-    #[test]
-    fn consistency_levels_to_come_say_so() {
-        let with = |consistency| {
-            let options = Some(v1::ReadOptions {
-                consistency,
-                ..Default::default()
-            });
-            get(v1::GetRequest {
-                key: Bytes::from_static(b"k"),
-                options,
-            })
-        };
-        assert!(matches!(with(1), Err(Failure::Unsupported(_))));
-        assert!(matches!(with(2), Err(Failure::Unsupported(_))));
-        assert!(with(3).is_ok());
-        invalid(with(9));
     }
 }

@@ -3,9 +3,11 @@
 
 mod once;
 mod serving;
+mod traffic;
 mod unary;
 
 pub(crate) use serving::{Serving, route};
+pub(crate) use traffic::Traffic;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,6 +47,7 @@ impl KvService {
             env,
             registry,
             directory,
+            traffic: Arc::default(),
         }))
     }
 
@@ -70,6 +73,11 @@ impl KvService {
             self.unary(method, request.clone(), deadline, false)
         };
         Box::pin(async move { unary?.run().await })
+    }
+
+    /// Counts since start.
+    pub(crate) fn traffic(&self) -> &Traffic {
+        &self.0.traffic
     }
 
     /// Serves a pipe in a task of its own.

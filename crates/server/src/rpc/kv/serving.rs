@@ -8,6 +8,7 @@ use atoll_types::{Epoch, GroupId, NodeId, ReplicaId};
 
 use super::super::convert::Request;
 use super::super::error::Locate;
+use super::traffic::Traffic;
 use crate::directory::Directory;
 use crate::shard::{Failure, ReadOp, Shard};
 use crate::store::Registry;
@@ -17,6 +18,7 @@ pub(crate) struct Serving {
     pub(crate) env: Env,
     pub(crate) registry: Arc<Registry>,
     pub(crate) directory: Arc<Directory>,
+    pub(crate) traffic: Arc<Traffic>,
 }
 
 impl Serving {
@@ -109,7 +111,7 @@ fn only_group(map: &ShardMap) -> Result<GroupId, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rpc::convert::ReadRequest;
+    use crate::rpc::convert::{Level, ReadRequest};
     use crate::shard::Consistency;
     use atoll_kv::Command;
     use atoll_placement::{GroupEntry, SlotOwner, SlotRun, Slots, slot_of};
@@ -153,7 +155,7 @@ mod tests {
     fn read(op: ReadOp) -> Request {
         Request::Read(ReadRequest {
             op,
-            consistency: Consistency::Linearizable,
+            level: Level::Plain(Consistency::Linearizable),
             slot_epoch: Epoch(0),
         })
     }

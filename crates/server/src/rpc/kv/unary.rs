@@ -1,7 +1,8 @@
-//! One unary call, from its bytes to its reply: here, or once at the group's leader.
+//! One unary call, from its bytes to its reply: here, or once at another node.
 //!
 //! A pipe's client follows redirects by itself; curl and grpcurl cannot, so a node that does not lead
-//! the group passes the call on. A call that was passed on is never passed on again. As long as a
+//! the group passes a write on, and one without a replica passes everything on; a read is served by
+//! any replica. A call that was passed on is never passed on again. As long as a
 //! failure says that nothing happened and a leader may appear soon, the call waits for it.
 
 use std::sync::Arc;
@@ -48,6 +49,14 @@ enum Try {
 impl Unary {
     /// The reply message's bytes.
     pub(crate) async fn run(self) -> Result<Bytes, Status> {
+        let result = self.tries().await;
+        if let Some(detail) = result.as_ref().err().and_then(detail_of) {
+            self.serving.traffic.refused(detail.kind());
+        }
+        result
+    }
+
+    async fn tries(&self) -> Result<Bytes, Status> {
         let (named, request) =
             parse(self.method, self.request.clone()).map_err(|failure| self.refuse(&failure))?;
         let started = self.serving.env.clock.now();
@@ -83,8 +92,9 @@ impl Unary {
             Reply::Failed(failure) => failure,
             reply => return Try::Done(encode(convert::result(reply, &*self.serving.directory))),
         };
-        match self.elsewhere(group, &failure, hint) {
-            Some(address) => self.forward(&address, matches!(request, Request::Read(_))).await,
+        let is_read = matches!(request, Request::Read(_));
+        match self.elsewhere(group, &failure, is_read, hint) {
+            Some(address) => self.forward(&address, is_read).await,
             None if is_passing(&failure) => Try::NotYet(self.detail(&failure)),
             None => Try::Done(Err(self.refuse(&failure))),
         }
@@ -94,7 +104,7 @@ impl Unary {
         let (once, reply) = Once::new();
         let command = match request {
             Request::Read(read) => {
-                let item = read.clone().item(0, self.deadline);
+                let item = read.clone().item(0, self.deadline, shard.group().key().id);
                 shard.submit_reads(ReadBatch::new(vec![item], once));
                 return self.within_deadline(reply, Failure::Deadline).await;
             }
@@ -121,12 +131,14 @@ impl Unary {
     }
 
     /// The node to pass the call on to, if that can help.
-    fn elsewhere(&self, group: GroupId, failure: &Failure, hint: &str) -> Option<String> {
+    fn elsewhere(&self, group: GroupId, failure: &Failure, is_read: bool, hint: &str) -> Option<String> {
         if self.forwarded {
             return None;
         }
         let directory = &self.serving.directory;
         let node = match failure {
+            // Any replica reads: one that cannot now has no better word than the leader it asked.
+            Failure::NotLeader { .. } if is_read => return None,
             Failure::NotLeader { leader, .. } => directory.node_of(group, (*leader)?)?,
             Failure::NotHere { .. } if !hint.is_empty() => return Some(hint.to_owned()),
             // Any replica knows who leads and can read.
@@ -146,6 +158,7 @@ impl Unary {
     }
 
     async fn forward(&self, address: &str, is_read: bool) -> Try {
+        self.serving.traffic.passed_on();
         let env = &self.serving.env;
         let left = self.deadline.since(env.clock.now());
         let envelope = v1::ForwardRequest {

@@ -31,7 +31,7 @@ const FRAMES_PER_TURN: usize = 16;
 
 /// Serves one pipe until either end closes it.
 pub(crate) async fn run(serving: Arc<Serving>, link: Link) {
-    let outbox = Arc::new(Outbox::new(serving.places()));
+    let outbox = Arc::new(Outbox::new(serving.places(), serving.traffic.clone()));
     let Link { sender, receiver } = link;
     let mut pipe = Pipe {
         serving,

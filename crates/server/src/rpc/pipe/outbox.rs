@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 
 use crate::rpc::convert;
 use crate::rpc::error::Locate;
+use crate::rpc::kv::Traffic;
 use crate::shard::{Delivery, Failure, RETRY_AFTER_MS, Replies, Reply};
 
 /// A frame is sent on once it has this many bytes.
@@ -25,6 +26,7 @@ pub(crate) struct Outbox {
     inner: Mutex<Inner>,
     wake: Notify,
     places: Arc<dyn Locate>,
+    traffic: Arc<Traffic>,
 }
 
 #[derive(Default)]
@@ -42,12 +44,13 @@ struct Inner {
 }
 
 impl Outbox {
-    /// An empty one. Redirects are looked up in `places`.
-    pub(crate) fn new(places: Arc<dyn Locate>) -> Self {
+    /// An empty one. Redirects are looked up in `places`, refusals counted in `traffic`.
+    pub(crate) fn new(places: Arc<dyn Locate>, traffic: Arc<Traffic>) -> Self {
         Self {
             inner: Mutex::default(),
             wake: Notify::new(),
             places,
+            traffic,
         }
     }
 
@@ -103,13 +106,16 @@ impl Outbox {
 }
 
 impl Inner {
-    fn append(&mut self, delivery: Delivery, places: &dyn Locate) {
+    fn append(&mut self, delivery: Delivery, places: &dyn Locate, traffic: &Traffic) {
         self.pending_ops = self.pending_ops.saturating_sub(1);
         self.pending_bytes = self.pending_bytes.saturating_sub(delivery.cost as usize);
         if self.closed {
             return;
         }
         let result = convert::result(self.bounded(delivery.reply), places);
+        if let v1::pipe_reply_item::Result::Error(detail) = &result {
+            traffic.refused(detail.kind());
+        }
         let item = v1::PipeReplyItem {
             id: delivery.id,
             result: Some(result),
@@ -149,7 +155,7 @@ impl Replies for Outbox {
                 inner.open.reserve(4096);
             }
             for delivery in batch.drain(..) {
-                inner.append(delivery, &*self.places);
+                inner.append(delivery, &*self.places, &self.traffic);
             }
         }
         self.wake.notify_one();
@@ -166,7 +172,7 @@ mod tests {
     use v1::error_detail::Kind;
 
     fn outbox() -> Arc<Outbox> {
-        Arc::new(Outbox::new(Arc::new(Numbered)))
+        Arc::new(Outbox::new(Arc::new(Numbered), Arc::default()))
     }
 
     fn proof() -> Proof {

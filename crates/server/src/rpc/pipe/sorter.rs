@@ -94,7 +94,7 @@ impl<'a> Sorter<'a> {
         }
         let command = match request {
             Request::Read(read) => {
-                let item = read.item(id, deadline);
+                let item = read.item(id, deadline, group);
                 self.bytes += item.cost as usize;
                 bucket.reads.push(item);
                 return Ok(());

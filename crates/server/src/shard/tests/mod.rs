@@ -2,6 +2,7 @@
 
 mod apply;
 mod fetching;
+mod levels;
 mod whole;
 
 use std::collections::BTreeMap;

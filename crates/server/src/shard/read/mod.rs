@@ -1,0 +1,112 @@
+//! Reads: what they ask, what is promised about them, and how they get it.
+//!
+//! Every read is answered from one snapshot: rows and ownership of one log index (D8). The levels differ
+//! in which snapshot will do:
+//! - *linearizable*: one taken after a read-index round that was sent after the read came. That is
+//!   linearizable on any replica, also while slots move.
+//! - *session*: one that has applied what the session has seen; if this one has not yet, the read
+//!   waits for it ([`waits`]).
+//! - *bounded*: one that is young enough by this replica's own clock ([`age`]), else as linearizable.
+//! - *eventual*: the present one, with its age.
+//!
+//! [`serve`] sorts a batch by that and answers it. What the page cache does not hold, and pages too long
+//! for a task that others wait behind, go to the node's bounded pool, with the same snapshot pinned.
+
+mod age;
+mod batch;
+mod serve;
+mod waits;
+
+use atoll_env::Instant;
+use atoll_types::{Epoch, GroupGen, SlotId};
+use bytes::Bytes;
+
+use super::Shard;
+use super::reply::{Delivery, Failure, RETRY_AFTER_MS, Reply};
+pub(super) use age::Refresher;
+pub(crate) use batch::ReadBatch;
+#[cfg(test)]
+pub(super) use waits::WAITING_MAX;
+pub(super) use waits::Waits;
+
+/// What is promised about a read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Consistency {
+    /// Sees every write acknowledged before it.
+    Linearizable,
+    /// Sees what the session has seen of this group, if it has seen anything.
+    Session(Option<Mark>),
+    /// Sees every write acknowledged at least this long before it.
+    Bounded { max_age_ms: u64 },
+    /// Some committed state, at once.
+    Eventual,
+}
+
+/// How much of a group somebody has seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Mark {
+    /// Entries of different incarnations of a group cannot be compared.
+    pub(crate) generation: GroupGen,
+    pub(crate) applied_index: u64,
+}
+
+/// What to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ReadOp {
+    /// One key.
+    Get { key: Bytes, slot: SlotId },
+    /// Several keys of this group.
+    MultiGet { keys: Vec<(Bytes, SlotId)> },
+    /// A page of `[start, end)` (an empty end has no bound) in key order.
+    Scan {
+        start: Bytes,
+        end: Bytes,
+        limit: usize,
+        reverse: bool,
+        keys_only: bool,
+    },
+}
+
+impl ReadOp {
+    fn rows_max(&self) -> usize {
+        match self {
+            Self::Get { .. } => 1,
+            Self::MultiGet { keys } => keys.len(),
+            Self::Scan { limit, .. } => *limit,
+        }
+    }
+}
+
+/// One read with the name its caller gave it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ReadItem {
+    pub(crate) id: u64,
+    /// Bytes it counts for while it is pending.
+    pub(crate) cost: u32,
+    /// Not started any more after this.
+    pub(crate) deadline: Instant,
+    pub(crate) consistency: Consistency,
+    /// The replica must know at least this epoch of the slots read.
+    pub(crate) slot_epoch: Epoch,
+    pub(crate) op: ReadOp,
+}
+
+impl ReadItem {
+    /// Bytes the read counts for while it waits.
+    pub(crate) fn cost_of(op: &ReadOp) -> u32 {
+        let bytes = match op {
+            ReadOp::Get { key, .. } => key.len(),
+            ReadOp::MultiGet { keys } => keys.iter().map(|(key, _)| key.len()).sum(),
+            ReadOp::Scan { start, end, .. } => start.len() + end.len(),
+        };
+        bytes as u32
+    }
+
+    fn answered(&self, reply: Reply) -> Delivery {
+        Delivery {
+            id: self.id,
+            cost: self.cost,
+            reply,
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Sorting a batch by what its reads need, and answering it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::age::age_ms;
+use super::{Consistency, Delivery, Failure, Mark, RETRY_AFTER_MS, ReadBatch, ReadItem, Reply, Shard};
+use crate::shard::counters::Counters;
+use crate::shard::fetch::{Fetch, Miss};
+use crate::shard::reply::Replies;
+use crate::shard::state::Snapshot;
+
+/// Rows a read may touch on the group's read task; more go to the pool.
+const ROWS_INLINE_MAX: usize = 256;
+
+/// From where a batch is answered.
+#[derive(Clone)]
+struct Stand {
+    snapshot: Arc<Snapshot>,
+    /// Milliseconds the state may be old, at most.
+    age_ms: u64,
+    /// True if a read-index round was made for these reads: nothing newer can be had anywhere.
+    by_round: bool,
+}
+
+/// What a read needs before it can be answered from a stand.
+enum Needs {
+    Nothing,
+    /// A read-index round.
+    Round,
+    /// An entry that is not applied here yet.
+    Entry(u64),
+    /// It can never be.
+    Refusal(Failure),
+}
+
+impl Shard {
+    /// Answers every read of the batch, sooner or later. Never blocks.
+    pub(crate) fn submit_reads(self: &Arc<Self>, mut batch: ReadBatch) {
+        let needs_round = |item: &ReadItem| matches!(item.consistency, Consistency::Linearizable);
+        if batch.items().iter().all(needs_round) {
+            return self.serve_after_round(batch);
+        }
+        let stand = self.stand();
+        let (mut now, mut after_round) = (Vec::new(), Vec::new());
+        let mut waiting: BTreeMap<u64, Vec<ReadItem>> = BTreeMap::new();
+        let mut refused = Vec::new();
+        for item in batch.take() {
+            match self.needs(item.consistency, &stand) {
+                Needs::Nothing => now.push(item),
+                Needs::Round => after_round.push(item),
+                Needs::Entry(index) => waiting.entry(index).or_default().push(item),
+                Needs::Refusal(failure) => refused.push(item.answered(Reply::Failed(failure))),
+            }
+        }
+        if !refused.is_empty() {
+            batch.to().deliver(&mut refused);
+        }
+        let again = |items| ReadBatch::new(items, batch.to().clone());
+        self.serve(again(now), &stand);
+        self.serve_after_round(again(after_round));
+        for (index, items) in waiting {
+            self.wait_for_entry(index, again(items));
+        }
+    }
+
+    fn needs(self: &Arc<Self>, consistency: Consistency, stand: &Stand) -> Needs {
+        match consistency {
+            Consistency::Linearizable => Needs::Round,
+            Consistency::Eventual => {
+                self.keep_fresh();
+                Needs::Nothing
+            }
+            Consistency::Bounded { max_age_ms } => {
+                self.keep_fresh();
+                // An age of nothing is told by no clock: it takes a round.
+                if max_age_ms > 0 && stand.age_ms <= max_age_ms {
+                    Needs::Nothing
+                } else {
+                    Needs::Round
+                }
+            }
+            Consistency::Session(None) => Needs::Nothing,
+            Consistency::Session(Some(mark)) => self.session_needs(mark, stand),
+        }
+    }
+
+    /// The mark is compared with the view that is read, not with what is applied a moment later.
+    fn session_needs(&self, mark: Mark, stand: &Stand) -> Needs {
+        let own = self.state.key.generation;
+        if mark.generation > own {
+            return Needs::Refusal(Failure::Unavailable(format!(
+                "the session has seen incarnation {} of group {}, this replica is of incarnation {own}: read from another",
+                mark.generation, self.state.key.id
+            )));
+        }
+        if mark.generation < own {
+            // The group was made anew since, and its log with it: no index says whether this replica has
+            // all that was kept. A round does.
+            return Needs::Round;
+        }
+        if mark.applied_index <= stand.snapshot.view.applied_index() {
+            Needs::Nothing
+        } else {
+            Needs::Entry(mark.applied_index)
+        }
+    }
+
+    /// The state of now, with its age.
+    fn stand(&self) -> Stand {
+        // Before the snapshot, which then has everything that this moment promises.
+        let since = self.reads.fresh_since();
+        let snapshot = Arc::new(self.state.snapshot());
+        Stand {
+            snapshot,
+            age_ms: age_ms(since, self.env.clock.now()),
+            by_round: false,
+        }
+    }
+
+    fn serve_after_round(self: &Arc<Self>, batch: ReadBatch) {
+        if batch.items().is_empty() {
+            return;
+        }
+        Counters::add(&self.counters.read_batches, 1);
+        let shard = self.clone();
+        self.reads.submit(Box::new(move |point| match point {
+            Ok(_) => {
+                let stand = Stand {
+                    snapshot: Arc::new(shard.state.snapshot()),
+                    age_ms: 0,
+                    by_round: true,
+                };
+                shard.serve(batch, &stand);
+            }
+            Err(error) => batch.fail(&Failure::of_read(shard.state.key, &error)),
+        }));
+    }
+
+    /// Answers everything from one snapshot.
+    fn serve(self: &Arc<Self>, mut batch: ReadBatch, stand: &Stand) {
+        let now = self.env.clock.now();
+        let items = batch.take();
+        let mut replies = Vec::with_capacity(items.len());
+        let mut after_round = Vec::new();
+        for item in items {
+            let fetch = self.fetch(stand, false);
+            let tried = match fetch.admit(&item, now) {
+                Ok(_) if item.op.rows_max() > ROWS_INLINE_MAX => Err(Miss::Cold),
+                Ok(_) => fetch.run(&item, now),
+                Err(failure) => Err(failure.into()),
+            };
+            match tried {
+                Ok(reply) => replies.push(item.answered(reply)),
+                Err(Miss::Failed(failure)) if may_own_it_later(&item, &failure, stand) => {
+                    after_round.push(item);
+                }
+                Err(Miss::Failed(failure)) => replies.push(item.answered(Reply::Failed(failure))),
+                Err(Miss::Cold | Miss::Corrupt(_)) => self.serve_cold(item, batch.to(), stand),
+            }
+        }
+        self.deliver(replies, &**batch.to());
+        self.serve_after_round(ReadBatch::new(after_round, batch.to().clone()));
+    }
+
+    /// Does the whole read again where it may wait for a disk. The snapshot is the same, so what was
+    /// found out about it stays true.
+    fn serve_cold(self: &Arc<Self>, item: ReadItem, to: &Arc<dyn Replies>, stand: &Stand) {
+        Counters::add(&self.counters.cold_reads, 1);
+        let (shard, stand) = (self.clone(), stand.clone());
+        let single = ReadBatch::new(vec![item], to.clone());
+        // Whoever gets the job also gets the duty to answer; the batch answers if the job is dropped.
+        let handed = Arc::new(parking_lot::Mutex::new(Some(single)));
+        let taken = handed.clone();
+        let job = Box::new(move || {
+            if let Some(single) = taken.lock().take() {
+                shard.run_cold(single, &stand);
+            }
+        });
+        if self.pool.submit(job).is_err()
+            && let Some(single) = handed.lock().take()
+        {
+            let what = "too many reads wait for the disk";
+            single.fail(&Failure::Overloaded {
+                what,
+                retry_after_ms: RETRY_AFTER_MS,
+            });
+        }
+    }
+
+    fn run_cold(&self, mut single: ReadBatch, stand: &Stand) {
+        let now = self.env.clock.now();
+        let mut replies: Vec<Delivery> = Vec::with_capacity(1);
+        for item in single.take() {
+            let mut tried = self.fetch(stand, true).run(&item, now);
+            if let Err(Miss::Corrupt(_)) = tried {
+                // Once more from a fresh view, before anything is called rotten (D16).
+                let fresh = Stand {
+                    snapshot: Arc::new(self.state.snapshot()),
+                    ..stand.clone()
+                };
+                tried = self.fetch(&fresh, true).run(&item, now);
+            }
+            let reply = tried.unwrap_or_else(|miss| Reply::Failed(miss.into_failure()));
+            replies.push(item.answered(reply));
+        }
+        self.deliver(replies, &**single.to());
+    }
+
+    fn deliver(&self, mut replies: Vec<Delivery>, to: &dyn Replies) {
+        if replies.is_empty() {
+            return;
+        }
+        Counters::add(&self.counters.reads, replies.len());
+        if *self.leader.borrow() != Some(self.state.replica) {
+            let is_served = |delivery: &&Delivery| !matches!(delivery.reply, Reply::Failed(_));
+            let served = replies.iter().filter(is_served).count();
+            Counters::add(&self.counters.follower_reads, served);
+        }
+        to.deliver(&mut replies);
+    }
+
+    fn fetch<'a>(&'a self, stand: &'a Stand, may_block: bool) -> Fetch<'a> {
+        Fetch {
+            state: &self.state,
+            journal: &self.journal,
+            snapshot: &stand.snapshot,
+            age_ms: stand.age_ms,
+            may_block,
+        }
+    }
+}
+
+/// A session's holder knows from the map that the group owns the slot; this replica may only be behind.
+/// After a round it is not.
+fn may_own_it_later(item: &ReadItem, failure: &Failure, stand: &Stand) -> bool {
+    let is_session = matches!(item.consistency, Consistency::Session(_));
+    is_session && !stand.by_round && matches!(failure, Failure::NotOwner { .. } | Failure::Unavailable(_))
+}
