@@ -26,6 +26,8 @@ type Kept = Option<(Target, Client)>;
 pub(crate) struct Target {
     /// Where the cluster was looked for.
     pub(crate) endpoints: Vec<String>,
+    /// Where this runs.
+    pub(crate) zone: String,
 }
 
 impl Context {

@@ -38,6 +38,10 @@ pub(crate) enum Tint {
     Bold,
     /// Less important than the rest.
     Dim,
+    /// As it should be.
+    Good,
+    /// Worth a look.
+    Warning,
     /// Broken.
     Bad,
 }
@@ -74,6 +78,16 @@ impl Screen {
         }
     }
 
+    /// The same terminal, which may have another size by now.
+    #[must_use]
+    pub(crate) fn again(self) -> Self {
+        let color = if self.color { Color::Always } else { Color::Never };
+        Self {
+            color_errors: self.color_errors,
+            ..Self::detect(color)
+        }
+    }
+
     /// A part of a line of results.
     pub(crate) fn tint(self, tint: Tint, text: &str) -> String {
         paint(self.color, tint, text)
@@ -86,6 +100,8 @@ pub(crate) fn paint(color: bool, tint: Tint, text: &str) -> String {
         Tint::Plain => return text.to_owned(),
         Tint::Bold => "1",
         Tint::Dim => "2",
+        Tint::Good => "32",
+        Tint::Warning => "33",
         Tint::Bad => "31",
     };
     if color {

@@ -30,6 +30,8 @@ pub(crate) struct Surveyed {
     pub(crate) address: String,
     /// Its id; 0 before it belongs to a cluster.
     pub(crate) node: u64,
+    /// The failure domain it is in; empty: not told.
+    pub(crate) zone: String,
     /// Its answer, or why there is none.
     pub(crate) answer: std::result::Result<StatusReply, String>,
 }
@@ -51,6 +53,11 @@ pub(crate) struct GroupView {
     pub(crate) committed_index: u64,
     /// What each answering replica has applied, by node.
     pub(crate) applied: BTreeMap<u64, u64>,
+    /// How old the state of each answering replica may be, in milliseconds, by node; absent: it does not
+    /// know.
+    pub(crate) ages: BTreeMap<u64, u64>,
+    /// The nodes that have a replica, and its id, as the map tells.
+    pub(crate) placed: BTreeMap<u64, u64>,
     /// Keys, of the replica that has applied most.
     pub(crate) keys: u64,
     /// Client sessions, of the same replica.
@@ -90,6 +97,12 @@ impl Survey {
             .filter_map(|status| status.info.as_ref())
             .map(|info| (info.node, info.address.clone()))
             .collect();
+        let zones: BTreeMap<u64, String> = best
+            .nodes
+            .iter()
+            .filter_map(|status| status.info.as_ref())
+            .map(|info| (info.node, info.zone.clone()))
+            .collect();
         if members.is_empty() {
             return Ok(Self { nodes: asked });
         }
@@ -103,6 +116,9 @@ impl Survey {
         }
         nodes.extend(ask_all(env, missing).await);
         nodes.sort_by_key(|seen| seen.node);
+        for seen in &mut nodes {
+            seen.zone = zones.get(&seen.node).cloned().unwrap_or_default();
+        }
         Ok(Self { nodes })
     }
 
@@ -161,6 +177,11 @@ impl Surveyed {
 fn merge(view: &mut GroupView, node: u64, status: &GroupStatus) {
     view.group = status.group;
     view.slots = view.slots.max(status.slots);
+    let placed = status
+        .replicas
+        .iter()
+        .map(|replica| (replica.node, replica.replica));
+    view.placed.extend(placed);
     if status.term >= view.term {
         // Of two replicas in one term, one may not have heard of the leader yet.
         if status.leader_node != 0 || status.term > view.term {
@@ -180,6 +201,9 @@ fn merge(view: &mut GroupView, node: u64, status: &GroupStatus) {
             view.sessions = status.sessions;
         }
         view.applied.insert(node, status.applied_index);
+        if let Some(age) = status.age_ms {
+            view.ages.insert(node, age);
+        }
     }
 }
 
@@ -197,6 +221,7 @@ async fn ask(env: &Env, node: u64, address: String) -> Surveyed {
     Surveyed {
         address,
         node,
+        zone: String::new(),
         answer,
     }
 }
@@ -229,6 +254,7 @@ mod tests {
         Surveyed {
             address: format!("h{node}:1"),
             node,
+            zone: String::new(),
             answer: Ok(reply),
         }
     }

@@ -13,6 +13,7 @@ pub(crate) mod init;
 pub(crate) mod man;
 pub(crate) mod placement;
 pub(crate) mod reference;
+pub(crate) mod shard;
 pub(crate) mod start;
 pub(crate) mod status;
 pub(crate) mod transfer_leader;
@@ -51,8 +52,14 @@ pub(crate) async fn query(query: Query, context: &Context) -> Result {
         Query::Put(put) => Box::pin(put.run(context)).await,
         Query::Del(del) => Box::pin(del.run(context)).await,
         Query::Cas(cas) => Box::pin(cas.run(context)).await,
+        Query::Incr(incr) => Box::pin(incr.run(context)).await,
+        Query::Append(append) => Box::pin(append.run(context)).await,
+        Query::Min(min) => Box::pin(min.run(context)).await,
+        Query::Max(max) => Box::pin(max.run(context)).await,
+        Query::Count(count) => Box::pin(count.run(context)).await,
         Query::Scan(scan) => Box::pin(scan.run(context)).await,
         Query::Status(status) => Box::pin(status.run(context)).await,
+        Query::Shard(shard) => Box::pin(shard.run(context)).await,
         Query::TransferLeader(transfer) => Box::pin(transfer.run(context)).await,
         Query::Import(import) => Box::pin(import.run(context)).await,
         Query::Export(export) => Box::pin(export.run(context)).await,

@@ -24,6 +24,15 @@ pub(crate) struct Connect {
     /// Give up on one operation after this long [default: 15s; import, export: 60s].
     #[arg(long, env = "ATOLL_DEADLINE", value_parser = parse_duration, value_name = "TIME")]
     deadline: Option<Duration>,
+
+    /// The zone this runs in, as the nodes' --zone calls it; `--routing nearest` prefers it.
+    #[arg(
+        long,
+        env = "ATOLL_CLIENT_ZONE",
+        default_value = "",
+        hide_default_value = true
+    )]
+    zone: String,
 }
 
 impl Connect {
@@ -37,12 +46,14 @@ impl Connect {
         let deadline = self.deadline_or(default);
         let target = Target {
             endpoints: self.endpoints.clone(),
+            zone: self.zone.clone(),
         };
         if let Some(client) = context.kept(&target) {
             return Ok(client.with_deadline(deadline));
         }
         let options = Options {
             deadline,
+            zone: self.zone.clone(),
             ..Options::default()
         };
         let client = Client::connect(&context.env, &self.endpoints, options)

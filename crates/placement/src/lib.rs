@@ -32,7 +32,7 @@ pub use assign::{assign, reassign};
 pub use error::MapError;
 pub use map::{GroupEntry, NodeEntry, ShardMap};
 pub use replicas::{place_replicas, spread_over_zones};
-pub use slot::{crc16, slot_of};
+pub use slot::{crc16, hash_part, slot_of};
 pub use slots::{SlotOwner, SlotRun, Slots};
 
 #[cfg(test)]

@@ -12,7 +12,8 @@ pub fn slot_of(key: &[u8]) -> SlotId {
     SlotId(crc16(hash_part(key)) % SLOTS)
 }
 
-fn hash_part(key: &[u8]) -> &[u8] {
+/// The part of a key that is hashed: its tag, or all of it. See [`slot_of`].
+pub fn hash_part(key: &[u8]) -> &[u8] {
     let Some(open) = key.iter().position(|&byte| byte == b'{') else {
         return key;
     };

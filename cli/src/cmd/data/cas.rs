@@ -7,7 +7,7 @@ use clap::Args;
 use super::written;
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Result};
-use crate::options::{Connect, Shape, ValueSource};
+use crate::options::{Connect, Session, Shape, ValueSource};
 use crate::output::{Format, Output};
 
 const EXAMPLES: &str = "\
@@ -36,6 +36,9 @@ pub(crate) struct Cas {
     shape: Shape,
 
     #[command(flatten)]
+    session: Session,
+
+    #[command(flatten)]
     connect: Connect,
 }
 
@@ -60,7 +63,9 @@ impl Cas {
         let key = self.shape.key(&self.key)?;
         let value = self.value.read(&context.env, self.shape.encoding)?;
         let client = self.connect.client(context).await?;
-        match client.compare_and_set(key, self.expect.0, value).await? {
+        let swap = client.compare_and_set(key, self.expect.0, value).await?;
+        self.session.save(&client, context).await?;
+        match swap {
             Swap::Done(version) => written::print(self.shape.output, version),
             Swap::Conflict { actual } => conflict(self.shape.output, actual),
         }

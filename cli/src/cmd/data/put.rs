@@ -5,7 +5,7 @@ use clap::Args;
 use super::written;
 use crate::context::Context;
 use crate::failure::Result;
-use crate::options::{Connect, Shape, ValueSource};
+use crate::options::{Connect, Session, Shape, ValueSource};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -13,6 +13,7 @@ Examples:
   atoll put photo --file photo.jpg
   date | atoll put now -
   atoll put 00ff cafe --encoding hex
+  atoll put greeting hello --session s      reads with --session s see it, on any replica
 
 Returns when a majority has the write on disk. Prints the version it got.";
 
@@ -30,6 +31,9 @@ pub(crate) struct Put {
     shape: Shape,
 
     #[command(flatten)]
+    session: Session,
+
+    #[command(flatten)]
     connect: Connect,
 }
 
@@ -38,7 +42,9 @@ impl Put {
     pub(crate) async fn run(self, context: &Context) -> Result {
         let key = self.shape.key(&self.key)?;
         let value = self.value.read(&context.env, self.shape.encoding)?;
-        let version = self.connect.client(context).await?.put(key, value).await?;
+        let client = self.connect.client(context).await?;
+        let version = client.put(key, value).await?;
+        self.session.save(&client, context).await?;
         written::print(self.shape.output, version)
     }
 }

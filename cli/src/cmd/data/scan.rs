@@ -5,9 +5,10 @@ use std::io::Write;
 use atoll_client::{Row, ScanOptions};
 use clap::Args;
 
+use super::written;
 use crate::context::Context;
 use crate::failure::Result;
-use crate::options::{Connect, Shape};
+use crate::options::{Connect, Range, Reading, Shape};
 use crate::output::{Cell, Format, Output, Table};
 use crate::screen::Screen;
 
@@ -17,25 +18,20 @@ Examples:
   atoll scan --prefix user/ --limit 10
   atoll scan user/a user/m --keys-only      from START up to, without, END
   atoll scan --reverse --limit 1            the last key
-  atoll scan --output json > backup.jsonl   can be given to atoll import";
+  atoll scan --prefix user/ --count         how many
+  atoll scan --output json > backup.jsonl   can be given to atoll import
+
+Rows are printed as they arrive; the whole is no snapshot.";
 
 /// Read keys in order, by prefix or range.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Scan {
-    /// The first key; left out: from the beginning.
-    #[arg(conflicts_with = "prefix")]
-    start: Option<String>,
-
-    /// The first key not wanted any more; left out: up to the end.
-    end: Option<String>,
-
-    /// Only keys that begin like this.
-    #[arg(long, conflicts_with = "end")]
-    prefix: Option<String>,
+    #[command(flatten)]
+    range: Range,
 
     /// Stop after so many rows.
-    #[arg(long)]
+    #[arg(long, value_name = "N")]
     limit: Option<u64>,
 
     /// From the last key to the first.
@@ -46,8 +42,15 @@ pub(crate) struct Scan {
     #[arg(long)]
     keys_only: bool,
 
+    /// Print only how many rows there are.
+    #[arg(long, conflicts_with_all = ["keys_only", "reverse"])]
+    count: bool,
+
     #[command(flatten)]
     shape: Shape,
+
+    #[command(flatten)]
+    reading: Reading,
 
     #[command(flatten)]
     connect: Connect,
@@ -57,21 +60,25 @@ impl Scan {
     /// Prints page after page.
     pub(crate) async fn run(self, context: &Context) -> Result {
         let options = ScanOptions {
-            start: self.shape.bound(self.start.as_deref(), "start")?,
-            end: self.shape.bound(self.end.as_deref(), "end")?,
-            prefix: self.shape.bound(self.prefix.as_deref(), "prefix")?,
             limit: self.limit,
             reverse: self.reverse,
             keys_only: self.keys_only,
-            ..ScanOptions::default()
+            ..self.range.options(self.shape)?
         };
-        let mut scan = self.connect.client(context).await?.scan(options);
+        let client = self.reading.client(&self.connect, context).await?;
+        if self.count {
+            let count = client.count(options).await?;
+            self.reading.done(&client, context).await?;
+            return written::print_number(self.shape.output, "count", count);
+        }
+        let mut scan = client.scan(options);
         let mut output = Output::stdout();
         while let Some(page) = scan.next_page().await? {
             self.print(&page, &mut output, context.screen)?;
             // The first rows are seen before the last ones are read.
             output.flush()?;
         }
+        self.reading.done(&client, context).await?;
         output.finish()
     }
 
@@ -86,7 +93,9 @@ impl Scan {
                 output.row(format, &row.key, value, row.version)
             });
         }
-        let mut table = Table::new(&["KEY", "VALUE"]).without_head();
+        let mut table = Table::new(&["KEY", "VALUE"])
+            .giving_way(&["VALUE"])
+            .without_head();
         for row in page {
             let key = Cell::from(encoding.line(&row.key));
             let value = (!self.keys_only).then(|| Cell::from(encoding.line(&row.value)));

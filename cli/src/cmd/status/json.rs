@@ -1,0 +1,108 @@
+//! The survey for programs. 64-bit numbers are strings.
+
+use atoll_proto::v1::Counters;
+use serde_json::{Value, json};
+
+use super::problems;
+use super::tables::cluster_id;
+use crate::survey::{GroupView, Survey, Surveyed};
+
+/// Everything.
+pub(super) fn to_json(survey: &Survey) -> Value {
+    json!({
+        "cluster_id": cluster_id(survey),
+        "nodes": survey.nodes.iter().map(node_json).collect::<Vec<_>>(),
+        "problems": problems::find(survey).iter().map(|problem| json!({
+            "what": problem.what, "next": problem.next,
+        })).collect::<Vec<_>>(),
+        "groups": survey.groups().iter().map(group_json).collect::<Vec<_>>(),
+    })
+}
+
+fn node_json(seen: &Surveyed) -> Value {
+    match &seen.answer {
+        Err(error) => json!({
+            "node": seen.node.to_string(), "address": seen.address,
+            "zone": seen.zone, "reachable": false, "error": error,
+        }),
+        Ok(reply) => json!({
+            "node": seen.node.to_string(),
+            "address": seen.address,
+            "reachable": true,
+            "zone": seen.zone,
+            "state": reply.state,
+            "version": reply.version,
+            "map_epoch": reply.map_epoch.to_string(),
+            "uptime_ms": reply.uptime_ms.to_string(),
+            "clock_offset_ms": reply.clock_offset_ms.map(|ms| ms.to_string()),
+            "counters": counters_json(&reply.counters.unwrap_or_default()),
+        }),
+    }
+}
+
+fn counters_json(counters: &Counters) -> Value {
+    json!({
+        "entries": counters.entries.to_string(),
+        "commands": counters.commands.to_string(),
+        "syncs": counters.syncs.to_string(),
+        "entries_synced": counters.entries_synced.to_string(),
+        "bytes_synced": counters.bytes_synced.to_string(),
+        "peer_frames": counters.peer_frames.to_string(),
+        "peer_messages": counters.peer_messages.to_string(),
+        "read_rounds": counters.read_rounds.to_string(),
+        "reads": counters.reads.to_string(),
+        "follower_reads": counters.follower_reads.to_string(),
+        "forwarded": counters.forwarded.to_string(),
+        "redirected": counters.redirected.to_string(),
+        "overloaded": counters.overloaded.to_string(),
+        "cpu_us": counters.cpu_us.to_string(),
+        "resident_bytes": counters.resident_bytes.to_string(),
+        "commands_per_entry_p50": counters.commands_per_entry_p50.to_string(),
+        "entries_per_sync_p50": counters.entries_per_sync_p50.to_string(),
+    })
+}
+
+fn group_json(view: &GroupView) -> Value {
+    let replicas = view.placed.iter().map(|(node, replica)| {
+        let applied = view.applied.get(node);
+        json!({
+            "node": node.to_string(),
+            "replica": replica.to_string(),
+            "applied_index": applied.map(ToString::to_string),
+            "age_ms": view.ages.get(node).map(ToString::to_string),
+        })
+    });
+    json!({
+        "group": view.group.to_string(),
+        "slots": view.slots,
+        "leader": (view.leader != 0).then(|| view.leader.to_string()),
+        "term": view.term.to_string(),
+        "last_index": view.last_index.to_string(),
+        "committed_index": view.committed_index.to_string(),
+        "lag": view.lag().to_string(),
+        "keys": view.keys.to_string(),
+        "sessions": view.sessions.to_string(),
+        "replicas": replicas.collect::<Vec<_>>(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tables::tests::survey;
+    use super::*;
+
+    #[test]
+    fn numbers_of_64_bits_are_strings() {
+        let json = to_json(&survey(1));
+        assert_eq!(json["groups"][0]["leader"], "1");
+        assert_eq!(json["groups"][0]["lag"], "2");
+        assert_eq!(json["groups"][0]["term"], "2");
+        assert_eq!(json["groups"][0]["replicas"][0]["age_ms"], "4");
+        assert_eq!(json["groups"][0]["replicas"][1]["applied_index"], Value::Null);
+        assert_eq!(json["nodes"][1]["reachable"], false);
+        assert_eq!(json["nodes"][0]["counters"]["cpu_us"], "0");
+        assert_eq!(to_json(&survey(0))["groups"][0]["leader"], Value::Null);
+        let what = json["problems"][0]["what"].as_str().unwrap();
+        assert!(what.contains("node 2"), "{what}");
+    }
+}

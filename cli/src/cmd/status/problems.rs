@@ -1,0 +1,220 @@
+//! What needs attention, in plain words.
+
+use std::collections::BTreeSet;
+
+use crate::survey::{GroupView, Survey, Surveyed};
+use crate::units::count;
+
+/// Entries a replica may be behind before it is worth a word: more than what a busy group has under way.
+const LAG_MAX: u64 = 10_000;
+/// From here on a node leaves leading to others.
+const CLOCK_MS_MAX: u64 = 500;
+
+/// Something that needs attention.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Problem {
+    /// What is wrong.
+    pub(super) what: String,
+    /// What to do.
+    pub(super) next: String,
+    /// Something is not served; else it only might become so.
+    pub(super) grave: bool,
+}
+
+/// All that is wrong, the gravest first.
+pub(super) fn find(survey: &Survey) -> Vec<Problem> {
+    let groups = survey.groups();
+    let mut problems: Vec<Problem> = groups.iter().filter_map(leaderless).collect();
+    problems.extend(survey.nodes.iter().filter_map(node));
+    problems.extend(groups.iter().filter_map(|view| thin(view, survey)));
+    problems.extend(groups.iter().flat_map(behind));
+    problems.extend(survey.nodes.iter().filter_map(clock));
+    problems.extend(versions(survey));
+    problems.sort_by_key(|problem| !problem.grave);
+    problems
+}
+
+fn problem(grave: bool, what: String, next: impl Into<String>) -> Problem {
+    Problem {
+        what,
+        next: next.into(),
+        grave,
+    }
+}
+
+fn leaderless(view: &GroupView) -> Option<Problem> {
+    let answering = view.applied.len();
+    let placed = view.placed.len();
+    (view.leader == 0).then(|| {
+        let what = format!("group {} has no leader: its keys cannot be written", view.group);
+        let next = if answering * 2 > placed {
+            "an election takes about 2 seconds; if it lasts, see the logs of its nodes".to_owned()
+        } else {
+            format!("{answering} of its {placed} replicas run: start the missing nodes again")
+        };
+        problem(true, what, next)
+    })
+}
+
+fn node(seen: &Surveyed) -> Option<Problem> {
+    let name = match seen.node {
+        0 => format!("the node at {}", seen.address),
+        node => format!("node {node} ({})", seen.address),
+    };
+    match &seen.answer {
+        Err(error) => {
+            // The address stands in the name already.
+            let error = error
+                .strip_prefix(&format!("{}: ", seen.address))
+                .unwrap_or(error);
+            let next = "start it again with its own data directory, or see its log";
+            Some(problem(false, format!("{name} does not answer: {error}"), next))
+        }
+        Ok(reply) => match &reply.state[..] {
+            "serving" => None,
+            "waiting for init" => {
+                let next = "make a cluster with `atoll init`, or start it with --join to be part of one";
+                Some(problem(false, format!("{name} belongs to no cluster yet"), next))
+            }
+            state => {
+                let next = "wait; a node reads its journal before it serves. Its log tells how far it is";
+                Some(problem(false, format!("{name} is not ready: {state}"), next))
+            }
+        },
+    }
+}
+
+/// A group that one more failure would stop.
+fn thin(view: &GroupView, survey: &Survey) -> Option<Problem> {
+    let (running, placed) = (view.applied.len(), view.placed.len());
+    if view.leader == 0 || placed < 3 || running > placed / 2 + 1 || running == placed {
+        return None;
+    }
+    let missing: Vec<_> = view
+        .placed
+        .keys()
+        .filter(|node| !view.applied.contains_key(node))
+        .copied()
+        .collect();
+    let silent = |node: &u64| {
+        let mut nodes = survey.nodes.iter();
+        nodes.any(|seen| seen.node == *node && seen.answer.is_err())
+    };
+    // A node that does not answer is a problem of its own; one line is enough.
+    if missing.iter().all(silent) {
+        return None;
+    }
+    let what = format!("group {} runs {running} of {placed} replicas", view.group);
+    let names: Vec<_> = missing.iter().map(ToString::to_string).collect();
+    let next = format!(
+        "see the log of node {}: one more failure stops the group",
+        names.join(", ")
+    );
+    Some(problem(false, what, next))
+}
+
+fn behind(view: &GroupView) -> Vec<Problem> {
+    let late = view.applied.iter().filter_map(|(node, &applied)| {
+        let lag = view.last_index.saturating_sub(applied);
+        (lag > LAG_MAX).then(|| {
+            let what = format!(
+                "group {} on node {node} is {} entries behind",
+                view.group,
+                count(lag)
+            );
+            problem(
+                false,
+                what,
+                "if the number does not fall, the node's disk or network is too slow",
+            )
+        })
+    });
+    late.collect()
+}
+
+fn clock(seen: &Surveyed) -> Option<Problem> {
+    let offset = seen.answer.as_ref().ok()?.clock_offset_ms?;
+    (offset.unsigned_abs() > CLOCK_MS_MAX).then(|| {
+        let what = format!(
+            "the clock of node {} is {offset:+} ms off, so it does not lead",
+            seen.node
+        );
+        problem(false, what, "set it right (chrony, systemd-timesyncd)")
+    })
+}
+
+fn versions(survey: &Survey) -> Option<Problem> {
+    let versions: BTreeSet<_> = survey.answers().map(|reply| &reply.version[..]).collect();
+    (versions.len() > 1).then(|| {
+        let names: Vec<_> = versions.into_iter().collect();
+        let what = format!("nodes run different versions: {}", names.join(", "));
+        problem(
+            false,
+            what,
+            "fine during an upgrade; else bring all to the same one",
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tables::tests::survey;
+    use super::*;
+
+    fn all(survey: &Survey) -> String {
+        let problems = find(survey);
+        let lines = problems
+            .iter()
+            .map(|problem| format!("{} -> {}\n", problem.what, problem.next));
+        lines.collect()
+    }
+
+    #[test]
+    fn a_silent_node_is_told_once_and_a_lost_leader_first() {
+        let told = all(&survey(1));
+        assert_eq!(told.lines().count(), 1, "{told}");
+        assert!(
+            told.starts_with("node 2 (b:1) does not answer: refused ->"),
+            "{told}"
+        );
+        let told = all(&survey(0));
+        assert!(told.starts_with("group 1 has no leader"), "{told}");
+        assert!(told.contains("1 of its 3 replicas run"), "{told}");
+    }
+
+    #[test]
+    fn every_other_trouble_has_its_words() {
+        let mut ill = survey(1);
+        ill.nodes.truncate(1);
+        let reply = ill.nodes[0].answer.as_mut().unwrap();
+        reply.clock_offset_ms = Some(-900);
+        reply.state = "starting".to_owned();
+        reply.groups[0].last_index = 1_000_000;
+        let mut other = survey(1).nodes.remove(0);
+        other.node = 9;
+        let reply = other.answer.as_mut().unwrap();
+        reply.node = 9;
+        reply.version = "9.9".to_owned();
+        ill.nodes.push(other);
+        let told = all(&ill);
+        for part in [
+            "node 1 (a:1) is not ready: starting",
+            "-900 ms off",
+            "group 1 on node 1 is 999,993 entries behind",
+            "different versions: , 9.9",
+            "group 1 runs 2 of 3 replicas -> see the log of node 2, 3",
+        ] {
+            assert!(told.contains(part), "{part} in\n{told}");
+        }
+    }
+
+    #[test]
+    fn before_init_it_says_what_to_do() {
+        let mut fresh = survey(0);
+        fresh.nodes.truncate(1);
+        let reply = fresh.nodes[0].answer.as_mut().unwrap();
+        reply.state = "waiting for init".to_owned();
+        reply.groups.clear();
+        assert!(all(&fresh).contains("atoll init"));
+    }
+}
