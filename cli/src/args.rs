@@ -182,7 +182,6 @@ mod tests {
             "atoll get k --consistency strong",
             "atoll get k --routing random",
             "atoll del",
-            "atoll del k --yes",
             "atoll del k --range a b",
             "atoll del --range a",
             "atoll incr k 1.5",

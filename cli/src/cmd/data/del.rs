@@ -31,7 +31,7 @@ pub(crate) struct Del {
     range: Option<Vec<String>>,
 
     /// Do not ask before deleting a range.
-    #[arg(long, short, requires = "range")]
+    #[arg(long, short)]
     yes: bool,
 
     #[command(flatten)]

@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn a_silent_node_is_told_once_and_a_lost_leader_first() {
         let told = all(&survey(1));
-        assert_eq!(told.lines().count(), 1, "{told}");
+        assert_eq!(told.lines().count(), 2, "{told}");
         assert!(
             told.starts_with("node 2 (b:1) does not answer: refused ->"),
             "{told}"

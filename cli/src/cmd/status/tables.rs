@@ -236,11 +236,13 @@ pub(super) mod tests {
             answer,
         };
         let gone = || Err("b:1: refused".to_owned());
-        let mut nodes = vec![node(1, "a:1", Ok(reply)), node(2, "b:1", gone())];
-        if leader == 0 {
-            nodes.push(node(3, "c:1", gone()));
+        Survey {
+            nodes: vec![
+                node(1, "a:1", Ok(reply)),
+                node(2, "b:1", gone()),
+                node(3, "c:1", gone()),
+            ],
         }
-        Survey { nodes }
     }
 
     #[test]
@@ -248,7 +250,7 @@ pub(super) mod tests {
         let survey = survey(1);
         let lines = to_lines(&survey, &problems::find(&survey), Screen::NONE).join("\n");
         for part in [
-            "cluster c0ffee: 2 nodes, 1 data groups, 1 problem",
+            "cluster c0ffee: 3 nodes, 1 data groups, 2 problems",
             "unreachable",
             "node 1",
             "1,2?,3?",
