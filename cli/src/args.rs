@@ -50,6 +50,7 @@ pub(crate) enum Command {
     Init(cmd::init::Init),
     #[command(flatten)]
     Query(Query),
+    Shell(cmd::shell::Shell),
     Bench(cmd::bench::Bench),
     Placement(cmd::placement::Placement),
     Completions(cmd::completions::Completions),
@@ -155,6 +156,7 @@ mod tests {
             "atoll export - --prefix p",
             "atoll export f.csv --columns key,value --start a --end b --overwrite",
             "atoll export f --resume c --color never",
+            "atoll shell --keep-going --no-history",
             "atoll completions bash",
             "atoll man --dir d",
             "atoll import --synthetic 10 --value-size 5 --verify-only",

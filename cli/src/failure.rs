@@ -63,6 +63,11 @@ impl Failure {
         Self::new(Exit::Usage, what)
     }
 
+    /// A failure that the user was told of already.
+    pub(crate) fn told(exit: Exit) -> Self {
+        Self::new(exit, "")
+    }
+
     /// Adds what to do next.
     #[must_use]
     pub(crate) fn next(mut self, next: impl Into<String>) -> Self {
@@ -93,7 +98,7 @@ impl Failure {
 
     /// Writes the message to stderr.
     pub(crate) fn tell(&self, screen: Screen) {
-        if self.exit == Exit::Quiet {
+        if self.exit == Exit::Quiet || self.what.is_empty() {
             return;
         }
         let mut stderr = io::stderr().lock();

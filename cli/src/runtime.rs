@@ -16,6 +16,16 @@ pub(crate) fn run<T>(threads: usize, work: impl Future<Output = Result<T>>) -> R
     result
 }
 
+/// A runtime whose tasks go on while the caller's thread does something else.
+pub(crate) fn beside() -> Result<Runtime> {
+    Ok(Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .thread_name("atoll")
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .build()?)
+}
+
 /// One thread means that everything runs on the caller's, without a hand-over between threads.
 fn build(threads: usize) -> Result<Runtime> {
     let mut builder = match threads {

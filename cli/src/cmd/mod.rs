@@ -14,6 +14,7 @@ pub(crate) mod man;
 pub(crate) mod placement;
 pub(crate) mod reference;
 pub(crate) mod shard;
+pub(crate) mod shell;
 pub(crate) mod start;
 pub(crate) mod status;
 pub(crate) mod transfer_leader;
@@ -38,6 +39,7 @@ pub(crate) fn run(command: Command, screen: Screen) -> Result {
         Command::Init(init) => runtime::run(1, init.run()),
         Command::Query(asked) => runtime::run(1, async { query(asked, &Context::once(screen)).await }),
         Command::Placement(placement) => placement.run(screen),
+        Command::Shell(shell) => shell.run(screen),
         Command::Completions(completions) => completions.run(),
         Command::Man(man) => man.run(),
         Command::Reference(reference) => reference.run(),
