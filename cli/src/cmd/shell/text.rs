@@ -54,11 +54,11 @@ fn is_open(text: &str) -> bool {
         match (quote, c) {
             (Some('\''), '\'') | (Some('"'), '"') => quote = None,
             (Some('"') | None, '\\') if chars.next().is_none() => return true,
-            (Some('"') | None, '\\') => {}
             (None, '\'' | '"') => quote = Some(c),
             // A comment, up to the end of the line.
             (None, '#') if at_word => {
                 chars.by_ref().take_while(|&c| c != '\n').for_each(drop);
+                continue;
             }
             _ => {}
         }
@@ -95,6 +95,7 @@ mod tests {
             "put k 'a\nb'",
             "put k \"a\\\"b\"",
             "get k # it's",
+            "# it's\n# it isn't",
             "put k '<<EOF'",
             "put k 'x <<EOF'",
             "<<EOF",
