@@ -24,6 +24,8 @@ pub struct ClientStats {
     pub links_opened: u64,
     /// Links that broke, or could not be opened.
     pub links_lost: u64,
+    /// Times that a node was left out of reads for a while, because calls to it had failed.
+    pub ejections: u64,
     /// Shard maps fetched.
     pub map_fetches: u64,
     /// Sessions opened, counted per group.
@@ -58,6 +60,7 @@ counters!(
     timeouts,
     links_opened,
     links_lost,
+    ejections,
     map_fetches,
     sessions_opened,
     sessions_renewed,

@@ -7,7 +7,9 @@ use atoll_env::Instant;
 use atoll_proto::v1::PipeRequestItem;
 use atoll_proto::v1::pipe_request_item::Operation;
 use atoll_types::{Epoch, GroupId, SlotId};
+use tracing::{Span, field};
 
+use crate::consistency::Routing;
 use crate::error::Error;
 use crate::options::CallOptions;
 use crate::pipe::Peer;
@@ -63,10 +65,18 @@ pub(super) struct Trip<'a> {
     /// Since the last pause.
     pub(super) redirects: u32,
     pub(super) timeouts: u32,
+    pub(super) attempts: u32,
+    /// The replica that failed last; a read is not sent there again if there is another.
+    pub(super) avoid: Option<Arc<Peer>>,
+    /// A replica has sent this read on to the leader.
+    pub(super) to_leader: bool,
+    /// Of the call, if anybody listens.
+    pub(super) span: Span,
 }
 
 impl<'a> Trip<'a> {
     pub(super) fn new(job: Job<'a>) -> Self {
+        let span = span_of(&job.operation);
         let item = PipeRequestItem {
             operation: Some(job.operation),
             ..PipeRequestItem::default()
@@ -82,11 +92,28 @@ impl<'a> Trip<'a> {
             backoff: Backoff::default(),
             redirects: 0,
             timeouts: 0,
+            attempts: 0,
+            avoid: None,
+            to_leader: false,
+            span,
         }
     }
 
     pub(super) fn is_write(&self) -> bool {
         matches!(self.item.operation, Some(Operation::Write(_)))
+    }
+
+    /// Which replica is to be asked: the leader, unless it is a read and the caller wants another.
+    pub(super) fn routing(&self) -> Routing {
+        let read = matches!(
+            self.item.operation,
+            Some(Operation::Get(_) | Operation::MultiGet(_) | Operation::Scan(_))
+        );
+        if read && !self.to_leader {
+            self.options.routing
+        } else {
+            Routing::Leader
+        }
     }
 
     /// When the next attempt ends: at the deadline, or earlier if the call may be sent again.
@@ -97,6 +124,25 @@ impl<'a> Trip<'a> {
         self.deadline
             .min(now + attempt.saturating_mul(1 << self.timeouts.min(10)))
     }
+}
+
+/// One span for each call, at the level debug. Costs a look at the callsite while nobody listens.
+fn span_of(operation: &Operation) -> Span {
+    let operation = match operation {
+        Operation::Write(_) => "write",
+        Operation::Get(_) => "get",
+        Operation::MultiGet(_) => "multi_get",
+        Operation::Scan(_) => "scan",
+        Operation::OpenSession(_) => "open_session",
+    };
+    tracing::debug_span!(
+        target: "atoll_client",
+        "call",
+        operation,
+        group = field::Empty,
+        node = field::Empty,
+        attempts = field::Empty,
+    )
 }
 
 /// A failed attempt.

@@ -18,7 +18,6 @@ use crate::options::Options;
 use crate::pipe::Wires;
 use crate::retry::Budget;
 use crate::route::Router;
-use crate::session::Sessions;
 use crate::stats::Counters;
 
 /// What all clones of a client share.
@@ -26,7 +25,6 @@ pub(crate) struct Engine {
     pub(crate) wires: Wires,
     pub(crate) options: Options,
     pub(crate) router: Router,
-    sessions: Sessions,
     budget: Budget,
     /// The highest version seen in any reply.
     seen: AtomicU64,
@@ -44,15 +42,13 @@ impl Engine {
             Arc::new(Counters::default()),
         );
         let deadline = env.clock.now() + options.deadline;
-        let router = Router::new(wires.clone(), seeds);
+        let router = Router::new(wires.clone(), seeds, &options.zone);
         router.connect(deadline).await?;
-        let sessions = Sessions::new(&env.rng);
         let (budget, seen) = (Budget::default(), AtomicU64::new(0));
         Ok(Self {
             wires,
             options,
             router,
-            sessions,
             budget,
             seen,
         })

@@ -6,15 +6,17 @@ use std::time::Duration;
 use atoll_env::{Instant, trouble};
 use atoll_proto::v1::error_detail::Kind;
 use atoll_types::{GroupId, Mutant, mutant};
+use tracing::Instrument;
 
 use super::Engine;
 use super::job::{Job, Miss, Route, Stop, Trip};
 use super::reading;
 use super::session::Unready;
+use crate::consistency::Routing;
 use crate::error::{Error, ErrorKind};
 use crate::pipe::{Failure, Peer, Reply};
 use crate::retry::{Facts, Fault, Next, decide};
-use crate::route::Group;
+use crate::route::{Choice, Group};
 use crate::stats::count;
 
 /// Redirects followed at once; then nodes disagree about who leads, and time is what they need.
@@ -24,17 +26,24 @@ impl Engine {
     /// Does a call, however many attempts it takes, until its deadline.
     pub(crate) async fn run(&self, job: Job<'_>) -> Result<Reply, Stop> {
         let mut trip = Trip::new(job);
+        let span = trip.span.clone();
+        self.travel(&mut trip).instrument(span).await
+    }
+
+    async fn travel(&self, trip: &mut Trip<'_>) -> Result<Reply, Stop> {
         loop {
-            let miss = match self.attempt(&mut trip).await {
+            trip.attempts += 1;
+            let miss = match self.attempt(trip).await {
                 Ok(reply) => {
                     self.budget.refund();
                     return Ok(reply);
                 }
                 Err(Ok(miss)) => miss,
-                Err(Err(error)) => return Err(after_all(&trip, error).into()),
+                Err(Err(error)) => return Err(after_all(trip, error).into()),
             };
-            self.recover(&mut trip, &miss).await?;
-            self.check_time(&trip, &miss)?;
+            tracing::debug!(target: "atoll_client", fault = ?miss.fault, "an attempt failed");
+            self.recover(trip, &miss).await?;
+            self.check_time(trip, &miss)?;
         }
     }
 
@@ -69,13 +78,13 @@ impl Engine {
             ));
         };
         if trip.is_write() && self.options.exactly_once {
-            match self.prepare(trip, group.id).await {
+            match self.prepare(trip, &group).await {
                 Ok(()) => {}
                 Err(Unready::Fault(fault)) => return Err(miss(fault, Some(group), None)),
                 Err(Unready::Failed(error)) => return Err(Err(error)),
             }
         }
-        let Some(peer) = group.target(&self.wires) else {
+        let Some(peer) = self.choose(trip, &group) else {
             return Err(miss(
                 Fault::NoRoute("the group has no replica".to_owned()),
                 Some(group),
@@ -92,6 +101,7 @@ impl Engine {
                 if trip.is_write() {
                     group.answered(&peer);
                 }
+                peer.health.succeeded();
                 Ok(reply)
             }
             Err(failure) => Err(miss(Fault::Pipe(failure), Some(group), Some(peer))),
@@ -99,6 +109,11 @@ impl Engine {
     }
 
     async fn send(&self, trip: &mut Trip<'_>, peer: &Arc<Peer>, group: GroupId) -> Result<Reply, Failure> {
+        if !trip.span.is_disabled() {
+            trip.span.record("group", group.0);
+            trip.span.record("node", peer.address());
+            trip.span.record("attempts", trip.attempts);
+        }
         let connection = peer.connection(trip.lane, &self.wires)?;
         self.stamp(trip);
         trouble::pause("client: before a request is sent").await;
@@ -112,7 +127,31 @@ impl Engine {
         trip.item.deadline_ms = u32::try_from(until.since(now).as_millis())
             .unwrap_or(u32::MAX)
             .max(1);
-        connection.start(&mut trip.item, now, until)?.await
+        if !measured(trip.routing()) {
+            return connection.start(&mut trip.item, now, until)?.await;
+        }
+        let _pending = peer.latency.begin();
+        let reply = connection.start(&mut trip.item, now, until)?.await;
+        // A refusal comes quickly and says nothing about how long an answer takes.
+        if !matches!(reply, Ok(Reply::Error(_))) {
+            let end = self.wires.env.clock.now();
+            peer.latency.observe(end, end.since(now));
+        }
+        reply
+    }
+
+    /// The replica to ask.
+    fn choose(&self, trip: &Trip<'_>, group: &Group) -> Option<Arc<Peer>> {
+        let routing = trip.routing();
+        if routing == Routing::Leader {
+            return group.target(&self.wires);
+        }
+        group.reader(&Choice {
+            routing,
+            avoid: trip.avoid.as_ref(),
+            now: self.wires.env.clock.now(),
+            rng: &self.wires.env.rng,
+        })
     }
 
     /// Learns from a failed attempt and waits as long as it takes until the next one makes sense.
@@ -128,9 +167,14 @@ impl Engine {
         trip.maybe_applied |= maybe_applied;
         self.tally(trip, miss);
         let named = self.learn(miss);
-        if next == Next::Redirect && !(named && trip.redirects < REDIRECTS_IN_A_ROW) {
-            next = Next::Wait;
-        }
+        let elsewhere = self.turn_away(trip, miss);
+        next = match next {
+            Next::Redirect if named && trip.redirects < REDIRECTS_IN_A_ROW => Next::Redirect,
+            // Another replica can answer this read right now.
+            Next::Wait if elsewhere && trip.redirects < REDIRECTS_IN_A_ROW => Next::Redirect,
+            Next::Redirect => Next::Wait,
+            next => next,
+        };
         match next {
             Next::Redirect => {
                 trouble::sometimes("a client followed a redirect");
@@ -146,7 +190,7 @@ impl Engine {
             }
             Next::Refresh => self.refresh(trip, miss).await?,
             Next::Renew => {
-                self.renew(trip);
+                self.renew(trip, miss.group.as_ref());
                 let pause = trip.backoff.next(&self.wires.env.rng);
                 self.sleep(trip, pause).await;
             }
@@ -171,6 +215,8 @@ impl Engine {
             // Perhaps it is this node that is behind, not the map.
             group.failed(peer);
         }
+        // The caller splits its work anew, and would do so for ever.
+        self.check_time(trip, miss)?;
         if matches!(trip.route, Route::Group(_)) {
             Err(Stop::Moved)
         } else {
@@ -205,6 +251,42 @@ impl Engine {
             Fault::NoRoute(_) | Fault::Refused(_) | Fault::Pipe(_) => {}
         }
         false
+    }
+
+    /// Draws conclusions about the node that failed. True if the call may go to another replica.
+    fn turn_away(&self, trip: &mut Trip<'_>, miss: &Miss) -> bool {
+        let Some(peer) = &miss.peer else {
+            return false;
+        };
+        let routing = trip.routing();
+        let failed = match &miss.fault {
+            Fault::Pipe(failure) => !matches!(failure, Failure::Full),
+            Fault::NoRoute(_) | Fault::Refused(_) => false,
+        };
+        if failed {
+            let env = &self.wires.env;
+            if peer.health.failed(env.clock.now(), &env.rng) {
+                count(&self.wires.counters.ejections);
+                tracing::debug!(target: "atoll_client", node = peer.address(), "reads avoid this node for a while");
+            }
+        }
+        let refusal = match &miss.fault {
+            Fault::Refused(detail) => detail.kind(),
+            Fault::NoRoute(_) | Fault::Pipe(_) => Kind::Unspecified,
+        };
+        if refusal == Kind::NotLeader {
+            trip.to_leader = true;
+            return false;
+        }
+        let cannot = failed || matches!(refusal, Kind::Unavailable | Kind::Deadline);
+        if cannot {
+            // A leader that this read was sent on to: any replica may be asked again.
+            trip.to_leader = false;
+            trip.avoid = Some(Arc::clone(peer));
+        }
+        // Whoever hunts for a leader need not wait because one of the candidates is down.
+        let unsent = matches!(&miss.fault, Fault::Pipe(Failure::NotSent(_)));
+        unsent || cannot && routing != Routing::Leader
     }
 
     fn tally(&self, trip: &mut Trip<'_>, miss: &Miss) {
@@ -247,6 +329,11 @@ impl Engine {
         }
         Err(after_all(trip, failed(ErrorKind::Deadline, &miss.fault)))
     }
+}
+
+/// True if the policy goes by how long calls take.
+fn measured(routing: Routing) -> bool {
+    matches!(routing, Routing::Nearest | Routing::Fastest)
 }
 
 /// A definite failure is none if an earlier attempt may have happened.

@@ -1,6 +1,8 @@
 //! Sessions on the way of a write: a number before the first sending, an open session before the
 //! first write to a group.
 
+use std::sync::Arc;
+
 use atoll_env::{Instant, trouble};
 use atoll_proto::v1::error_detail::Kind;
 use atoll_proto::v1::pipe_request_item::Operation;
@@ -14,6 +16,7 @@ use crate::error::{Error, ErrorKind};
 use crate::options::PLAIN;
 use crate::pipe::{LANE_SMALL, Reply};
 use crate::retry::Fault;
+use crate::route::Group;
 use crate::session::Opening;
 use crate::stats::count;
 
@@ -29,14 +32,21 @@ pub(super) enum Unready {
 }
 
 impl Engine {
-    /// Gives the write a number and makes sure that the group knows the session.
-    pub(super) async fn prepare(&self, trip: &mut Trip<'_>, group: GroupId) -> Result<(), Unready> {
+    /// Gives the write a number of the group's session and makes sure that the group knows it.
+    pub(super) async fn prepare(&self, trip: &mut Trip<'_>, group: &Group) -> Result<(), Unready> {
+        let key = group.key();
+        if !trip.maybe_applied {
+            // The slot has moved and nothing happened where it was: that number is given back.
+            trip.ticket.take_if(|ticket| ticket.session().group != key);
+        }
         let clock = &self.wires.env.clock;
         if trip.ticket.is_none() {
             let left = trip.deadline.since(clock.now());
-            let ticket = clock.timeout(left, self.sessions.current().begin()).await;
+            let session = group.sessions().current(key, &self.wires.env.rng);
+            let ticket = clock.timeout(left, session.begin()).await;
             let ticket = ticket.map_err(|_| {
-                let message = "too many unfinished writes of this client are ahead of this one";
+                let message =
+                    "too many unfinished writes of this client to the same group are ahead of this one";
                 Unready::Failed(Error::new(ErrorKind::Deadline, message))
             })?;
             trip.ticket = Some(ticket);
@@ -46,14 +56,14 @@ impl Engine {
         let Some(ticket) = trip.ticket.as_ref().filter(|_| !trip.maybe_applied) else {
             return Ok(());
         };
-        let opening = ticket.session().opening(group);
+        let opening = &ticket.session().opening;
         if opening.done.initialized() {
             return Ok(());
         }
         let (client, deadline) = (ticket.session().client, trip.deadline);
         let open = opening
             .done
-            .get_or_try_init(|| self.open(&opening, client, group, deadline));
+            .get_or_try_init(|| self.open(opening, client, group.id, deadline));
         let left = deadline.since(clock.now());
         match clock.timeout(left, open).await {
             Ok(Ok(())) => Ok(()),
@@ -140,9 +150,9 @@ impl Engine {
     }
 
     /// Leaves a session that a group has forgotten; the write gets a number under the next one.
-    pub(super) fn renew(&self, trip: &mut Trip<'_>) {
-        if let Some(ticket) = trip.ticket.take()
-            && self.sessions.renew(ticket.session(), &self.wires.env.rng)
+    pub(super) fn renew(&self, trip: &mut Trip<'_>, group: Option<&Arc<Group>>) {
+        if let (Some(ticket), Some(group)) = (trip.ticket.take(), group)
+            && group.sessions().renew(ticket.session(), &self.wires.env.rng)
         {
             count(&self.wires.counters.sessions_renewed);
             trouble::sometimes("a session expired and another took its place");

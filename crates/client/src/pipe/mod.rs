@@ -7,17 +7,26 @@
 //! writer only lets tasks that are ready to run go first. There is no channel, task or timer per call;
 //! one sleeping task per connection watches the nearest deadline.
 //!
+//! A node that does not answer uses up nothing that others need: calls pending (65,535) and bytes queued
+//! (32 MiB) are bounded for each connection by itself, what exceeds them is refused as `Full`, and no
+//! task serves two connections. [`Health`] and [`Latency`] keep what calls felt of a node, for whoever
+//! chooses among replicas.
+//!
 //! What is promised to the layers above: a [`Failure`] says whether the request may have left this
 //! process. `NotSent` means that it never will: the request has been cut out of the outbox.
 
 mod call;
 mod connection;
+mod health;
+mod latency;
 mod outbox;
 mod peer;
 mod pool;
 mod table;
 
 pub(crate) use connection::Connection;
+pub(crate) use health::Health;
+pub(crate) use latency::Latency;
 pub(crate) use peer::Peer;
 pub(crate) use pool::{Pool, Wires};
 

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use atoll_env::Instant;
 use parking_lot::Mutex;
 
-use super::{Connection, Failure, LANE_SMALL, Wires};
+use super::{Connection, Failure, Health, LANE_SMALL, Latency, Wires};
 use crate::retry::Backoff;
 
 /// A node's address and its connections, which are made when first used and again when broken.
 pub(crate) struct Peer {
     address: Arc<str>,
+    pub(crate) health: Health,
+    pub(crate) latency: Latency,
     small: Mutex<Lane>,
     large: Mutex<Lane>,
 }
@@ -24,9 +26,11 @@ struct Lane {
 }
 
 impl Peer {
-    pub(super) fn new(address: &str) -> Self {
+    pub(crate) fn new(address: &str) -> Self {
         Self {
             address: address.into(),
+            health: Health::default(),
+            latency: Latency::default(),
             small: Mutex::default(),
             large: Mutex::default(),
         }

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use atoll_proto::v1;
-use atoll_types::{Epoch, GroupGen, GroupId};
+use atoll_types::{Epoch, GroupGen, GroupId, GroupKey};
 use parking_lot::RwLock;
 use tokio::sync::Notify;
 
+use super::choose::{Choice, Replica};
 use crate::pipe::{Peer, Wires};
+use crate::session::Sessions;
 use crate::token::Mark;
 
 /// What is kept of one incarnation of a group over all maps that have it.
@@ -16,6 +18,9 @@ use crate::token::Mark;
 pub(crate) struct Lasting {
     /// The highest applied index in any proof: what this client has seen of the group.
     applied: AtomicU64,
+    sessions: Sessions,
+    /// Counts reads that go to the replicas in turn.
+    turn: AtomicUsize,
 }
 
 /// A group's replicas and the guess at its leader. Shared by all calls, and by successive maps as
@@ -26,7 +31,7 @@ pub(crate) struct Group {
     pub(super) lasting: Arc<Lasting>,
     /// The newest epoch of the slots the map gives to this group, if it gives any.
     pub(crate) slot_epoch: Option<Epoch>,
-    replicas: Vec<Arc<Peer>>,
+    replicas: Vec<Replica>,
     leader: RwLock<Option<Arc<Peer>>>,
     /// Which replica to ask while nobody is known to lead.
     turn: AtomicUsize,
@@ -38,7 +43,7 @@ impl Group {
     pub(super) fn new(
         (id, generation): (GroupId, GroupGen),
         slot_epoch: Option<Epoch>,
-        replicas: Vec<Arc<Peer>>,
+        replicas: Vec<Replica>,
         leader: Option<Arc<Peer>>,
     ) -> Self {
         let leader = RwLock::new(leader);
@@ -72,6 +77,21 @@ impl Group {
         })
     }
 
+    /// Its id and incarnation.
+    pub(crate) fn key(&self) -> GroupKey {
+        GroupKey::new(self.id, self.generation)
+    }
+
+    /// This client's session in the group.
+    pub(crate) fn sessions(&self) -> &Sessions {
+        &self.lasting.sessions
+    }
+
+    /// Whom to send a read to that any replica may answer.
+    pub(crate) fn reader(&self, choice: &Choice<'_>) -> Option<Arc<Peer>> {
+        choice.among(&self.replicas, &self.lasting.turn)
+    }
+
     /// Whom to ask: the leader if it is known, else the replicas in turn, those that look alive first.
     pub(crate) fn target(&self, wires: &Wires) -> Option<Arc<Peer>> {
         if let Some(leader) = &*self.leader.read() {
@@ -81,7 +101,7 @@ impl Group {
         let in_turn = (0..self.replicas.len())
             .filter_map(|step| self.replicas.get((turn + step) % self.replicas.len()));
         let mut first = None;
-        for peer in in_turn {
+        for Replica { peer, .. } in in_turn {
             if peer.looks_alive(wires) {
                 return Some(Arc::clone(peer));
             }
@@ -108,7 +128,9 @@ impl Group {
 
     /// True if `peer` is one of the group's replicas.
     pub(super) fn has(&self, peer: &Arc<Peer>) -> bool {
-        self.replicas.iter().any(|replica| Arc::ptr_eq(replica, peer))
+        self.replicas
+            .iter()
+            .any(|replica| Arc::ptr_eq(&replica.peer, peer))
     }
 
     /// `peer` did what only a leader does, or passed it on to the leader.

@@ -4,10 +4,12 @@
 //! from redirects or from whoever answered last. A wrong hint costs a redirect. Nothing here decides
 //! whether an answer is right; the group's own state does.
 
+mod choose;
 mod group;
 mod router;
 mod table;
 
+pub(crate) use choose::Choice;
 pub(crate) use group::Group;
 pub(crate) use router::{Router, Way};
 pub(crate) use table::Table;

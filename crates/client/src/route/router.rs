@@ -26,6 +26,8 @@ const FETCH: Duration = Duration::from_secs(1);
 pub(crate) struct Router {
     wires: Wires,
     seeds: Vec<String>,
+    /// Where this client is; empty: not told.
+    zone: String,
     pub(crate) pool: Pool,
     table: RwLock<Arc<Table>>,
     fetching: tokio::sync::Mutex<Fetches>,
@@ -50,16 +52,17 @@ pub(crate) struct Way {
 }
 
 /// The map as fetched, with its hints.
-struct Fetched {
-    map: ShardMap,
-    leaders: BTreeMap<GroupId, NodeId>,
+pub(super) struct Fetched {
+    pub(super) map: ShardMap,
+    pub(super) leaders: BTreeMap<GroupId, NodeId>,
 }
 
 impl Router {
-    pub(crate) fn new(wires: Wires, seeds: &[String]) -> Self {
+    pub(crate) fn new(wires: Wires, seeds: &[String], zone: &str) -> Self {
         Self {
             wires,
             seeds: seeds.to_vec(),
+            zone: zone.to_owned(),
             pool: Pool::default(),
             table: RwLock::default(),
             fetching: tokio::sync::Mutex::default(),
@@ -196,7 +199,7 @@ impl Router {
         if fetched.map.epoch <= old.epoch {
             return false;
         }
-        let table = Table::new(&fetched.map, &fetched.leaders, &old, &self.pool);
+        let table = Table::new(fetched, &old, &self.pool, &self.zone);
         *self.table.write() = Arc::new(table);
         true
     }

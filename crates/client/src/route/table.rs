@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use atoll_placement::ShardMap;
 use atoll_types::{ClusterId, Epoch, GroupId, NodeId, SlotId};
 
 use super::Group;
+use super::choose::Replica;
+use super::router::Fetched;
 use crate::pipe::{Peer, Pool};
 use crate::token::SessionToken;
 
@@ -23,8 +24,10 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// Compiles a map. Guesses at leaders are taken over from `old`, else from `hints`.
-    pub(super) fn new(map: &ShardMap, hints: &BTreeMap<GroupId, NodeId>, old: &Self, pool: &Pool) -> Self {
+    /// Compiles a map. What was learned of groups is taken over from `old`, guesses at leaders else from
+    /// the map's hints. `zone` is the client's.
+    pub(super) fn new(fetched: &Fetched, old: &Self, pool: &Pool, zone: &str) -> Self {
+        let map = &fetched.map;
         let nodes: BTreeMap<_, _> = map
             .nodes
             .iter()
@@ -44,14 +47,21 @@ impl Table {
             }
         }
         let groups = map.groups.iter().map(|(&id, entry)| {
-            let replicas: Vec<_> = entry
-                .replicas
-                .values()
-                .filter_map(|node| nodes.get(node))
-                .cloned()
-                .collect();
-            let hint = hints.get(&id).and_then(|node| nodes.get(node)).cloned();
-            let group = Group::new((id, entry.generation), newest.get(&id).copied(), replicas, hint);
+            let replica = |node: &NodeId| {
+                let near = map.nodes.get(node).is_some_and(|entry| entry.zone == zone);
+                Some(Replica {
+                    peer: Arc::clone(nodes.get(node)?),
+                    near: near && !zone.is_empty(),
+                })
+            };
+            let replicas = entry.replicas.values().filter_map(replica).collect();
+            let hint = fetched.leaders.get(&id).and_then(|node| nodes.get(node));
+            let group = Group::new(
+                (id, entry.generation),
+                newest.get(&id).copied(),
+                replicas,
+                hint.cloned(),
+            );
             Arc::new(match old.group(id) {
                 Some(old) => group.after(old),
                 None => group,

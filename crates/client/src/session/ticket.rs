@@ -1,26 +1,27 @@
-//! A client id, the numbers given out under it, and the groups that know it.
+//! A client id in one group, and the numbers given out under it.
 
 use std::sync::Arc;
 
 use atoll_env::Rng;
 use atoll_types::limits::SESSION_OPEN_MAX;
-use atoll_types::{ClientId, GroupId, Mutant, Version, mutant};
+use atoll_types::{ClientId, GroupKey, Mutant, Version, mutant};
 use parking_lot::{Mutex, RwLock};
-use rustc_hash::FxHashMap;
 use tokio::sync::{OnceCell, Semaphore};
 
 use super::window::Window;
 
-/// One client id.
+/// One client id, which is used in one group only.
 pub(crate) struct Session {
     pub(crate) client: ClientId,
+    /// The group it belongs to, in this incarnation.
+    pub(crate) group: GroupKey,
+    pub(crate) opening: Opening,
     window: Mutex<Window>,
     /// One permit for each number the window has room for; fair, so that a write waits its turn.
     room: Semaphore,
-    groups: Mutex<FxHashMap<GroupId, Arc<Opening>>>,
 }
 
-/// How far the session is in one group. Both are filled once, by whoever needs them first.
+/// How far the session is in its group. Both are filled once, by whoever needs them first.
 #[derive(Default)]
 pub(crate) struct Opening {
     /// The version the group had before the session was first asked for. The same in every request to
@@ -32,12 +33,13 @@ pub(crate) struct Opening {
 }
 
 impl Session {
-    fn new(rng: &Rng) -> Self {
+    fn new(group: GroupKey, rng: &Rng) -> Self {
         Self {
             client: ClientId(rng.bits128()),
+            group,
+            opening: Opening::default(),
             window: Mutex::default(),
             room: Semaphore::new(SESSION_OPEN_MAX),
-            groups: Mutex::default(),
         }
     }
 
@@ -50,11 +52,6 @@ impl Session {
             .forget();
         let seq = self.window.lock().begin().expect("a permit stands for room");
         Ticket { session: self, seq }
-    }
-
-    /// How far this session is in a group.
-    pub(crate) fn opening(&self, group: GroupId) -> Arc<Opening> {
-        Arc::clone(self.groups.lock().entry(group).or_default())
     }
 }
 
@@ -88,26 +85,27 @@ impl Drop for Ticket {
     }
 }
 
-/// The client's current session.
-pub(crate) struct Sessions(RwLock<Arc<Session>>);
+/// The client's current session in one group; none before its first write there.
+#[derive(Default)]
+pub(crate) struct Sessions(RwLock<Option<Arc<Session>>>);
 
 impl Sessions {
-    pub(crate) fn new(rng: &Rng) -> Self {
-        Self(RwLock::new(Arc::new(Session::new(rng))))
-    }
-
     /// The session for new writes.
-    pub(crate) fn current(&self) -> Arc<Session> {
-        Arc::clone(&self.0.read())
+    pub(crate) fn current(&self, group: GroupKey, rng: &Rng) -> Arc<Session> {
+        if let Some(session) = &*self.0.read() {
+            return Arc::clone(session);
+        }
+        let mut current = self.0.write();
+        Arc::clone(current.get_or_insert_with(|| Arc::new(Session::new(group, rng))))
     }
 
     /// Takes a new client id in place of `lost`; false if that was done already. Writes in progress
     /// keep the session they began under, because only it can tell whether they were done before.
     pub(crate) fn renew(&self, lost: &Arc<Session>, rng: &Rng) -> bool {
         let mut current = self.0.write();
-        let renew = Arc::ptr_eq(&current, lost);
+        let renew = current.as_ref().is_some_and(|known| Arc::ptr_eq(known, lost));
         if renew {
-            *current = Arc::new(Session::new(rng));
+            *current = Some(Arc::new(Session::new(lost.group, rng)));
         }
         renew
     }
