@@ -72,6 +72,13 @@ pub struct Row {
     pub version: Version,
 }
 
+impl Row {
+    /// Bytes of key and value.
+    pub(crate) fn len(&self) -> usize {
+        self.key.len() + self.value.len()
+    }
+}
+
 /// What became of a compare-and-set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cas {

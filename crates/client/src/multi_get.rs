@@ -1,16 +1,20 @@
 //! Reading many keys at once: split by group, sent side by side, put back in order.
+//!
+//! A request names one slot epoch, which a replica that reads from an older state must know for every
+//! key. So below the linearizable level, keys of one group in slots of different ages go separately.
 
 use std::collections::BTreeMap;
 
 use atoll_env::Instant;
-use atoll_proto::v1::MultiGetRequest;
 use atoll_proto::v1::pipe_request_item::Operation;
+use atoll_proto::v1::{MultiGetRequest, ReadOptions};
 use atoll_types::limits::MULTI_GET_KEYS_MAX;
-use atoll_types::{GroupId, SlotId, Version};
+use atoll_types::{Epoch, GroupId, SlotId, Version};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 
 use crate::client::Client;
+use crate::consistency::Consistency;
 use crate::engine::{Job, Route, Stop};
 use crate::error::{Error, ErrorKind};
 use crate::model::Value;
@@ -19,6 +23,9 @@ use crate::pipe::{LANE_LARGE, Reply};
 
 /// Requests of one multi-get under way at a time.
 const PARALLEL: usize = 16;
+
+/// Who has some of the keys, and, if it matters, since when.
+type Owner = (GroupId, Epoch);
 
 /// A key still to be read and its place in the answer.
 struct Wanted {
@@ -41,7 +48,7 @@ pub(crate) async fn multi_get(client: &Client, keys: Vec<Bytes>) -> Result<Vec<O
     while !wanted.is_empty() {
         let parts = split(client, wanted, deadline).await?;
         let mut results = stream::iter(parts)
-            .map(|(group, part)| fetch(client, group, part, deadline))
+            .map(|(owner, part)| fetch(client, owner, part, deadline))
             .buffer_unordered(PARALLEL);
         wanted = Vec::new();
         while let Some(result) = results.next().await {
@@ -62,7 +69,7 @@ async fn split(
     client: &Client,
     mut wanted: Vec<Wanted>,
     deadline: Instant,
-) -> Result<Vec<(GroupId, Vec<Wanted>)>, Error> {
+) -> Result<Vec<(Owner, Vec<Wanted>)>, Error> {
     let clock = &client.engine.wires.env.clock;
     let table = loop {
         let table = client.engine.router.table();
@@ -78,21 +85,25 @@ async fn split(
             ));
         }
     };
-    let mut by_group: BTreeMap<GroupId, Vec<Wanted>> = BTreeMap::new();
+    let by_epoch = client.options.consistency != Consistency::Linearizable;
+    let mut by_owner: BTreeMap<Owner, Vec<Wanted>> = BTreeMap::new();
     for wanted in wanted.drain(..) {
-        let group = table
-            .group_of(wanted.slot)
-            .map(|group| group.id)
-            .unwrap_or_default();
-        by_group.entry(group).or_default().push(wanted);
+        let owner = table.owner_of(wanted.slot).map(|(group, epoch)| {
+            let epoch = if by_epoch { epoch } else { Epoch::default() };
+            (group.id, epoch)
+        });
+        by_owner
+            .entry(owner.unwrap_or_default())
+            .or_default()
+            .push(wanted);
     }
     let mut parts = Vec::new();
-    for (group, mut all) in by_group {
+    for (owner, mut all) in by_owner {
         while all.len() > MULTI_GET_KEYS_MAX {
             let rest = all.split_off(MULTI_GET_KEYS_MAX);
-            parts.push((group, std::mem::replace(&mut all, rest)));
+            parts.push((owner, std::mem::replace(&mut all, rest)));
         }
-        parts.push((group, all));
+        parts.push((owner, all));
     }
     Ok(parts)
 }
@@ -100,12 +111,16 @@ async fn split(
 /// Reads keys of one group; gives what was read and what has to be asked again.
 async fn fetch(
     client: &Client,
-    group: GroupId,
+    (group, slot_epoch): Owner,
     wanted: Vec<Wanted>,
     deadline: Instant,
 ) -> Result<(Vec<(usize, Option<Value>)>, Vec<Wanted>), Error> {
     let keys = wanted.iter().map(|wanted| wanted.key.clone()).collect();
-    let operation = Operation::MultiGet(MultiGetRequest { keys, options: None });
+    let options = (slot_epoch > Epoch::default()).then(|| ReadOptions {
+        slot_epoch: slot_epoch.0,
+        ..ReadOptions::default()
+    });
+    let operation = Operation::MultiGet(MultiGetRequest { keys, options });
     let job = Job {
         route: Route::Group(group),
         lane: LANE_LARGE,

@@ -204,6 +204,7 @@ impl Connection {
             let reply = item.result.unwrap_or_else(empty_reply);
             wakers.extend(state.calls.complete(item.id, reply)?);
         }
+        wakers.extend(state.idle_wakers());
         Ok(())
     }
 
@@ -216,7 +217,8 @@ impl Connection {
         let reason: Arc<str> = reason.into();
         state.closed = Some(Arc::clone(&reason));
         self.closed.store(true, Ordering::Release);
-        let wakers = state.calls.fail_all(&reason);
+        let mut wakers = state.calls.fail_all(&reason);
+        wakers.extend(state.idle_wakers());
         let tasks = std::mem::take(&mut state.tasks);
         drop(state);
         count(&self.counters.links_lost);
@@ -257,20 +259,21 @@ impl Connection {
         let heard = state.heard;
         let expired = state.calls.expire(now, heard);
         let next = expired.next.map(|at| at.max(now + SWEEP));
+        let idle = state.idle_wakers();
         state.sweep_at = next.unwrap_or(Instant::from_nanos(u64::MAX));
         drop(state);
-        expired.wakers.into_iter().for_each(Waker::wake);
+        expired.wakers.into_iter().chain(idle).for_each(Waker::wake);
         if expired.silent {
             self.close("the link is silent");
         }
         next
     }
 
-    /// Waits until no call is pending.
+    /// Waits until no call waits for a reply.
     pub(crate) async fn idle(&self) {
         poll_fn(|context| {
             let mut state = self.state.lock();
-            if state.calls.len() == 0 {
+            if state.calls.unanswered() == 0 {
                 return Poll::Ready(());
             }
             state.idle.push(context.waker().clone());
@@ -281,9 +284,9 @@ impl Connection {
 }
 
 impl State {
-    /// Whom to wake if the last call has left.
+    /// Whom to wake if no call waits for a reply any more.
     fn idle_wakers(&mut self) -> Vec<Waker> {
-        if self.calls.len() == 0 {
+        if self.calls.unanswered() == 0 {
             std::mem::take(&mut self.idle)
         } else {
             Vec::new()

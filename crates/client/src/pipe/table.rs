@@ -25,6 +25,8 @@ const SILENCE: Duration = Duration::from_secs(1);
 #[derive(Default)]
 pub(super) struct Calls {
     slots: Slab<Pending>,
+    /// How many of them have no reply.
+    unanswered: usize,
     /// Tells apart calls that use the same index one after the other.
     serial: u32,
     pub(super) outbox: Outbox,
@@ -56,6 +58,11 @@ impl Calls {
         self.slots.len()
     }
 
+    /// Calls that have no reply. One that has a reply may stand here for as long as its caller likes.
+    pub(super) fn unanswered(&self) -> usize {
+        self.unanswered
+    }
+
     /// Enters a call and queues its request, whose id is chosen here.
     pub(super) fn begin(
         &mut self,
@@ -68,6 +75,7 @@ impl Calls {
         }
         self.serial = self.serial.wrapping_add(1);
         let serial = self.serial;
+        self.unanswered += 1;
         let slot = self.slots.vacant_entry();
         item.id = (u64::from(serial) << 16) | slot.key() as u64;
         let position = Some(self.outbox.push(item));
@@ -88,7 +96,7 @@ impl Calls {
             .find(id)
             .expect("a call that has not ended stands in the table");
         if let Some(reply) = pending.reply.take() {
-            self.remove(id);
+            self.slots.remove(index(id));
             return Poll::Ready(reply);
         }
         match &mut pending.waker {
@@ -102,6 +110,7 @@ impl Calls {
     pub(super) fn remove(&mut self, id: u64) {
         if self.find(id).is_some() {
             let mut pending = self.slots.remove(index(id));
+            self.unanswered -= usize::from(pending.reply.is_none());
             pending.withdraw(&mut self.outbox);
         }
     }
@@ -114,6 +123,7 @@ impl Calls {
             None => Ok(None),
             Some(pending) if pending.is_sent(&self.outbox) => {
                 pending.reply = Some(Ok(reply));
+                self.unanswered -= 1;
                 Ok(pending.waker.take())
             }
             Some(_) => Err("a reply to a request that was not sent"),
@@ -136,7 +146,9 @@ impl Calls {
             pending.reply = Some(Err(failure(Arc::clone(reason))));
             pending.waker.take()
         });
-        wakers.collect()
+        let wakers = wakers.collect();
+        self.unanswered = 0;
+        wakers
     }
 
     /// Ends every call whose deadline has passed. `heard`: when the last frame arrived.
@@ -157,6 +169,7 @@ impl Calls {
             pending.withdraw(outbox);
             expired.silent |= sent && heard <= pending.since && now.since(pending.since) >= SILENCE;
             pending.reply = Some(Err(Failure::TimedOut { sent }));
+            self.unanswered -= 1;
             expired.wakers.extend(pending.waker.take());
         }
         expired

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use atoll_proto::v1;
-use atoll_types::{Epoch, GroupGen, GroupId, GroupKey};
+use atoll_types::{GroupGen, GroupId, GroupKey};
 use parking_lot::RwLock;
 use tokio::sync::Notify;
 
@@ -29,8 +29,6 @@ pub(crate) struct Group {
     pub(crate) id: GroupId,
     pub(crate) generation: GroupGen,
     pub(super) lasting: Arc<Lasting>,
-    /// The newest epoch of the slots the map gives to this group, if it gives any.
-    pub(crate) slot_epoch: Option<Epoch>,
     replicas: Vec<Replica>,
     leader: RwLock<Option<Arc<Peer>>>,
     /// Which replica to ask while nobody is known to lead.
@@ -42,7 +40,6 @@ pub(crate) struct Group {
 impl Group {
     pub(super) fn new(
         (id, generation): (GroupId, GroupGen),
-        slot_epoch: Option<Epoch>,
         replicas: Vec<Replica>,
         leader: Option<Arc<Peer>>,
     ) -> Self {
@@ -51,7 +48,6 @@ impl Group {
             id,
             generation,
             lasting: Arc::default(),
-            slot_epoch,
             replicas,
             leader,
             turn: AtomicUsize::new(id.0 as usize),

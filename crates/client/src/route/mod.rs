@@ -7,9 +7,11 @@
 mod choose;
 mod group;
 mod router;
+mod share;
 mod table;
 
 pub(crate) use choose::Choice;
 pub(crate) use group::Group;
 pub(crate) use router::{Router, Way};
+pub(crate) use share::Share;
 pub(crate) use table::Table;

@@ -109,7 +109,7 @@ impl Router {
         let mut backoff = Backoff::default();
         loop {
             let why = match self.fetch().await {
-                Ok(_) if self.table().data_groups().next().is_some() => return Ok(()),
+                Ok(_) if !self.table().shares(false).is_empty() => return Ok(()),
                 Ok(_) => "the cluster has no data groups yet".to_owned(),
                 Err(error) => error,
             };

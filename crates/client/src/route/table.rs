@@ -1,13 +1,13 @@
 //! A shard map, compiled for look-ups.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use atoll_types::{ClusterId, Epoch, GroupId, NodeId, SlotId};
 
-use super::Group;
 use super::choose::Replica;
 use super::router::Fetched;
+use super::{Group, Share};
 use crate::pipe::{Peer, Pool};
 use crate::token::SessionToken;
 
@@ -20,6 +20,9 @@ pub(crate) struct Table {
     /// the group has it.
     slots: Vec<(u32, Epoch)>,
     groups: Vec<Arc<Group>>,
+    /// Both are worked out by the first scan that needs them.
+    shares: OnceLock<Vec<Share>>,
+    shares_by_epoch: OnceLock<Vec<Share>>,
     nodes: BTreeMap<NodeId, Arc<Peer>>,
 }
 
@@ -34,12 +37,9 @@ impl Table {
             .map(|(&node, entry)| (node, pool.peer(&entry.address)))
             .collect();
         let mut slots = vec![(u32::MAX, Epoch::default()); map.slots.iter().count()];
-        let mut newest: BTreeMap<GroupId, Epoch> = BTreeMap::new();
         let positions: BTreeMap<GroupId, u32> = map.groups.keys().copied().zip(0..).collect();
         for (slot, owner) in map.slots.iter() {
             let Some(owner) = owner else { continue };
-            let newest = newest.entry(owner.group).or_default();
-            *newest = owner.epoch.max(*newest);
             if let (Some(place), Some(&position)) =
                 (slots.get_mut(usize::from(slot.0)), positions.get(&owner.group))
             {
@@ -56,12 +56,7 @@ impl Table {
             };
             let replicas = entry.replicas.values().filter_map(replica).collect();
             let hint = fetched.leaders.get(&id).and_then(|node| nodes.get(node));
-            let group = Group::new(
-                (id, entry.generation),
-                newest.get(&id).copied(),
-                replicas,
-                hint.cloned(),
-            );
+            let group = Group::new((id, entry.generation), replicas, hint.cloned());
             Arc::new(match old.group(id) {
                 Some(old) => group.after(old),
                 None => group,
@@ -73,6 +68,8 @@ impl Table {
             cluster: map.cluster,
             slots,
             groups,
+            shares: OnceLock::new(),
+            shares_by_epoch: OnceLock::new(),
             nodes,
         }
     }
@@ -103,11 +100,19 @@ impl Table {
         self.groups.get(position)
     }
 
-    /// Every group that owns slots, in order of ids, with the newest epoch among them.
-    pub(crate) fn data_groups(&self) -> impl Iterator<Item = (GroupId, Epoch)> {
-        self.groups
-            .iter()
-            .filter_map(|group| Some((group.id, group.slot_epoch?)))
+    /// Who owns which slots. `by_epoch`: slots that a group has had for different times are told apart.
+    pub(crate) fn shares(&self, by_epoch: bool) -> &[Share] {
+        let shares = if by_epoch {
+            &self.shares_by_epoch
+        } else {
+            &self.shares
+        };
+        shares.get_or_init(|| Share::of(self.owners(), by_epoch))
+    }
+
+    fn owners(&self) -> impl Iterator<Item = Option<(GroupId, Epoch)>> {
+        let owner = |&(position, epoch): &(u32, Epoch)| Some((self.groups.get(position as usize)?.id, epoch));
+        self.slots.iter().map(owner)
     }
 
     /// A node by id.

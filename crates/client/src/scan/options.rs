@@ -13,7 +13,8 @@ pub struct ScanOptions {
     pub prefix: Bytes,
     /// Rows in all, at most.
     pub limit: Option<u64>,
-    /// Rows in one page, about.
+    /// Rows in one page, at most; 1 to 4,096. A page also ends at about 1 MiB. The scan holds at most
+    /// this many rows of each group.
     pub page_rows: u32,
     /// Leave the values out.
     pub keys_only: bool,
@@ -28,7 +29,7 @@ impl Default for ScanOptions {
             end: Bytes::new(),
             prefix: Bytes::new(),
             limit: None,
-            page_rows: 512,
+            page_rows: 1_024,
             keys_only: false,
             reverse: false,
         }

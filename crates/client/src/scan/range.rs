@@ -39,6 +39,10 @@ impl Span {
         self.empty
     }
 
+    pub(super) fn is_reverse(&self) -> bool {
+        self.reverse
+    }
+
     pub(super) fn contains(&self, key: &Bytes) -> bool {
         !self.empty && *key >= self.start && (self.end.is_empty() || *key < self.end)
     }

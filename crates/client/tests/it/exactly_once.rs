@@ -246,3 +246,138 @@ async fn one_stuck_write_holds_the_window_and_lets_it_go() {
             .all(|stamp| stamp.ack <= stamp.seq && stamp.seq - stamp.ack < 4_096)
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stuck_group_holds_up_no_other() {
+    let world = World::new(1, 2);
+    let client = client(&world).await;
+    let stuck_group = world.group_of(b"stuck");
+    let other = 3 - stuck_group;
+    world.script(move |_, item| {
+        if item.group == stuck_group {
+            Action::Ignore
+        } else {
+            Action::Serve
+        }
+    });
+    let stuck = crate::support::keys_of(&world, stuck_group, 5_000);
+    let stuck = stuck.iter().map(|key| client.put(key.clone(), "v"));
+    let stuck = futures_util::future::join_all(stuck);
+    let env = crate::support::env(&world);
+    let free = async {
+        // All of the stuck group's numbers are in use by now.
+        env.clock.sleep(Duration::from_secs(1)).await;
+        let keys = crate::support::keys_of(&world, other, 100);
+        let (results, took) = crate::support::timed(&env, async {
+            futures_util::future::join_all(keys.iter().map(|key| client.put(key.clone(), "v"))).await
+        })
+        .await;
+        assert!(results.iter().all(Result::is_ok));
+        assert!(took < Duration::from_millis(10), "{took:?}");
+    };
+    let (stuck, ()) = tokio::join!(stuck, free);
+    assert!(stuck.iter().all(Result::is_err));
+}
+
+/// The client id of a stamp.
+fn id(stamp: &atoll_proto::v1::Session) -> (u64, u64) {
+    (stamp.client_high, stamp.client_low)
+}
+
+#[tokio::test(start_paused = true)]
+async fn numbers_are_counted_for_each_group() {
+    let world = World::new(3, 2);
+    let client = client(&world).await;
+    for group in [1, 2, 1, 2] {
+        let key = crate::support::keys_of(&world, group, 1).remove(0);
+        client.put(key, "v").await.unwrap();
+    }
+    let stamps = world.stamps();
+    assert_eq!(
+        stamps.iter().map(|stamp| stamp.seq).collect::<Vec<_>>(),
+        [1, 1, 2, 2]
+    );
+    assert_eq!(id(&stamps[0]), id(&stamps[2]));
+    assert_eq!(id(&stamps[1]), id(&stamps[3]));
+    assert_ne!(id(&stamps[0]), id(&stamps[1]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_may_have_been_done_keeps_its_number_when_its_slot_moves() {
+    let world = World::new(3, 2);
+    let client = client(&world).await;
+    let keys = crate::support::keys_of(&world, 1, 3);
+    client.put(keys[0].clone(), "1").await.unwrap();
+    let moving = world.clone();
+    let mut first = true;
+    world.script(move |_, item| match &item.operation {
+        Some(Operation::Write(_)) if std::mem::take(&mut first) => Action::ServeAndCut,
+        _ => Action::Serve,
+    });
+    let put = client.increment(keys[1].clone(), 5);
+    let shift = async {
+        while moving.stamps().len() < 2 {
+            tokio::task::yield_now().await;
+        }
+        moving.move_slots(1, 2);
+    };
+    let (put, ()) = tokio::join!(put, shift);
+    assert_eq!(put.unwrap(), 5, "from the record that moved along");
+    assert_eq!(world.value(&keys[1]).unwrap(), "5", "done once");
+    let stamps = world.stamps();
+    assert_eq!((id(&stamps[1]), stamps[1].seq), (id(&stamps[2]), stamps[2].seq));
+    // The next write to the slot has a number of its new group.
+    client.put(keys[2].clone(), "1").await.unwrap();
+    let last = *world.stamps().last().unwrap();
+    assert_eq!(last.seq, 1);
+    assert_ne!(id(&last), id(&stamps[1]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_refused_because_its_slot_moved_takes_a_number_of_the_new_group() {
+    let world = World::new(3, 2);
+    let client = client(&world).await;
+    let keys = crate::support::keys_of(&world, 1, 3);
+    client.put(keys[0].clone(), "1").await.unwrap();
+    world.move_slots(1, 2);
+    // The client still asks group 1, which refuses.
+    assert_eq!(client.increment(keys[1].clone(), 5).await.unwrap(), 5);
+    let stamps = world.stamps();
+    assert_eq!(stamps.len(), 2, "a refused write is not one");
+    assert_ne!(id(&stamps[0]), id(&stamps[1]));
+    assert_eq!((stamps[1].seq, stamps[1].ack), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_moved_write_that_the_new_group_knows_nothing_of_is_unknown() {
+    let world = World::new(3, 2);
+    let client = client(&world).await;
+    let keys = crate::support::keys_of(&world, 1, 3);
+    client.put(keys[0].clone(), "1").await.unwrap();
+    let moving = world.clone();
+    let mut first = true;
+    world.script(move |_, item| match &item.operation {
+        Some(Operation::Write(_)) if std::mem::take(&mut first) => Action::ServeAndCut,
+        _ => Action::Serve,
+    });
+    let put = client.increment(keys[1].clone(), 5);
+    let shift = async {
+        while moving.stamps().len() < 2 {
+            tokio::task::yield_now().await;
+        }
+        moving.move_slots(1, 2);
+        moving.forget_sessions(2);
+    };
+    let (put, ()) = tokio::join!(put, shift);
+    assert_eq!(put.unwrap_err().kind(), ErrorKind::Unknown);
+    assert_eq!(
+        world.value(&keys[1]).unwrap(),
+        "5",
+        "not a second time under another number"
+    );
+    assert_eq!(
+        client.stats().sessions_opened,
+        1,
+        "A's session is not opened in B"
+    );
+}

@@ -2,18 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use atoll_proto::v1::error_detail::Kind;
+use atoll_placement::slot_of;
+use atoll_proto::v1::error_detail::Kind as ErrorKind;
 use atoll_proto::v1::pipe_reply_item::Result as Reply;
+use atoll_proto::v1::write_op::Kind;
 use atoll_proto::v1::{
-    MultiGetReply, MultiGetRequest, OpenSessionReply, OpenSessionRequest, Proof, Row, ScanReply, ScanRequest,
-    WriteReply, WriteRequest,
+    Misfit, MultiGetReply, MultiGetRequest, OpenSessionReply, OpenSessionRequest, Proof, Row, ScanReply,
+    ScanRequest, WriteOp, WriteReply, WriteRequest,
 };
 use bytes::Bytes;
 
 use super::error;
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Group {
+    pub(super) id: u64,
+    /// Entries applied.
+    pub(super) index: u64,
     pub(super) leader: u64,
     /// What followers say about the leader.
     pub(super) hint: bool,
@@ -26,13 +31,25 @@ pub(super) struct Group {
     pub(super) applied: u64,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Memory {
     ack: u64,
     outcomes: BTreeMap<u64, WriteReply>,
 }
 
 impl Group {
+    /// What a replica on `node` says about its state.
+    pub(super) fn proof(&self, node: u64) -> Proof {
+        Proof {
+            group: self.id,
+            generation: 1,
+            replica: self.id * 100 + node,
+            applied_index: self.index,
+            version: self.last,
+            ..Proof::default()
+        }
+    }
+
     pub(super) fn row(&self, key: &Bytes) -> Row {
         let (value, version) = self.rows.get(key).cloned().unwrap_or_default();
         Row {
@@ -49,13 +66,24 @@ impl Group {
         Reply::MultiGet(MultiGetReply {
             rows,
             unread,
-            proof: None,
+            proof: Some(self.proof(0)),
         })
     }
 
     pub(super) fn scan(&self, scan: &ScanRequest, page_rows: usize) -> Reply {
-        let limit = page_rows.min(scan.limit as usize);
-        let inside = |key: &Bytes| *key >= scan.start && (scan.end.is_empty() || *key < scan.end);
+        let limit = match scan.limit {
+            0 => page_rows,
+            limit => page_rows.min(limit as usize),
+        };
+        let named = |key: &Bytes| {
+            let slot = u32::from(slot_of(key).0);
+            scan.slots.chunks(2).any(|run| run[0] <= slot && slot <= run[1])
+        };
+        let inside = |key: &Bytes| {
+            *key >= scan.start
+                && (scan.end.is_empty() || *key < scan.end)
+                && (scan.slots.is_empty() || named(key))
+        };
         let mut rows: Vec<Row> = self
             .rows
             .keys()
@@ -72,25 +100,28 @@ impl Group {
                 row.value.clear();
             }
         }
-        let proof = Proof {
-            version: self.last,
-            ..Proof::default()
-        };
-        Reply::Scan(ScanReply {
-            rows,
+        let mut reply = ScanReply {
             more,
-            proof: Some(proof),
+            proof: Some(self.proof(0)),
             ..ScanReply::default()
-        })
+        };
+        if scan.count_only {
+            reply.count = rows.len() as u64;
+            reply.last_key = rows.pop().map(|row| row.key).unwrap_or_default();
+        } else {
+            reply.rows = rows;
+        }
+        Reply::Scan(reply)
     }
 
     pub(super) fn open(&mut self, open: &OpenSessionRequest) -> Reply {
         let client = (open.client_high, open.client_low);
         if open.version < self.horizon && !self.sessions.contains_key(&client) {
-            return Reply::Error(error(Kind::SessionExpired));
+            return Reply::Error(error(ErrorKind::SessionExpired));
         }
         self.sessions.entry(client).or_default();
         self.last += 1;
+        self.index += 1;
         Reply::OpenSession(OpenSessionReply {
             version: self.last,
             proof: None,
@@ -108,13 +139,13 @@ impl Group {
         };
         let id = (session.client_high, session.client_low);
         let Some(memory) = self.sessions.get_mut(&id) else {
-            return Reply::Error(error(Kind::SessionExpired));
+            return Reply::Error(error(ErrorKind::SessionExpired));
         };
         memory.ack = memory.ack.max(session.ack);
         let ack = memory.ack;
         memory.outcomes.retain(|&seq, _| seq >= ack);
         if session.seq < ack {
-            return Reply::Error(error(Kind::Stale));
+            return Reply::Error(error(ErrorKind::Stale));
         }
         if let Some(known) = memory.outcomes.get(&session.seq) {
             return Reply::Write(*known);
@@ -157,19 +188,78 @@ impl Group {
                 };
             }
         }
-        self.applied += 1;
-        self.last = (self.last + 1).max(write.after + 1);
-        for op in &write.ops {
-            if op.kind == 0 {
-                self.rows.insert(op.key.clone(), (op.value.clone(), self.last));
-            } else {
-                self.rows.remove(&op.key);
+        let mut number = None;
+        let mut changed = BTreeMap::new();
+        for (place, op) in write.ops.iter().enumerate() {
+            let stored = self.rows.get(&op.key).map(|row| row.0.clone());
+            match compute(op, stored.as_ref()) {
+                Ok((value, result)) => {
+                    changed.insert(op.key.clone(), value);
+                    number = number.or(result);
+                }
+                Err(misfit) => {
+                    return WriteReply {
+                        misfit: misfit.into(),
+                        misfit_op: place as u32,
+                        ..WriteReply::default()
+                    };
+                }
             }
+        }
+        self.applied += 1;
+        self.index += 1;
+        self.last = (self.last + 1).max(write.after + 1);
+        for (key, value) in changed {
+            match value {
+                Some(value) => drop(self.rows.insert(key, (value, self.last))),
+                None => drop(self.rows.remove(&key)),
+            }
+        }
+        for op in write.ops.iter().filter(|op| op.kind() == Kind::DeleteRange) {
+            let limit = if op.limit == 0 { 4_096 } else { op.limit };
+            let gone: Vec<_> = self
+                .rows
+                .range(op.key.clone()..op.end.clone())
+                .take(limit as usize)
+                .map(|(key, _)| key.clone())
+                .collect();
+            for key in &gone {
+                self.rows.remove(key);
+            }
+            number = i64::try_from(gone.len()).ok();
         }
         WriteReply {
             applied: true,
             version: self.last,
+            number,
             ..WriteReply::default()
         }
     }
+}
+
+/// The value an operation leaves, and the number it gives.
+fn compute(op: &WriteOp, stored: Option<&Bytes>) -> Result<(Option<Bytes>, Option<i64>), Misfit> {
+    let number = || match stored {
+        None => Ok(None),
+        Some(bytes) => {
+            let text = std::str::from_utf8(bytes).map_err(|_| Misfit::NotANumber)?;
+            text.parse::<i64>().map(Some).map_err(|_| Misfit::NotANumber)
+        }
+    };
+    let number = match op.kind() {
+        Kind::Put => return Ok((Some(op.value.clone()), None)),
+        Kind::Delete | Kind::DeleteRange => return Ok((None, None)),
+        Kind::Append => {
+            let value = [&stored.cloned().unwrap_or_default()[..], &op.value].concat();
+            let length = i64::try_from(value.len()).ok();
+            return Ok((Some(value.into()), length));
+        }
+        Kind::Increment => number()?
+            .unwrap_or(0)
+            .checked_add(op.number)
+            .ok_or(Misfit::Overflow)?,
+        Kind::Min => number()?.unwrap_or(i64::MAX).min(op.number),
+        Kind::Max => number()?.unwrap_or(i64::MIN).max(op.number),
+    };
+    Ok((Some(number.to_string().into()), Some(number)))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atoll_env::net::{CallError, Code, Handler, Link, LinkReceiver, LinkSender, Net, Serving, Status};
-use atoll_env::{BoxFuture, Spawn};
+use atoll_env::{BoxFuture, Clock, Spawn};
 use atoll_proto::method;
 use atoll_proto::v1::{GetMapReply, GetMapRequest, PipeReply, PipeRequest};
 use bytes::Bytes;
@@ -19,11 +19,12 @@ use super::world::Frame;
 pub(crate) struct FakeNet {
     world: Arc<World>,
     spawn: Spawn,
+    clock: Clock,
 }
 
 impl FakeNet {
-    pub(crate) fn new(world: Arc<World>, spawn: Spawn) -> Self {
-        Self { world, spawn }
+    pub(crate) fn new(world: Arc<World>, spawn: Spawn, clock: Clock) -> Self {
+        Self { world, spawn, clock }
     }
 }
 
@@ -66,7 +67,14 @@ impl Net for FakeNet {
         }
         let (requests, from_client) = mpsc::channel(4);
         let (replies, to_client) = mpsc::channel::<Bytes>(64);
-        let serving = serve(Arc::clone(&self.world), to.to_owned(), lane, from_client, replies);
+        let outside = (self.spawn.clone(), self.clock.clone());
+        let serving = serve(
+            Arc::clone(&self.world),
+            (to.to_owned(), lane),
+            outside,
+            from_client,
+            replies,
+        );
         self.spawn.spawn(serving);
         let frames = stream::unfold(to_client, |mut frames| async {
             let frame = frames.recv().await?;
@@ -86,8 +94,8 @@ impl Net for FakeNet {
 
 async fn serve(
     world: Arc<World>,
-    node: String,
-    lane: u8,
+    (node, lane): (String, u8),
+    (spawn, clock): (Spawn, Clock),
     mut requests: mpsc::Receiver<Bytes>,
     replies: mpsc::Sender<Bytes>,
 ) {
@@ -102,6 +110,14 @@ async fn serve(
         let items = PipeRequest::decode(frame).unwrap().items;
         match world.answer(&node, lane, items) {
             Frame::Replies(items) if items.is_empty() => {}
+            Frame::Replies(items) if !world.delay(&node).is_zero() => {
+                let (delay, clock, replies) = (world.delay(&node), clock.clone(), replies.clone());
+                let late = async move {
+                    clock.sleep(delay).await;
+                    let _ = replies.send(PipeReply { items }.encode_to_vec().into()).await;
+                };
+                spawn.spawn(late);
+            }
             Frame::Replies(items) => {
                 if replies
                     .send(PipeReply { items }.encode_to_vec().into())

@@ -1,18 +1,21 @@
 //! The state of the fake cluster: what the groups hold, who leads, what goes wrong next.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::time::Duration;
 
 use atoll_placement::slot_of;
 use atoll_proto::v1::error_detail::Kind;
 use atoll_proto::v1::pipe_reply_item::Result as Reply;
 use atoll_proto::v1::pipe_request_item::Operation;
 use atoll_proto::v1::{
-    ErrorDetail, GetReply, GroupInfo, NodeInfo, OpenSessionRequest, PipeReplyItem, PipeRequestItem,
-    ReplicaStatus, Session, ShardMap, SlotRun, WriteRequest,
+    Consistency, ErrorDetail, GetReply, GroupInfo, NodeInfo, OpenSessionRequest, PipeReplyItem,
+    PipeRequestItem, ReadOptions, ReplicaStatus, Session, SessionToken, ShardMap, SlotRun, WriteRequest,
 };
 use bytes::Bytes;
 use parking_lot::Mutex;
+use prost::Message;
 use tokio::sync::watch;
 
 use super::group::Group;
@@ -59,11 +62,17 @@ struct Inner {
     /// Every opening that got to a leader.
     openings: Vec<OpenSessionRequest>,
     page_rows: usize,
+    /// Followers serve reads, as real ones do.
+    follower_reads: bool,
+    /// Replicas (node, group) that have stopped applying, with the state they are in.
+    frozen: BTreeMap<(u64, u64), Group>,
 }
 
 struct Node {
     id: u64,
     up: bool,
+    zone: String,
+    delay: Duration,
     cut: watch::Sender<u64>,
 }
 
@@ -76,6 +85,8 @@ impl World {
                 Node {
                     id,
                     up: true,
+                    zone: String::new(),
+                    delay: Duration::ZERO,
                     cut: watch::Sender::new(0),
                 },
             )
@@ -84,6 +95,8 @@ impl World {
             (
                 id,
                 Group {
+                    id,
+                    index: 1,
                     leader: 1 + id % nodes,
                     hint: true,
                     last: 1000,
@@ -112,6 +125,8 @@ impl World {
             stamps: Vec::new(),
             openings: Vec::new(),
             page_rows: usize::MAX,
+            follower_reads: false,
+            frozen: BTreeMap::new(),
         })))
     }
 
@@ -153,6 +168,58 @@ impl World {
         (group.leader, group.hint) = (leader, hint);
     }
 
+    /// From now on followers answer reads.
+    pub(crate) fn serve_reads_everywhere(&self) {
+        self.0.lock().follower_reads = true;
+    }
+
+    /// Puts a node into a zone. For maps fetched later.
+    pub(crate) fn set_zone(&self, node: &str, zone: &str) {
+        self.0.lock().nodes.get_mut(node).unwrap().zone = zone.to_owned();
+    }
+
+    /// How long a node takes for every frame.
+    pub(crate) fn set_delay(&self, node: &str, delay: Duration) {
+        self.0.lock().nodes.get_mut(node).unwrap().delay = delay;
+    }
+
+    pub(crate) fn delay(&self, node: &str) -> Duration {
+        self.0.lock().nodes[node].delay
+    }
+
+    /// A follower applies nothing from here on.
+    pub(crate) fn freeze(&self, node: u64, group: u64) {
+        let mut inner = self.0.lock();
+        let state = inner.groups[&group].clone();
+        inner.frozen.insert((node, group), state);
+    }
+
+    /// Gives a run of slots to another group, with rows and sessions, as a finished move does.
+    pub(crate) fn move_run(&self, first: u32, last: u32, to: u64) {
+        let mut inner = self.0.lock();
+        inner.epoch += 1;
+        let epoch = inner.epoch;
+        let mut runs = Vec::new();
+        for run in std::mem::take(&mut inner.runs) {
+            let (from, until) = (run.first.max(first), run.last.min(last));
+            if run.group == to || from > until {
+                runs.push(run);
+                continue;
+            }
+            let part = |first: u32, last: u32| (first <= last).then_some(SlotRun { first, last, ..run });
+            runs.extend(from.checked_sub(1).and_then(|before| part(run.first, before)));
+            runs.push(SlotRun {
+                first: from,
+                last: until,
+                group: to,
+                slot_epoch: epoch,
+            });
+            runs.extend(part(until + 1, run.last));
+            inner.hand_over(run.group, to, from..=until);
+        }
+        inner.runs = runs;
+    }
+
     /// Gives all slots of one group to another, with their rows, as a finished move does.
     pub(crate) fn move_slots(&self, from: u64, to: u64) {
         let mut inner = self.0.lock();
@@ -161,8 +228,7 @@ impl World {
         for run in inner.runs.iter_mut().filter(|run| run.group == from) {
             (run.group, run.slot_epoch) = (to, epoch);
         }
-        let rows = std::mem::take(&mut inner.groups.get_mut(&from).unwrap().rows);
-        inner.groups.get_mut(&to).unwrap().rows.extend(rows);
+        inner.hand_over(from, to, 0..=16_383);
     }
 
     /// Forgets every session of a group.
@@ -213,7 +279,7 @@ impl World {
             node: node.id,
             uuid: format!("{:032x}", node.id),
             address: address.clone(),
-            zone: String::new(),
+            zone: node.zone.clone(),
         });
         let groups = inner.groups.keys().map(|&group| GroupInfo {
             group,
@@ -266,6 +332,21 @@ impl World {
 }
 
 impl Inner {
+    fn hand_over(&mut self, from: u64, to: u64, slots: RangeInclusive<u32>) {
+        let source = self.groups.get_mut(&from).unwrap();
+        let moves = |key: &Bytes| slots.contains(&u32::from(slot_of(key).0));
+        let (gone, kept) = std::mem::take(&mut source.rows)
+            .into_iter()
+            .partition(|(key, _)| moves(key));
+        source.rows = kept;
+        let (sessions, last) = (source.sessions.clone(), source.last);
+        let target = self.groups.get_mut(&to).unwrap();
+        let gone: BTreeMap<Bytes, (Bytes, u64)> = gone;
+        target.rows.extend(gone);
+        target.sessions.extend(sessions);
+        target.last = target.last.max(last);
+    }
+
     fn owner(&self, key: &[u8]) -> u64 {
         let slot = u32::from(slot_of(key).0);
         self.runs
@@ -280,7 +361,11 @@ impl Inner {
         let Some(group) = self.groups.get(&item.group) else {
             return Reply::Error(error(Kind::NotOwner));
         };
-        if group.leader != node {
+        let read = matches!(
+            item.operation,
+            Some(Operation::Get(_) | Operation::MultiGet(_) | Operation::Scan(_))
+        );
+        if group.leader != node && !(read && self.follower_reads) {
             let leader_node = if group.hint { group.leader } else { 0 };
             return Reply::Error(ErrorDetail {
                 leader_node,
@@ -290,12 +375,6 @@ impl Inner {
         if keys_of(item).iter().any(|key| self.owner(key) != item.group) {
             return Reply::Error(error(Kind::NotOwner));
         }
-        let newest = self
-            .runs
-            .iter()
-            .filter(|run| run.group == item.group)
-            .map(|run| run.slot_epoch)
-            .max();
         let page_rows = self.page_rows;
         if let Some(Operation::Write(WriteRequest {
             session: Some(session),
@@ -304,34 +383,92 @@ impl Inner {
         {
             self.stamps.push(*session);
         }
+        if read {
+            return self.read(node, item, page_rows);
+        }
         let group = self.groups.get_mut(&item.group).unwrap();
-        match item.operation.as_ref().unwrap() {
+        let mut reply = match item.operation.as_ref().unwrap() {
             Operation::Write(write) => group.write(write),
+            Operation::OpenSession(open) => {
+                self.openings.push(*open);
+                group.open(open)
+            }
+            _ => unreachable!("reads were answered above"),
+        };
+        if let Reply::Write(write) = &mut reply {
+            write.proof = Some(group.proof(node));
+        }
+        reply
+    }
+
+    fn read(&self, node: u64, item: &PipeRequestItem, page_rows: usize) -> Reply {
+        let newest = &self.groups[&item.group];
+        let options = match item.operation.as_ref().unwrap() {
+            Operation::Get(get) => get.options.clone(),
+            Operation::MultiGet(get) => get.options.clone(),
+            Operation::Scan(scan) => scan.options.clone(),
+            _ => None,
+        };
+        let options = options.unwrap_or_default();
+        let frozen = self.frozen.get(&(node, item.group));
+        if !self.owns_all(item, &options) {
+            return Reply::Error(error(Kind::NotOwner));
+        }
+        let group = match (frozen, options.consistency()) {
+            (Some(old), Consistency::Eventual) => old,
+            (Some(old), Consistency::Session) if reached(&options, old) => old,
+            (Some(_), _) => {
+                let leader_node = newest.leader;
+                return Reply::Error(ErrorDetail {
+                    leader_node,
+                    ..error(Kind::NotLeader)
+                });
+            }
+            (None, _) => newest,
+        };
+        let proof = Some(group.proof(node));
+        match item.operation.as_ref().unwrap() {
             Operation::Get(get) => {
                 let row = group.row(&get.key);
                 Reply::Get(GetReply {
                     found: row.found,
                     value: row.value,
                     version: row.version,
-                    proof: None,
+                    proof,
                 })
             }
             Operation::MultiGet(get) => group.multi_get(get, page_rows),
-            Operation::Scan(scan)
-                if scan
-                    .options
-                    .as_ref()
-                    .is_some_and(|options| newest.is_none_or(|epoch| epoch != options.slot_epoch)) =>
-            {
-                Reply::Error(error(Kind::NotOwner))
-            }
             Operation::Scan(scan) => group.scan(scan, page_rows),
-            Operation::OpenSession(open) => {
-                self.openings.push(*open);
-                group.open(open)
-            }
+            _ => unreachable!("not a read"),
         }
     }
+
+    /// Slots by name or by key, each known in at least the epoch asked for.
+    fn owns_all(&self, item: &PipeRequestItem, options: &ReadOptions) -> bool {
+        let owned = |slot: u32| {
+            self.runs.iter().any(|run| {
+                let here = run.first <= slot && slot <= run.last;
+                here && run.group == item.group && run.slot_epoch >= options.slot_epoch
+            })
+        };
+        let by_key = keys_of(item)
+            .into_iter()
+            .all(|key| owned(u32::from(slot_of(key).0)));
+        let by_name = match &item.operation {
+            Some(Operation::Scan(scan)) => scan.slots.chunks(2).all(|run| (run[0]..=run[1]).all(owned)),
+            _ => true,
+        };
+        by_key && by_name
+    }
+}
+
+/// True if a replica is as far as the reader's token asks.
+fn reached(options: &ReadOptions, group: &Group) -> bool {
+    let token = SessionToken::decode(options.token.clone()).unwrap();
+    token
+        .marks
+        .iter()
+        .all(|mark| mark.group == group.id && mark.applied_index <= group.index)
 }
 
 fn keys_of(item: &PipeRequestItem) -> Vec<&Bytes> {
