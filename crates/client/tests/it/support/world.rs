@@ -64,6 +64,8 @@ struct Inner {
     page_rows: usize,
     /// Followers serve reads, as real ones do.
     follower_reads: bool,
+    /// Scans answer with their rows in the wrong order.
+    spoilt_scans: bool,
     /// Replicas (node, group) that have stopped applying, with the state they are in.
     frozen: BTreeMap<(u64, u64), Group>,
 }
@@ -126,6 +128,7 @@ impl World {
             openings: Vec::new(),
             page_rows: usize::MAX,
             follower_reads: false,
+            spoilt_scans: false,
             frozen: BTreeMap::new(),
         })))
     }
@@ -171,6 +174,10 @@ impl World {
     /// From now on followers answer reads.
     pub(crate) fn serve_reads_everywhere(&self) {
         self.0.lock().follower_reads = true;
+    }
+
+    pub(crate) fn spoil_scans(&self, spoilt: bool) {
+        self.0.lock().spoilt_scans = spoilt;
     }
 
     /// Puts a node into a zone. For maps fetched later.
@@ -438,7 +445,13 @@ impl Inner {
                 })
             }
             Operation::MultiGet(get) => group.multi_get(get, page_rows),
-            Operation::Scan(scan) => group.scan(scan, page_rows),
+            Operation::Scan(scan) => match group.scan(scan, page_rows) {
+                Reply::Scan(mut reply) if self.spoilt_scans => {
+                    reply.rows.reverse();
+                    Reply::Scan(reply)
+                }
+                reply => reply,
+            },
             _ => unreachable!("not a read"),
         }
     }
