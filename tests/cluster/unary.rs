@@ -136,6 +136,79 @@ async fn read_and_delete(cluster: &Cluster, node: usize, key: &str, (group, vers
     assert!(deleted.applied && deleted.version > version);
 }
 
+/// A write at a node, whoever leads.
+async fn write(cluster: &Cluster, node: usize, ops: Vec<v1::WriteOp>) -> v1::WriteReply {
+    let request = v1::WriteRequest {
+        ops,
+        ..v1::WriteRequest::default()
+    };
+    call(cluster, node, method::WRITE, &request).await
+}
+
+fn op(kind: v1::write_op::Kind, key: &str) -> v1::WriteOp {
+    v1::WriteOp {
+        kind: kind.into(),
+        key: key.to_owned().into(),
+        ..v1::WriteOp::default()
+    }
+}
+
+fn of_number(kind: v1::write_op::Kind, key: &str, number: i64) -> v1::WriteOp {
+    v1::WriteOp {
+        number,
+        ..op(kind, key)
+    }
+}
+
+#[tokio::test]
+async fn what_a_write_computes_is_computed_once_wherever_it_is_asked_for() {
+    use v1::write_op::Kind;
+    let cluster = Cluster::serving(3).await;
+    let append = |key: &str, suffix: &str| v1::WriteOp {
+        value: suffix.to_owned().into(),
+        ..op(Kind::Append, key)
+    };
+    for round in 0..6 {
+        let node = round % 3;
+        let count = of_number(Kind::Increment, "{c}n", 5);
+        let sum = write(&cluster, node, vec![count.clone()]).await;
+        assert_eq!(sum.number, Some(5 * (i64::try_from(round).unwrap() + 1)));
+        let length = write(&cluster, node, vec![append("{c}log", &"line ".repeat(100))]).await;
+        assert_eq!(length.number, Some(500 * (i64::try_from(round).unwrap() + 1)));
+        // Nothing of a write with an operation that does not fit.
+        let mixed = vec![count, of_number(Kind::Max, "{c}log", 1)];
+        let misfit = write(&cluster, node, mixed).await;
+        assert_eq!((misfit.misfit(), misfit.misfit_op), (v1::Misfit::NotANumber, 1));
+        assert!(!misfit.applied && misfit.number.is_none());
+    }
+    let least = write(&cluster, 0, vec![of_number(Kind::Min, "{c}n", 7)]).await;
+    let most = write(&cluster, 1, vec![of_number(Kind::Max, "{c}n", 9)]).await;
+    assert_eq!((least.number, most.number), (Some(7), Some(9)));
+    let over = write(&cluster, 2, vec![of_number(Kind::Increment, "{c}n", i64::MAX)]).await;
+    assert_eq!(over.misfit(), v1::Misfit::Overflow);
+    let shown = atoll(&["get", "{c}n", "--endpoints", &cluster.addresses.join(",")]);
+    assert_eq!(text(&shown.stdout).trim(), "9", "{}", text(&shown.stderr));
+
+    let range = v1::WriteOp {
+        end: "{c}m".into(),
+        limit: 4,
+        ..op(Kind::DeleteRange, "{c}l")
+    };
+    let removed = write(&cluster, 0, vec![range.clone(), op(Kind::Delete, "{c}none")]).await;
+    assert_eq!(
+        removed.number,
+        Some(1),
+        "the log, and not what stands behind the range"
+    );
+    assert_eq!(write(&cluster, 1, vec![range]).await.number, Some(0));
+    let get = v1::GetRequest {
+        key: "{c}n".into(),
+        options: None,
+    };
+    let left: v1::GetReply = call(&cluster, 2, method::GET, &get).await;
+    assert_eq!(&left.value[..], b"9");
+}
+
 #[tokio::test]
 async fn a_leadership_can_be_handed_over_by_hand() {
     let cluster = Cluster::serving(3).await;

@@ -62,7 +62,7 @@ impl Pack for Packer {
     type Item = WriteItem;
 
     fn weight(&self, item: &WriteItem) -> (usize, usize) {
-        (1, item.bytes())
+        (1, item.weight())
     }
 
     fn expired(&self, item: &WriteItem, now: Instant) -> bool {

@@ -12,6 +12,9 @@ use super::Shard;
 use super::ownership::Ownership;
 use super::reply::{Failure, RETRY_AFTER_MS, Reply, ReplySlot, answer_all};
 
+/// About what a deletion by name takes in an entry.
+const REMOVAL_BYTES: usize = 64;
+
 /// One write waiting for its outcome.
 pub(crate) struct WriteItem {
     pub(crate) command: Command,
@@ -20,18 +23,28 @@ pub(crate) struct WriteItem {
     pub(crate) reply: ReplySlot,
     /// Bytes of the command in an entry.
     bytes: usize,
+    /// How many keys its ranges may remove.
+    removals: usize,
 }
 
 impl WriteItem {
     /// A write with its patience and the place its reply goes to, where it counts for its bytes.
     pub(crate) fn new(command: Command, deadline: Instant, reply: ReplySlot) -> Self {
         let bytes = command.encoded_len();
+        let removals = command.removals_max();
         Self {
             command,
             deadline,
             reply: reply.costing(bytes),
             bytes,
+            removals,
         }
+    }
+
+    /// How much of an entry the write takes up, in bytes: what a range removes counts as if every key
+    /// were named, because applying it takes as long.
+    pub(crate) fn weight(&self) -> usize {
+        self.bytes + self.removals * REMOVAL_BYTES
     }
 
     /// Bytes the write takes in an entry.
@@ -171,6 +184,7 @@ pub(crate) const DEADLINE_DEFAULT: Duration = Duration::from_secs(15);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use atoll_kv::Op;
 
     #[tokio::test(start_paused = true)]
     async fn what_the_group_gave_out_itself_is_never_too_far_ahead() {
@@ -189,6 +203,25 @@ mod tests {
         assert!(matches!(knows_all, Failure::Invalid(_)), "{knows_all:?}");
         let fresh = far_ahead(group, Version(9), false);
         assert!(matches!(fresh, Failure::Unavailable(_)), "{fresh:?}");
+    }
+
+    #[test]
+    fn deleting_a_range_weighs_as_much_as_naming_its_keys() {
+        let weight = |ops| {
+            let command = Command::write(atoll_types::SlotId(0), ops);
+            let item = WriteItem::new(command, Instant::default(), ReplySlot::ignored());
+            assert_eq!(item.bytes(), item.command.encoded_len(), "what a pipe counts");
+            item.weight()
+        };
+        let key = |number: u32| bytes::Bytes::from(format!("a key of common length {number:04}"));
+        let named = (0..1000).map(|number| Op::Delete { key: key(number) });
+        let range = Op::DeleteRange {
+            start: key(0),
+            end: key(1000),
+            limit: 1000,
+        };
+        let (named, range) = (weight(named.collect()), weight(vec![range]));
+        assert!(named.abs_diff(range) < named / 2, "{named} {range}");
     }
 
     #[test]

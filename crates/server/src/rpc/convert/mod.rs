@@ -115,7 +115,17 @@ mod tests {
             map_epoch: 1,
             marks: vec![mark; 2],
         };
+        let computing = |kind| v1::WriteOp {
+            number: -3,
+            end: bytes::Bytes::from_static(b"a{t}3"),
+            limit: 9,
+            ..op(kind, b"value")
+        };
         let operations = [
+            Operation::Write(v1::WriteRequest {
+                ops: (2..=6).map(computing).collect(),
+                ..v1::WriteRequest::default()
+            }),
             Operation::Write(v1::WriteRequest {
                 ops: vec![op(0, b"value"), op(1, b"")],
                 guards: vec![guard],

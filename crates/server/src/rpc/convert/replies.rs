@@ -104,3 +104,63 @@ fn wire_proof(proof: &Proof) -> v1::Proof {
         version: proof.version.0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::error::tests::Numbered;
+    use super::*;
+    use atoll_types::{Epoch, GroupGen, GroupId, GroupKey, Outcome, ReplicaId, Version};
+
+    fn written(outcome: &Outcome) -> v1::WriteReply {
+        let proof = Proof {
+            group: GroupKey::new(GroupId(1), GroupGen(1)),
+            replica: ReplicaId(2),
+            applied_index: 3,
+            slot_epoch: Epoch(4),
+            age_ms: 0,
+            version: Version(9),
+        };
+        match result(Reply::of_outcome(outcome, false, proof), &Numbered) {
+            ReplyResult::Write(reply) => v1::WriteReply {
+                proof: reply.proof.filter(|proof| proof.applied_index != 3),
+                ..reply
+            },
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_write_that_computed_tells_its_number_also_if_it_is_0() {
+        let version = Version(8);
+        let done = v1::WriteReply {
+            applied: true,
+            version: 8,
+            ..v1::WriteReply::default()
+        };
+        assert_eq!(written(&Outcome::Done { version }), done);
+        for number in [0, -5, i64::MAX] {
+            let told = v1::WriteReply {
+                number: Some(number),
+                ..done
+            };
+            assert_eq!(written(&Outcome::Computed { version, number }), told);
+        }
+    }
+
+    #[test]
+    fn a_misfit_is_no_write_and_names_its_operation() {
+        let kinds = [
+            (Misfit::NotANumber, v1::Misfit::NotANumber),
+            (Misfit::Overflow, v1::Misfit::Overflow),
+            (Misfit::TooLong, v1::Misfit::TooLong),
+        ];
+        for (misfit, wire) in kinds {
+            let told = v1::WriteReply {
+                misfit: wire.into(),
+                misfit_op: 7,
+                ..v1::WriteReply::default()
+            };
+            assert_eq!(written(&Outcome::Misfit { op: 7, misfit }), told);
+        }
+    }
+}

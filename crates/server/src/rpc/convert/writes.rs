@@ -301,6 +301,118 @@ mod tests {
         invalid(guarded(b"a{}1", b"a{}2"));
     }
 
+    fn one(op: v1::WriteOp) -> Result<Op, Failure> {
+        let request = v1::WriteRequest {
+            ops: vec![op],
+            ..v1::WriteRequest::default()
+        };
+        match write(request)? {
+            (_, Request::Write(command)) => {
+                assert_eq!(command.slot, slot_of(command.ops[0].key()));
+                Ok(command.ops[0].clone())
+            }
+            (_, other) => panic!("{other:?}"),
+        }
+    }
+
+    fn range(start: &'static [u8], end: &'static [u8], limit: u32) -> Result<Op, Failure> {
+        one(v1::WriteOp {
+            kind: 6,
+            key: Bytes::from_static(start),
+            end: Bytes::from_static(end),
+            limit,
+            ..v1::WriteOp::default()
+        })
+    }
+
+    #[test]
+    fn operations_that_compute_are_what_they_say() {
+        let computing = |kind| {
+            one(v1::WriteOp {
+                kind,
+                value: Bytes::from_static(b"tail"),
+                number: -7,
+                ..put_op(b"k")
+            })
+        };
+        let (key, suffix) = (Bytes::from_static(b"k"), Bytes::from_static(b"tail"));
+        let expected = [
+            Op::Increment {
+                key: key.clone(),
+                by: -7,
+            },
+            Op::Append {
+                key: key.clone(),
+                suffix,
+            },
+            Op::Min {
+                key: key.clone(),
+                number: -7,
+            },
+            Op::Max { key, number: -7 },
+        ];
+        for (kind, op) in (2..).zip(expected) {
+            assert_eq!(computing(kind), Ok(op));
+        }
+        for kind in [7, -1, i32::MAX] {
+            let unknown = v1::WriteOp { kind, ..put_op(b"k") };
+            assert!(invalid(one(unknown)).contains("is unknown"));
+        }
+    }
+
+    #[test]
+    fn a_range_to_delete_stays_inside_one_tag_and_has_an_end_and_a_limit() {
+        let (start, end) = (Bytes::from_static(b"a{t}1"), Bytes::from_static(b"a{t}2"));
+        for (given, limit) in [(0, 4096), (1, 1), (4096, 4096), (9999, 9999)] {
+            let (start, end) = (start.clone(), end.clone());
+            let op = Op::DeleteRange { start, end, limit };
+            assert_eq!(
+                range(b"a{t}1", b"a{t}2", given),
+                Ok(op),
+                "a wrong limit is refused with the other bounds"
+            );
+        }
+        assert!(range(b"{t}", b"{t}\xff", 1).is_ok());
+        assert!(
+            range(b"{t}", b"{t~", 1).is_ok(),
+            "the first key above all with the tag"
+        );
+        assert!(range(b"{{t}", b"{{t}z", 1).is_ok(), "the tag is {{t");
+        assert!(invalid(range(b"a{t}1", b"", 1)).contains("no end"));
+        for (start, end) in [
+            (&b"plain"[..], &b"plain2"[..]),
+            (b"a{t}1", b"a{u}1"),
+            (b"a{t}1", b"b{t}1"),
+            (b"{t}1", b"{t"),
+            (b"{t}1", b"{t~x"),
+            (b"{t1", b"{t2"),
+            (b"t}1", b"t}2"),
+            (b"{}1", b"{}2"),
+            (b"{}{t}1", b"{}{t}2"),
+            (b"", b"{t}"),
+        ] {
+            let why = invalid(range(start, end, 1));
+            assert!(why.contains("{tag}"), "{why}");
+        }
+    }
+
+    #[test]
+    fn a_range_and_a_key_of_another_slot_do_not_go_together() {
+        let range = v1::WriteOp {
+            kind: 6,
+            end: Bytes::from_static(b"{t}9"),
+            ..put_op(b"{t}1")
+        };
+        let with = |key| {
+            write(v1::WriteRequest {
+                ops: vec![range.clone(), put_op(key)],
+                ..v1::WriteRequest::default()
+            })
+        };
+        assert!(with(b"x{t}").is_ok());
+        assert!(invalid(with(b"x{u}")).contains("{tag}"));
+    }
+
     #[test]
     fn sessions_are_whole_or_absent() {
         let with = |client_low, seq, ack| {

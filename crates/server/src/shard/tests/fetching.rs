@@ -5,7 +5,7 @@ use crate::shard::reply::{Failure, Reply, Row};
 use atoll_env::Instant;
 use atoll_types::limits::SCAN_PAGE_BYTES;
 
-fn item(op: ReadOp) -> ReadItem {
+pub(super) fn item(op: ReadOp) -> ReadItem {
     ReadItem {
         id: 0,
         cost: 0,
@@ -16,7 +16,7 @@ fn item(op: ReadOp) -> ReadItem {
     }
 }
 
-fn run(bench: &Bench, item: &ReadItem, may_block: bool) -> Result<Reply, Miss> {
+pub(super) fn run(bench: &Bench, item: &ReadItem, may_block: bool) -> Result<Reply, Miss> {
     let snapshot = bench.state.snapshot();
     let fetch = Fetch {
         state: &bench.state,
@@ -28,7 +28,7 @@ fn run(bench: &Bench, item: &ReadItem, may_block: bool) -> Result<Reply, Miss> {
     fetch.run(item, Instant::from_nanos(1_000))
 }
 
-fn get(key: &str) -> ReadOp {
+pub(super) fn get(key: &str) -> ReadOp {
     let key = Bytes::copy_from_slice(key.as_bytes());
     let slot = slot_of(&key);
     ReadOp::Get { key, slot }

@@ -1,6 +1,7 @@
 //! A shard's parts on a real journal over a disk in memory, and a whole shard on a group of one.
 
 mod apply;
+mod compute;
 mod fetching;
 mod levels;
 mod whole;
@@ -33,14 +34,22 @@ fn group() -> GroupKey {
 }
 
 fn test_env(cold_reads_permille: u64) -> Env {
+    env_on(disk(cold_reads_permille))
+}
+
+fn disk(cold_reads_permille: u64) -> MemVfs {
+    MemVfs::new(MemVfsOptions {
+        cold_reads_permille,
+        ..MemVfsOptions::default()
+    })
+}
+
+fn env_on(disk: MemVfs) -> Env {
     let rng = Rng::seeded(1);
     Env {
         clock: Clock::boot(),
         spawn: Spawn::simulated(Scope::new(rng.clone())),
-        vfs: Arc::new(MemVfs::new(MemVfsOptions {
-            cold_reads_permille,
-            ..MemVfsOptions::default()
-        })),
+        vfs: Arc::new(disk),
         net: Arc::new(NoNet),
         halt: Halt::simulated(|reason| panic!("{reason}")),
         rng,
@@ -73,8 +82,12 @@ struct Bench {
 
 impl Bench {
     async fn new(cold_reads_permille: u64) -> Self {
-        let env = test_env(cold_reads_permille);
-        let journal = open_journal(&env).await;
+        Self::on(disk(cold_reads_permille)).await
+    }
+
+    /// Before its first entry, whatever its log holds.
+    async fn on(disk: MemVfs) -> Self {
+        let journal = open_journal(&env_on(disk)).await;
         let log = journal.create_group(group(), REPLICA).await.unwrap();
         let state = Arc::new(ShardState::new(group(), REPLICA));
         let machine = ShardMachine::new(CLUSTER, SessionLimits::default(), state.clone());
