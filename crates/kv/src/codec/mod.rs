@@ -48,10 +48,12 @@
 
 mod encode;
 mod layout;
+mod op;
 mod rows;
 mod view;
 
 pub use encode::{EntryHeader, encode_entry};
 pub use layout::{COMMAND_ROW_BYTES, ENTRY_HEADER_BYTES};
 pub(crate) use layout::{NUMBER_BYTES, RANGE_LIMIT_BYTES};
-pub use view::{CommandView, EntryView, GenesisView, GuardView, KindView, OpView};
+pub use op::OpView;
+pub use view::{CommandView, EntryView, GenesisView, GuardView, KindView};

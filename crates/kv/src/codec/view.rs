@@ -7,9 +7,9 @@ use atoll_types::{ClusterId, Epoch, GroupGen, GroupId, GroupKey, SlotId, Version
 use super::EntryHeader;
 use super::layout::{
     CODEC_VERSION, COMMAND_ROW_BYTES, ENTRY_HEADER_BYTES, GENESIS_BYTES, KIND_GENESIS, KIND_OPEN_SESSION,
-    KIND_REJECT, KIND_TICK, KIND_WRITE, OP_APPEND, OP_BODY, OP_DELETE, OP_DELETE_RANGE, OP_INCREMENT, OP_MAX,
-    OP_MIN, OP_PUT, PAYLOAD_COMMANDS, RUN_BYTES,
+    KIND_REJECT, KIND_TICK, KIND_WRITE, OP_BODY, OP_DELETE, OP_PUT, PAYLOAD_COMMANDS, RUN_BYTES,
 };
+use super::op::OpView;
 use super::rows::{CommandRow, GuardRow, OpRow, Reader, malformed};
 use crate::{DecodeError, SessionRef, ValueSlice};
 
@@ -84,60 +84,6 @@ pub enum GuardView<'a> {
         end: &'a [u8],
         /// The highest version allowed.
         newest: Version,
-    },
-}
-
-/// A change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OpView<'a> {
-    /// Sets a key.
-    Put {
-        /// The key.
-        key: &'a [u8],
-        /// The value and where it stands.
-        value: ValueSlice<'a>,
-    },
-    /// Removes a key.
-    Delete {
-        /// The key.
-        key: &'a [u8],
-    },
-    /// Adds to a number.
-    Increment {
-        /// The key.
-        key: &'a [u8],
-        /// What is added.
-        by: i64,
-    },
-    /// Puts bytes behind a value.
-    Append {
-        /// The key.
-        key: &'a [u8],
-        /// The suffix and where it stands; its sum is that of key and suffix.
-        suffix: ValueSlice<'a>,
-    },
-    /// Stores a number unless a lower one is there.
-    Min {
-        /// The key.
-        key: &'a [u8],
-        /// The number.
-        number: i64,
-    },
-    /// Stores a number unless a higher one is there.
-    Max {
-        /// The key.
-        key: &'a [u8],
-        /// The number.
-        number: i64,
-    },
-    /// Removes the first keys of a range.
-    DeleteRange {
-        /// First key.
-        start: &'a [u8],
-        /// End, not included; not empty.
-        end: &'a [u8],
-        /// How many, at most; not checked.
-        limit: u32,
     },
 }
 
@@ -381,36 +327,10 @@ impl<'a> CommandView<'a> {
                 bytes,
                 vcrc: row.vcrc,
             };
-            op_view(&row, value)
+            OpView::of(&row, value)
         });
         ops.take(count as usize)
     }
-}
-
-/// An op of a write, whose lengths were checked.
-fn op_view<'a>(row: &OpRow<'a>, value: ValueSlice<'a>) -> Option<OpView<'a>> {
-    let key = row.key;
-    let number = || Some(i64::from_le_bytes(value.bytes.try_into().ok()?));
-    Some(match row.op {
-        OP_DELETE => OpView::Delete { key },
-        OP_APPEND => OpView::Append { key, suffix: value },
-        OP_INCREMENT => OpView::Increment { key, by: number()? },
-        OP_MIN => OpView::Min {
-            key,
-            number: number()?,
-        },
-        OP_MAX => OpView::Max {
-            key,
-            number: number()?,
-        },
-        OP_DELETE_RANGE => {
-            let (limit, end) = value.bytes.split_first_chunk()?;
-            let limit = u32::from_le_bytes(*limit);
-            let start = key;
-            OpView::DeleteRange { start, end, limit }
-        }
-        _ => OpView::Put { key, value },
-    })
 }
 
 impl<'a> GenesisView<'a> {
