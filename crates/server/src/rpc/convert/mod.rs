@@ -87,6 +87,22 @@ mod tests {
     use atoll_env::Rng;
     use prost::Message;
 
+    /// Every operation that computes.
+    fn computing() -> Operation {
+        let op = |kind| v1::WriteOp {
+            kind,
+            key: bytes::Bytes::from_static(b"a{t}1"),
+            value: bytes::Bytes::from_static(b"value"),
+            number: -3,
+            end: bytes::Bytes::from_static(b"a{t}3"),
+            limit: 9,
+        };
+        Operation::Write(v1::WriteRequest {
+            ops: (2..=6).map(op).collect(),
+            ..v1::WriteRequest::default()
+        })
+    }
+
     fn seeds() -> Vec<Vec<u8>> {
         let key = || bytes::Bytes::from_static(b"a{t}1");
         let op = |kind, value: &'static [u8]| v1::WriteOp {
@@ -115,17 +131,8 @@ mod tests {
             map_epoch: 1,
             marks: vec![mark; 2],
         };
-        let computing = |kind| v1::WriteOp {
-            number: -3,
-            end: bytes::Bytes::from_static(b"a{t}3"),
-            limit: 9,
-            ..op(kind, b"value")
-        };
         let operations = [
-            Operation::Write(v1::WriteRequest {
-                ops: (2..=6).map(computing).collect(),
-                ..v1::WriteRequest::default()
-            }),
+            computing(),
             Operation::Write(v1::WriteRequest {
                 ops: vec![op(0, b"value"), op(1, b"")],
                 guards: vec![guard],
