@@ -105,6 +105,7 @@ async fn bad_requests_are_refused_and_the_node_lives_on() {
         method::HELLO,
         method::CLAIM,
         method::ADMIT,
+        method::JOIN,
         "/atoll.v1.Kv/NoSuchMethod",
     ] {
         let garbage = Bytes::from_static(&[0xff; 64]);

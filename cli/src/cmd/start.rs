@@ -144,6 +144,8 @@ fn start_failure(error: &StartError) -> Failure {
         StartError::Config(_)
         | StartError::Locked(_)
         | StartError::Listen { .. }
+        | StartError::BadFolder(_)
+        | StartError::NotAdmitted { .. }
         | StartError::OtherCluster { .. } => Exit::Usage,
         _ => Exit::Internal,
     };

@@ -23,6 +23,7 @@ const REACHABLE_FOR: Duration = Duration::from_secs(15);
 struct Entry {
     uuid: NodeUuid,
     address: String,
+    zone: String,
     confirmed: bool,
     incarnation: u64,
     heard: Option<Instant>,
@@ -48,6 +49,7 @@ impl AddressBook {
         let entry = Entry {
             uuid: hint.uuid,
             address: hint.address,
+            zone: hint.zone,
             confirmed: false,
             incarnation: 0,
             heard: None,
@@ -77,6 +79,7 @@ impl AddressBook {
         let entry = Entry {
             uuid: node.uuid,
             address: node.address.clone(),
+            zone: node.zone.clone(),
             confirmed: true,
             incarnation,
             heard: Some(now),
@@ -100,6 +103,7 @@ impl AddressBook {
                 let entry = Entry {
                     uuid: node.uuid,
                     address: node.address.clone(),
+                    zone: node.zone.clone(),
                     confirmed: false,
                     incarnation: 0,
                     heard: None,
@@ -157,6 +161,7 @@ impl AddressBook {
                 node,
                 uuid: entry.uuid,
                 address: entry.address.clone(),
+                zone: entry.zone.clone(),
             })
             .collect()
     }
@@ -171,6 +176,7 @@ mod tests {
             node: NodeId(node),
             uuid: NodeUuid(u128::from(node)),
             address: address.to_owned(),
+            zone: String::new(),
         }
     }
 

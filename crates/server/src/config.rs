@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use atoll_kv::SessionLimits;
 use atoll_raft::RaftOptions;
 
-use crate::identity::ADDRESS_BYTES_MAX;
+use crate::identity::{ADDRESS_BYTES_MAX, is_zone};
 
 /// Segments smaller than this could not hold one entry of the largest size.
 const SEGMENT_BYTES_MIN: u32 = 8 * 1024 * 1024;
@@ -25,6 +25,9 @@ pub struct NodeConfig {
     /// Addresses of other nodes, to find the cluster by when addresses have changed, and the initial
     /// set of an `init` that names none.
     pub join: Vec<String>,
+    /// The failure domain this node is in (rack, room, data centre): 1 to 63 of `A-Z a-z 0-9 . _ -`; empty:
+    /// not told. Replicas of a group are kept in different zones where there are enough.
+    pub zone: String,
     /// Allows addresses beyond this machine although traffic is not encrypted.
     pub insecure: bool,
     /// Size of a journal segment.
@@ -42,42 +45,20 @@ pub struct NodeConfig {
     pub sessions: SessionLimits,
 }
 
-/// Why settings are refused.
+/// Why a setting is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// Traffic would leave the machine in the clear.
-    #[error(
-        "{setting} {address} is not a loopback address: traffic would be unencrypted and open to anyone who \
-         can reach it. Until TLS exists, pass --insecure if that is acceptable"
-    )]
-    NotLoopback {
-        /// Which setting.
-        setting: &'static str,
-        /// The address.
-        address: String,
-    },
-    /// An address that nobody could dial or bind.
-    #[error("{setting} {address:?}: {reason}")]
-    Address {
-        /// Which setting.
-        setting: &'static str,
-        /// The address.
-        address: String,
-        /// What is wrong with it.
-        reason: &'static str,
-    },
-    /// A number out of its range.
-    #[error("{setting} {value}: {reason}")]
-    Range {
-        /// Which setting.
-        setting: &'static str,
-        /// Its value.
-        value: u64,
-        /// What is allowed.
-        reason: &'static str,
-    },
+#[error("{setting} {value:?}: {reason}")]
+pub struct ConfigError {
+    /// Which setting: a field of [`NodeConfig`], with hyphens.
+    pub setting: &'static str,
+    /// Its value.
+    pub value: String,
+    /// What is wrong with it and what is allowed.
+    pub reason: &'static str,
 }
+
+const NOT_LOOPBACK: &str = "this is not a loopback address: traffic would be unencrypted and open to anyone who can \
+                            reach it. Until TLS exists, allow it with --insecure if that is acceptable";
 
 impl NodeConfig {
     /// Defaults for a node that keeps its data in `data_dir` and serves at `listen`.
@@ -87,6 +68,7 @@ impl NodeConfig {
             listen: listen.into(),
             advertise: None,
             join: Vec::new(),
+            zone: String::new(),
             insecure: false,
             segment_bytes: 64 * 1024 * 1024,
             preallocate: true,
@@ -97,24 +79,39 @@ impl NodeConfig {
         }
     }
 
-    /// Checks everything that can be checked without touching the machine.
+    /// The first of [`NodeConfig::problems`], if there is one.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        self.check_reach("--listen", &self.listen)?;
+        self.problems().into_iter().next().map_or(Ok(()), Err)
+    }
+
+    /// Everything that can be found wrong without touching the machine.
+    pub fn problems(&self) -> Vec<ConfigError> {
+        let mut problems = Problems::default();
+        if self.data_dir.as_os_str().is_empty() {
+            problems.add("data-dir", "", "a node needs a folder to keep its data in");
+        }
+        problems.check(self.check_reach("listen", &self.listen));
         match &self.advertise {
             Some(address) => {
-                self.check_reach("--advertise", address)?;
-                check_dialable("--advertise", address)?;
+                problems.check(
+                    self.check_reach("advertise", address)
+                        .and_then(|()| check_dialable("advertise", address)),
+                );
             }
             None if is_unspecified(&self.listen) => {
                 let reason = "others cannot dial this; give --advertise with an address they can reach";
-                return Err(address_error("--listen", &self.listen, reason));
+                problems.add("listen", &self.listen, reason);
             }
             None => {}
         }
-        self.join
-            .iter()
-            .try_for_each(|address| check_dialable("--join", address))?;
-        self.check_numbers()
+        for address in &self.join {
+            problems.check(check_dialable("join", address));
+        }
+        if !is_zone(&self.zone) {
+            problems.add("zone", &self.zone, "a zone is 1 to 63 of A-Z a-z 0-9 . _ -");
+        }
+        self.check_numbers(&mut problems);
+        problems.0
     }
 
     fn check_reach(&self, setting: &'static str, address: &str) -> Result<(), ConfigError> {
@@ -122,77 +119,72 @@ impl NodeConfig {
         if self.insecure || is_loopback(host) {
             return Ok(());
         }
-        Err(ConfigError::NotLoopback {
-            setting,
-            address: address.to_owned(),
-        })
+        Err(error(setting, address, NOT_LOOPBACK))
     }
 
-    fn check_numbers(&self) -> Result<(), ConfigError> {
+    fn check_numbers(&self, problems: &mut Problems) {
         if !(SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&self.segment_bytes) {
-            let value = u64::from(self.segment_bytes);
-            let reason = "a journal segment has 8 MiB to 1 GiB";
-            return Err(ConfigError::Range {
-                setting: "segment_bytes",
-                value,
-                reason,
-            });
+            let value = self.segment_bytes.to_string();
+            problems.add("segment-bytes", &value, "a journal segment has 8 MiB to 1 GiB");
         }
         let raft = &self.raft;
         if raft.heartbeat_ms == 0 || raft.heartbeat_ms.saturating_mul(3) > raft.election_min_ms {
             let reason =
                 "the heartbeat is at least 1 ms and at most a third of the shortest election timeout";
-            return Err(ConfigError::Range {
-                setting: "heartbeat_ms",
-                value: raft.heartbeat_ms,
-                reason,
-            });
+            problems.add("heartbeat-ms", &raft.heartbeat_ms.to_string(), reason);
         }
         if raft.election_min_ms >= raft.election_max_ms {
             let reason = "the shortest election timeout is below the longest";
-            return Err(ConfigError::Range {
-                setting: "election_min_ms",
-                value: raft.election_min_ms,
-                reason,
-            });
+            problems.add("election-min-ms", &raft.election_min_ms.to_string(), reason);
         }
-        Ok(())
     }
 }
 
-fn address_error(setting: &'static str, address: &str, reason: &'static str) -> ConfigError {
-    ConfigError::Address {
+#[derive(Default)]
+struct Problems(Vec<ConfigError>);
+
+impl Problems {
+    fn add(&mut self, setting: &'static str, value: &str, reason: &'static str) {
+        self.0.push(error(setting, value, reason));
+    }
+
+    fn check(&mut self, checked: Result<(), ConfigError>) {
+        self.0.extend(checked.err());
+    }
+}
+
+fn error(setting: &'static str, value: &str, reason: &'static str) -> ConfigError {
+    ConfigError {
         setting,
-        address: address.to_owned(),
+        value: value.to_owned(),
         reason,
     }
 }
 
 fn split<'a>(setting: &'static str, address: &'a str) -> Result<(&'a str, u16), ConfigError> {
-    let error = |reason| Err(address_error(setting, address, reason));
+    let refuse = |reason| Err(error(setting, address, reason));
     let Some((host, port)) = address.rsplit_once(':') else {
-        return error("an address is host:port");
+        return refuse("an address is host:port, for example 127.0.0.1:7401");
     };
-    if host.is_empty() || address.len() > ADDRESS_BYTES_MAX || address.contains([' ', ',', '/']) {
-        return error("an address is host:port");
+    let bare_ipv6 = host.contains(':') && !(host.starts_with('[') && host.ends_with(']'));
+    if host.is_empty() || bare_ipv6 || address.len() > ADDRESS_BYTES_MAX || address.contains([' ', ',', '/'])
+    {
+        return refuse("an address is host:port, for example 127.0.0.1:7401 or [::1]:7401");
     }
     match port.parse() {
         Ok(port) => Ok((host, port)),
-        Err(_) => error("the port is a number up to 65535"),
+        Err(_) => refuse("the port is a number up to 65535"),
     }
 }
 
 fn check_dialable(setting: &'static str, address: &str) -> Result<(), ConfigError> {
     let (_, port) = split(setting, address)?;
     if port == 0 {
-        return Err(address_error(setting, address, "port 0 cannot be dialed"));
+        return Err(error(setting, address, "port 0 cannot be dialed"));
     }
     if is_unspecified(address) {
-        return Err(address_error(
-            setting,
-            address,
-            "this means every interface and cannot be dialed",
-        ));
+        let reason = "this means every interface and cannot be dialed";
+        return Err(error(setting, address, reason));
     }
     Ok(())
 }
@@ -246,7 +238,7 @@ mod tests {
         }
         let error = with("127.0.0.1:7000", Some("10.0.0.1:7000"), false).unwrap_err();
         assert!(
-            error.to_string().starts_with("--advertise 10.0.0.1:7000"),
+            error.to_string().starts_with("advertise \"10.0.0.1:7000\""),
             "{error}"
         );
     }
@@ -278,7 +270,7 @@ mod tests {
         }
         let mut config = NodeConfig::new("data", "127.0.0.1:0");
         config.join = vec!["127.0.0.1:7000".to_owned(), "127.0.0.1".to_owned()];
-        assert!(config.validate().unwrap_err().to_string().starts_with("--join"));
+        assert!(config.validate().unwrap_err().to_string().starts_with("join"));
         config.join.clear();
         config.segment_bytes = 4096;
         assert!(config.validate().is_err());
@@ -286,5 +278,30 @@ mod tests {
         assert_eq!(config.validate(), Ok(()));
         config.raft.heartbeat_ms = config.raft.election_min_ms;
         assert!(config.validate().is_err());
+    }
+
+    #[test]
+    fn all_problems_are_told_at_once() {
+        let mut config = NodeConfig::new("data", "10.0.0.1:1");
+        config.join = vec!["a".to_owned(), "b:1".to_owned(), "c:0".to_owned()];
+        config.zone = "rack 7".to_owned();
+        config.segment_bytes = 1;
+        let settings: Vec<_> = config.problems().iter().map(|problem| problem.setting).collect();
+        assert_eq!(settings, ["listen", "join", "join", "zone", "segment-bytes"]);
+    }
+
+    #[test]
+    fn zones_have_a_form() {
+        let zone = |zone: &str| {
+            let mut config = NodeConfig::new("data", "127.0.0.1:0");
+            config.zone = zone.to_owned();
+            config.validate().is_ok()
+        };
+        for good in ["", "a", "eu-west-1.a_B", &"z".repeat(63)] {
+            assert!(zone(good), "{good}");
+        }
+        for bad in [" ", "a b", "a/b", "ü", &"z".repeat(64)] {
+            assert!(!zone(bad), "{bad}");
+        }
     }
 }

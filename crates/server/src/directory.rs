@@ -13,7 +13,7 @@ use crate::membership::Membership;
 /// bring old maps back.
 pub(crate) struct Directory {
     ident: Ident,
-    /// Nodes of group 0: known before any map is.
+    /// Nodes of group 0, known to the initial nodes before any map is; empty on a node that joined.
     control: Vec<NodeId>,
     map: watch::Sender<Arc<ShardMap>>,
     membership: Arc<Membership>,
@@ -79,9 +79,26 @@ impl Directory {
         self.map.borrow().node_of(group, replica)
     }
 
-    /// The nodes that carry group 0.
-    pub(crate) fn control_nodes(&self) -> &[NodeId] {
-        &self.control
+    /// The nodes that carry group 0; none on a node that joined and has no map yet.
+    pub(crate) fn control_nodes(&self) -> Vec<NodeId> {
+        if !self.control.is_empty() {
+            return self.control.clone();
+        }
+        let map = self.map.borrow();
+        let group = map.groups.get(&GroupId::CONTROL);
+        group.map_or_else(Vec::new, |group| group.replicas.values().copied().collect())
+    }
+
+    /// Where to ask for the map: at the nodes of group 0, or, while they are not known, anywhere.
+    pub(crate) fn map_sources(&self) -> Vec<String> {
+        let control = self.control_nodes();
+        if control.is_empty() {
+            let known = self.membership.book().all();
+            return known.into_iter().map(|node| node.address).collect();
+        }
+        let own = self.ident.node;
+        let others = control.into_iter().filter(|node| *node != own);
+        others.filter_map(|node| self.address(node)).collect()
     }
 
     /// This node.

@@ -14,7 +14,7 @@ use parking_lot::RwLock;
 
 use crate::config::{ConfigError, NodeConfig};
 use crate::identity::{DataDir, Ident, IdentityError};
-use crate::membership::{Greeter, Greeting, Membership, Standing};
+use crate::membership::{Greeter, Greeting, Joiner, Membership, Standing};
 use crate::rpc::{PeerClient, Router};
 use crate::running::Running;
 use crate::shard::ReplicaState;
@@ -77,6 +77,22 @@ pub enum StartError {
         /// The peer.
         address: String,
     },
+    /// The cluster knows the data directory's node as another directory.
+    #[error(
+        "the data directory says that it is node {node} of cluster {cluster}, but to that cluster (asked at {address}) \
+         this is another directory: it was never admitted. Start a new node in an empty directory instead"
+    )]
+    NotAdmitted {
+        /// The node.
+        node: NodeId,
+        /// Its cluster.
+        cluster: ClusterId,
+        /// Who was asked.
+        address: String,
+    },
+    /// The folder holds other things, or cannot be written to.
+    #[error("{0}")]
+    BadFolder(String),
     /// The journal cannot be opened.
     #[error("the journal: {0}")]
     Journal(#[from] OpenError),
@@ -89,6 +105,9 @@ impl From<IdentityError> for StartError {
     fn from(error: IdentityError) -> Self {
         match error {
             IdentityError::Locked(_) => Self::Locked(error.to_string()),
+            IdentityError::Foreign { .. } | IdentityError::Unusable { .. } => {
+                Self::BadFolder(error.to_string())
+            }
             IdentityError::Corrupt { .. } | IdentityError::Io(_) => Self::DataDir(error.to_string()),
         }
     }
@@ -135,6 +154,7 @@ impl Core {
         match self.phase() {
             Phase::Waiting => match self.membership.standing() {
                 Standing::Fresh => "waiting for init",
+                Standing::Joining(_) => "joining",
                 Standing::Claimed(_) | Standing::Admitted(..) => "claimed",
             },
             Phase::Running(running) if running.is_serving() => "serving",
@@ -200,6 +220,25 @@ impl Core {
                     address: address.clone(),
                 });
             }
+            if theirs.is_some() {
+                self.check_admitted(ident, address).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses an id that the cluster gave to another directory. A map without it may be an old one.
+    async fn check_admitted(&self, ident: Ident, address: &str) -> Result<(), StartError> {
+        let Ok(Some(map)) = self.peers.map(address, 0, CHECK).await else {
+            return Ok(());
+        };
+        let (entry, own) = (map.nodes.get(&ident.node), self.membership.dir().uuid());
+        if map.cluster == ident.cluster && entry.is_some_and(|entry| entry.uuid != own) {
+            return Err(StartError::NotAdmitted {
+                node: ident.node,
+                cluster: ident.cluster,
+                address: address.to_owned(),
+            });
         }
         Ok(())
     }
@@ -214,7 +253,8 @@ pub struct Node {
 
 impl Node {
     /// Opens the data directory, serves at `listen`, and, if the directory is part of a cluster,
-    /// opens the journal and starts its groups. Otherwise it waits to be claimed by an `init`.
+    /// opens the journal and starts its groups. Otherwise it waits to be claimed by an `init`, and asks the
+    /// nodes of `join` whether they are of a cluster that it may join.
     pub async fn start(env: Env, config: NodeConfig) -> Result<Self, StartError> {
         config.validate()?;
         let dir = DataDir::open(&env, &config.data_dir).await?;
@@ -244,7 +284,7 @@ impl Node {
             .advertise
             .clone()
             .unwrap_or_else(|| serving.address().to_owned());
-        core.membership.set_address(address);
+        core.membership.set_place(address, core.config.zone.clone());
         match Self::begin(&core).await {
             Ok(tasks) => Ok(Self { core, serving, tasks }),
             Err(error) => {
@@ -258,12 +298,14 @@ impl Node {
     async fn begin(core: &Arc<Core>) -> Result<Vec<Task<()>>, StartError> {
         let spawn = &core.env.spawn;
         let mut tasks = Vec::new();
-        match core.membership.ident() {
-            Some(ident) => {
-                core.check_cluster(ident).await?;
-                core.run(ident).await?;
-            }
-            None => tasks.push(spawn.spawn(join_when_complete(core.clone()))),
+        if let Some(ident) = core.membership.ident() {
+            core.check_cluster(ident).await?;
+            core.run(ident).await?;
+        } else {
+            tasks.push(spawn.spawn(start_when_complete(core.clone())));
+            let (membership, peers) = (core.membership.clone(), core.peers.clone());
+            let joiner = Joiner::new(&core.env, membership, peers, &core.config.join);
+            tasks.push(spawn.spawn(joiner.run()));
         }
         let greeter = Greeter::new(
             &core.env,
@@ -280,7 +322,7 @@ impl Node {
         self.core.membership.address()
     }
 
-    /// "waiting for init", "claimed", "starting", "serving" or "stopping".
+    /// "waiting for init", "claimed", "joining", "starting", "serving", "stopping".
     pub fn state(&self) -> &'static str {
         self.core.state()
     }
@@ -298,11 +340,8 @@ impl Node {
     /// elsewhere.
     pub fn replica_states(&self) -> Vec<ReplicaState> {
         let shards = self.core.running().map(|running| running.registry().all());
-        shards
-            .into_iter()
-            .flatten()
-            .map(|shard| shard.replica_state())
-            .collect()
+        let shards = shards.into_iter().flatten();
+        shards.map(|shard| shard.replica_state()).collect()
     }
 
     /// Waits until every replica placed on this node serves. For ever, if nobody calls `init`.
@@ -343,9 +382,9 @@ impl Node {
     }
 }
 
-/// Waits for the claimed set to be complete and then starts the node. What fails here cannot be
-/// reported to anyone but the log, and a node that half exists must not go on.
-async fn join_when_complete(core: Arc<Core>) {
+/// Starts the node once its set is complete or it joins. What fails here cannot be reported to anyone
+/// but the log, and a node that half exists must not go on.
+async fn start_when_complete(core: Arc<Core>) {
     let ident = core.membership.completed().await;
     if let Err(error) = core.run(ident).await {
         core.env

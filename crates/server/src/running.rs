@@ -1,6 +1,6 @@
 //! The parts of a node that exist once it is part of a cluster.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use atoll_env::watch;
@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use crate::config::NodeConfig;
 use crate::control::balance::{Balancer, caught_up};
 use crate::control::reconcile::Reconciler;
-use crate::control::{ControlMachine, ControlState, FIRST_GENERATION, clock_guard, follow};
+use crate::control::{ControlMachine, ControlState, FIRST_GENERATION, Registrar, clock_guard, follow};
 use crate::directory::Directory;
 use crate::identity::Ident;
 use crate::membership::Membership;
@@ -35,6 +35,8 @@ pub(crate) struct Running {
     registry: Arc<Registry>,
     keeper: Arc<Keeper>,
     kv: KvService,
+    /// Where group 0 has a replica.
+    registrar: OnceLock<Registrar>,
     tasks: Mutex<Vec<Task<()>>>,
 }
 
@@ -75,6 +77,7 @@ impl Running {
             directory,
             registry,
             keeper,
+            registrar: OnceLock::new(),
             tasks: Mutex::default(),
         });
         running.start_control(membership, &peers).await?;
@@ -125,6 +128,10 @@ impl Running {
             let (env, group) = (self.env.clone(), group.clone());
             self.spawn(async move { birth::make(&env, &group, &claim.control_voters()).await });
         }
+        // Set once, as group 0 is started once.
+        let _ = self
+            .registrar
+            .set(Registrar::new(&self.env, group.clone(), state.clone()));
         self.spawn_reconciler(node, group, state, membership);
         Ok(())
     }
@@ -153,6 +160,11 @@ impl Running {
 
     pub(crate) fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    /// Gives node ids out, where group 0 has a replica.
+    pub(crate) fn registrar(&self) -> Option<&Registrar> {
+        self.registrar.get()
     }
 
     pub(crate) fn kv(&self) -> &KvService {

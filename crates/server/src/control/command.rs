@@ -5,7 +5,12 @@
 //! address u16 + UTF-8), replica count u32, per replica of group 0 (replica u64, node u64);
 //! 2 CreateGroup: group u64, node count u32, per node u64, the preferred leader first;
 //! 3 SetSlots: run count u32, per run (first u16, last u16, group u64), ascending;
-//! 4 SetNodeAddress: node u64, address.
+//! 4 SetNodeAddress: node u64, address;
+//! 5 Bootstrap with zones: as 1, and after each node's address its zone in the same form;
+//! 6 SetNodeZone: node u64, zone;
+//! 7 AddNode: uuid u128, address, zone. Its id comes from the state's counter.
+//!
+//! A cluster whose nodes name no zones is made by kind 1, which older versions know.
 
 use atoll_types::{ClusterId, Epoch, GroupId, NodeId, NodeUuid, ReplicaId};
 
@@ -17,6 +22,9 @@ const BOOTSTRAP: u8 = 1;
 const CREATE_GROUP: u8 = 2;
 const SET_SLOTS: u8 = 3;
 const SET_NODE_ADDRESS: u8 = 4;
+const BOOTSTRAP_ZONES: u8 = 5;
+const SET_NODE_ZONE: u8 = 6;
+const ADD_NODE: u8 = 7;
 
 /// A change, and the epoch of the state it was decided on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,18 +50,21 @@ pub(crate) enum Change {
     SetSlots { runs: Vec<(u16, u16, GroupId)> },
     /// A node is somewhere else.
     SetNodeAddress { node: NodeId, address: String },
+    /// A node is in another zone.
+    SetNodeZone { node: NodeId, zone: String },
+    /// A directory joins, as a node that hosts nothing yet.
+    AddNode {
+        uuid: NodeUuid,
+        address: String,
+        zone: String,
+    },
 }
 
 impl ControlCommand {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Writer::default();
         out.u8(VERSION);
-        out.u8(match &self.change {
-            Change::Bootstrap { .. } => BOOTSTRAP,
-            Change::CreateGroup { .. } => CREATE_GROUP,
-            Change::SetSlots { .. } => SET_SLOTS,
-            Change::SetNodeAddress { .. } => SET_NODE_ADDRESS,
-        });
+        out.u8(self.change.kind());
         out.u64(self.base.0);
         self.change.encode(&mut out);
         out.finish()
@@ -71,12 +82,22 @@ impl ControlCommand {
         let kind = input.u8()?;
         let base = Epoch(input.u64()?);
         let change = match kind {
-            BOOTSTRAP => decode_bootstrap(&mut input)?,
+            BOOTSTRAP => decode_bootstrap(&mut input, false)?,
+            BOOTSTRAP_ZONES => decode_bootstrap(&mut input, true)?,
             CREATE_GROUP => decode_create_group(&mut input)?,
             SET_SLOTS => decode_set_slots(&mut input)?,
             SET_NODE_ADDRESS => Change::SetNodeAddress {
                 node: NodeId(input.u64()?),
                 address: input.text()?,
+            },
+            SET_NODE_ZONE => Change::SetNodeZone {
+                node: NodeId(input.u64()?),
+                zone: input.text()?,
+            },
+            ADD_NODE => Change::AddNode {
+                uuid: NodeUuid(input.u128()?),
+                address: input.text()?,
+                zone: input.text()?,
             },
             other => {
                 return Err(Malformed::new(format!(
@@ -97,6 +118,22 @@ impl Change {
             Self::CreateGroup { .. } => "create group",
             Self::SetSlots { .. } => "set slots",
             Self::SetNodeAddress { .. } => "set node address",
+            Self::SetNodeZone { .. } => "set node zone",
+            Self::AddNode { .. } => "add node",
+        }
+    }
+
+    fn kind(&self) -> u8 {
+        match self {
+            Self::Bootstrap { nodes, .. } if nodes.iter().any(|node| !node.zone.is_empty()) => {
+                BOOTSTRAP_ZONES
+            }
+            Self::Bootstrap { .. } => BOOTSTRAP,
+            Self::CreateGroup { .. } => CREATE_GROUP,
+            Self::SetSlots { .. } => SET_SLOTS,
+            Self::SetNodeAddress { .. } => SET_NODE_ADDRESS,
+            Self::SetNodeZone { .. } => SET_NODE_ZONE,
+            Self::AddNode { .. } => ADD_NODE,
         }
     }
 
@@ -110,12 +147,7 @@ impl Change {
             } => {
                 out.u128(cluster.0);
                 out.u32(*groups);
-                out.u32(nodes.len() as u32);
-                for node in nodes {
-                    out.u64(node.node.0);
-                    out.u128(node.uuid.0);
-                    out.text(&node.address);
-                }
+                encode_nodes(nodes, self.kind() == BOOTSTRAP_ZONES, out);
                 out.u32(control.len() as u32);
                 for (replica, node) in control {
                     out.u64(replica.0);
@@ -137,15 +169,32 @@ impl Change {
                     out.u64(group.0);
                 }
             }
-            Self::SetNodeAddress { node, address } => {
+            Self::SetNodeAddress { node, address: text } | Self::SetNodeZone { node, zone: text } => {
                 out.u64(node.0);
+                out.text(text);
+            }
+            Self::AddNode { uuid, address, zone } => {
+                out.u128(uuid.0);
                 out.text(address);
+                out.text(zone);
             }
         }
     }
 }
 
-fn decode_bootstrap(input: &mut Reader<'_>) -> Result<Change, Malformed> {
+fn encode_nodes(nodes: &[Member], zones: bool, out: &mut Writer) {
+    out.u32(nodes.len() as u32);
+    for node in nodes {
+        out.u64(node.node.0);
+        out.u128(node.uuid.0);
+        out.text(&node.address);
+        if zones {
+            out.text(&node.zone);
+        }
+    }
+}
+
+fn decode_bootstrap(input: &mut Reader<'_>, zones: bool) -> Result<Change, Malformed> {
     let (cluster, groups) = (ClusterId(input.u128()?), input.u32()?);
     let count = input.count(8 + 16 + 2)?;
     let nodes: Result<_, Malformed> = (0..count)
@@ -154,6 +203,7 @@ fn decode_bootstrap(input: &mut Reader<'_>) -> Result<Change, Malformed> {
                 node: NodeId(input.u64()?),
                 uuid: NodeUuid(input.u128()?),
                 address: input.text()?,
+                zone: if zones { input.text()? } else { String::new() },
             })
         })
         .collect();

@@ -1,6 +1,6 @@
 //! The control plane: group 0 holds the shard map, and its leader makes the map true.
 //!
-//! Group 0 is an ordinary Raft group on the first (at most five) initial nodes. Its state machine
+//! Group 0 is an ordinary Raft group on at most five of the initial nodes, spread over their zones. Its state machine
 //! ([`ControlState`], pure) applies [`ControlCommand`]s; each names the epoch it was decided on and
 //! changes nothing at another one, so two leaders that decide at once cannot both succeed, and a step
 //! repeated after a crash is a step not taken. The leader's reconcile loop looks at the state, takes
@@ -8,7 +8,8 @@
 //! die anywhere.
 //!
 //! The map is intent and hint. Nodes read it and start what it places on them ([`crate::store`]); a
-//! data group itself decides what it owns. Nodes outside group 0 poll the map ([`follow`]).
+//! data group itself decides what it owns. Nodes outside group 0 poll the map ([`follow`]). Directories
+//! that join a cluster get their node ids from [`Registrar`]; they host nothing.
 //!
 //! Replica ids come from one counter and are never reused; a group's preferred leader is its replica
 //! with the lowest id, and [`balance`] brings leadership there when that is safe.
@@ -20,11 +21,13 @@ pub(crate) mod follow;
 mod machine;
 mod plan;
 pub(crate) mod reconcile;
+mod registrar;
 mod state;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use machine::ControlMachine;
+pub(crate) use registrar::{RegisterError, Registrar};
 pub(crate) use state::{ControlState, FIRST_GENERATION};
 
 use command::{Change, ControlCommand};

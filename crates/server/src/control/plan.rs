@@ -1,9 +1,9 @@
 //! The next step from what is to what is wanted. Pure, so that every leader decides alike.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use atoll_placement::{assign, place_replicas};
-use atoll_types::{Epoch, GroupId, NodeId, ReplicaId};
+use atoll_types::{Epoch, GroupId, ReplicaId};
 
 use super::{Change, ControlCommand, ControlState};
 use crate::identity::{Claim, Member};
@@ -15,9 +15,10 @@ const REPLICAS: usize = 3;
 /// where nodes were heard from.
 pub(super) fn next_step(state: &ControlState, claim: &Claim, seen: &[Member]) -> Option<ControlCommand> {
     let change = if state.bootstrapped() {
-        create_next_group(state)
+        create_next_group(state, claim)
             .or_else(|| give_out_slots(state))
-            .or_else(|| correct_address(state, seen))?
+            .or_else(|| correct_address(state, seen))
+            .or_else(|| correct_zone(state, seen))?
     } else {
         bootstrap(claim)
     };
@@ -45,19 +46,14 @@ fn wanted_groups(state: &ControlState) -> BTreeSet<GroupId> {
 }
 
 /// All groups are placed together every time, and one of the places is used: so each is placed with
-/// the others in mind whatever happened in between.
-fn create_next_group(state: &ControlState) -> Option<Change> {
+/// the others in mind whatever happened in between. Initial nodes and their zones are the claim's: a
+/// node that joins meanwhile, or says another zone, does not change what was begun.
+fn create_next_group(state: &ControlState, claim: &Claim) -> Option<Change> {
     let group = GroupId(state.next_group);
     if group.0 > u64::from(state.wanted_groups) {
         return None;
     }
-    let nodes: BTreeMap<NodeId, String> = state
-        .map
-        .nodes
-        .iter()
-        .map(|(&node, entry)| (node, entry.zone.clone()))
-        .collect();
-    let nodes = place_replicas(&wanted_groups(state), &nodes, REPLICAS).remove(&group)?;
+    let nodes = place_replicas(&wanted_groups(state), &claim.zones(), REPLICAS).remove(&group)?;
     Some(Change::CreateGroup { group, nodes })
 }
 
@@ -82,5 +78,16 @@ fn correct_address(state: &ControlState, seen: &[Member]) -> Option<Change> {
     Some(Change::SetNodeAddress {
         node: moved.node,
         address: moved.address.clone(),
+    })
+}
+
+fn correct_zone(state: &ControlState, seen: &[Member]) -> Option<Change> {
+    let moved = seen.iter().find(|member| {
+        let entry = state.map.nodes.get(&member.node);
+        entry.is_some_and(|entry| entry.uuid == member.uuid && entry.zone != member.zone)
+    })?;
+    Some(Change::SetNodeZone {
+        node: moved.node,
+        zone: moved.zone.clone(),
     })
 }

@@ -69,6 +69,7 @@ impl Reconciler {
             node,
             uuid,
             address: self.membership.address().to_owned(),
+            zone: self.membership.zone().to_owned(),
         });
         seen
     }

@@ -4,18 +4,18 @@ use std::collections::BTreeMap;
 
 use atoll_placement::{GroupEntry, NodeEntry, ShardMap, SlotOwner, SlotRun, Slots};
 use atoll_types::limits::GROUPS_PER_NODE_MAX;
-use atoll_types::{ClusterId, Epoch, GroupGen, GroupId, NodeId, ReplicaId, SlotId};
+use atoll_types::{ClusterId, Epoch, GroupGen, GroupId, NodeId, NodeUuid, ReplicaId, SlotId};
 
 use super::{Change, ControlCommand};
-use crate::identity::Member;
+use crate::identity::{ADDRESS_BYTES_MAX, MEMBERS_MAX, Member, is_zone};
 
 /// Incarnation of every group that was never re-created.
 pub(crate) const FIRST_GENERATION: GroupGen = GroupGen(1);
 
 /// Everything group 0 knows. Equal on all its replicas at equal applied index.
 ///
-/// Invariants: `map.epoch` counts the changes made; `map` passes its own validation; no replica id at
-/// or above `next_replica` and no group id at or above `next_group` was ever given out.
+/// Invariants: `map.epoch` counts the changes made; `map` passes its own validation; no node, replica or
+/// group id at or above its counter was ever given out; no two nodes have one uuid.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ControlState {
     pub(crate) map: ShardMap,
@@ -23,6 +23,9 @@ pub(crate) struct ControlState {
     pub(crate) wanted_groups: u32,
     pub(crate) next_group: u64,
     pub(crate) next_replica: u64,
+    pub(crate) next_node: u64,
+    /// Nodes up to this one came with the first entry; those above joined later.
+    pub(crate) initial_nodes: u64,
 }
 
 /// Why a command changed nothing. Deterministic, like the change itself.
@@ -75,7 +78,47 @@ impl ControlState {
                 }
                 None => Err(Rejected::Invalid("there is no such node")),
             },
+            Change::SetNodeZone { node, zone } => match self.map.nodes.get_mut(node) {
+                Some(entry) if is_zone(zone) => {
+                    entry.zone.clone_from(zone);
+                    Ok(())
+                }
+                Some(_) => Err(Rejected::Invalid("that is no name of a zone")),
+                None => Err(Rejected::Invalid("there is no such node")),
+            },
+            Change::AddNode { uuid, address, zone } => self.add_node(*uuid, address, zone),
         }
+    }
+
+    /// The node of a directory, if it has one.
+    pub(crate) fn node_of(&self, uuid: NodeUuid) -> Option<NodeId> {
+        let mut nodes = self.map.nodes.iter();
+        nodes.find(|(_, entry)| entry.uuid == uuid).map(|(node, _)| *node)
+    }
+
+    /// The next id, for a directory that has none. Whoever proposes it twice is refused the second time
+    /// and finds the first one's node.
+    fn add_node(&mut self, uuid: NodeUuid, address: &str, zone: &str) -> Result<(), Rejected> {
+        if !self.bootstrapped_before() {
+            return Err(Rejected::Invalid("there is no cluster yet"));
+        }
+        if self.node_of(uuid).is_some() {
+            return Err(Rejected::Invalid("this directory has a node id already"));
+        }
+        if self.map.nodes.len() >= MEMBERS_MAX {
+            return Err(Rejected::Invalid("there are as many nodes as there may be"));
+        }
+        if address.is_empty() || address.len() > ADDRESS_BYTES_MAX || !is_zone(zone) {
+            return Err(Rejected::Invalid("the address or the zone is none"));
+        }
+        let entry = NodeEntry {
+            uuid,
+            address: address.to_owned(),
+            zone: zone.to_owned(),
+        };
+        self.map.nodes.insert(NodeId(self.next_node), entry);
+        self.next_node += 1;
+        Ok(())
     }
 
     fn bootstrap(
@@ -96,13 +139,15 @@ impl ControlState {
         let entry = |node: &Member| NodeEntry {
             uuid: node.uuid,
             address: node.address.clone(),
-            zone: String::new(),
+            zone: node.zone.clone(),
         };
         self.map.cluster = cluster;
         self.map.nodes = nodes.iter().map(|node| (node.node, entry(node))).collect();
         let replicas: BTreeMap<_, _> = control.iter().copied().collect();
         self.next_replica = replicas.keys().next_back().map_or(1, |last| last.0 + 1);
         self.next_group = 1;
+        self.initial_nodes = self.map.nodes.keys().next_back().map_or(0, |last| last.0);
+        self.next_node = self.initial_nodes + 1;
         self.wanted_groups = groups;
         self.map.groups.insert(
             GroupId::CONTROL,

@@ -14,6 +14,7 @@ fn claim(nodes: u64, groups: u32) -> Claim {
         node: NodeId(0),
         uuid: NodeUuid(u128::from(n) * 7919),
         address: format!("127.0.0.1:{}", 7000 + n),
+        zone: String::new(),
     };
     Claim::new(ClusterId(42), groups, (1..=nodes).map(member).collect())
 }
@@ -204,9 +205,99 @@ fn a_node_that_moved_gets_its_new_address_once() {
     assert_eq!(next_step(&state, &claim, &[moved]), None);
 }
 
+fn with_zones(nodes: u64, groups: u32, zones: &[&str]) -> Claim {
+    let mut claim = claim(nodes, groups);
+    for (member, zone) in claim.members.iter_mut().zip(zones.iter().cycle()) {
+        member.zone = (*zone).to_owned();
+    }
+    claim
+}
+
+#[test]
+fn groups_and_the_control_plane_are_spread_over_the_claims_zones() {
+    let claim = with_zones(9, 18, &["a", "a", "a", "b", "b", "b", "c", "c", "c"]);
+    assert_eq!(claim.check(), Ok(()));
+    let (state, log) = made(&claim);
+    assert_eq!(log[0][1], 5, "a first entry with zones");
+    for (group, entry) in &state.map.groups {
+        let zones: BTreeSet<_> = entry
+            .replicas
+            .values()
+            .map(|node| &state.map.nodes[node].zone)
+            .collect();
+        assert_eq!(zones.len(), 3, "{group}: {entry:?}");
+    }
+    let control: Vec<u64> = claim.control_nodes().iter().map(|node| node.0).collect();
+    assert_eq!(control, [1, 2, 4, 5, 7]);
+    // Without zones the first five, as ever, and a first entry that older programs read.
+    let (_, plain) = made(&self::claim(9, 18));
+    assert_eq!(plain[0][1], 1);
+    let control = self::claim(9, 18).control_nodes();
+    assert_eq!(control, (1..=5).map(NodeId).collect::<Vec<_>>());
+}
+
+#[test]
+fn who_joins_while_groups_are_made_changes_no_placement() {
+    let claim = with_zones(3, 6, &["a", "b", "c"]);
+    let (whole, log) = made(&claim);
+    for cut in 1..log.len() {
+        let mut state = ControlState::default();
+        for bytes in &log[..cut] {
+            state.apply(&ControlCommand::decode(bytes).unwrap()).unwrap();
+        }
+        let changes = [
+            Change::AddNode {
+                uuid: NodeUuid(5),
+                address: "new:1".to_owned(),
+                zone: "d".to_owned(),
+            },
+            Change::SetNodeZone {
+                node: NodeId(1),
+                zone: "elsewhere".to_owned(),
+            },
+        ];
+        for change in changes {
+            let base = state.map.epoch;
+            state.apply(&ControlCommand { base, change }).unwrap();
+        }
+        while let Some(step) = next_step(&state, &claim, &[]) {
+            state.apply(&step).unwrap();
+        }
+        assert_eq!(state.map.groups, whole.map.groups);
+        assert_eq!(state.map.nodes.len(), 4);
+    }
+}
+
+#[test]
+fn a_node_that_says_another_zone_gets_it_once() {
+    let claim = with_zones(3, 6, &["a", "b", "c"]);
+    let (mut state, _) = made(&claim);
+    let mut moved = claim.members[1].clone();
+    assert_eq!(next_step(&state, &claim, std::slice::from_ref(&moved)), None);
+    moved.zone = "d".to_owned();
+    let step = next_step(&state, &claim, std::slice::from_ref(&moved)).unwrap();
+    state.apply(&step).unwrap();
+    assert_eq!(state.map.nodes[&moved.node].zone, "d");
+    assert_eq!(next_step(&state, &claim, &[moved]), None);
+}
+
 #[test]
 fn bytes_that_are_no_command_are_refused_without_harm() {
-    let (_, log) = made(&claim(3, 6));
+    let (_, mut log) = made(&claim(3, 6));
+    log.extend(made(&with_zones(3, 1, &["a", ""])).1);
+    let later = [
+        Change::SetNodeZone {
+            node: NodeId(1),
+            zone: "z".to_owned(),
+        },
+        Change::AddNode {
+            uuid: NodeUuid(1),
+            address: "a:1".to_owned(),
+            zone: String::new(),
+        },
+    ];
+    let base = Epoch(3);
+    log.extend(later.map(|change| ControlCommand { base, change }.encode()));
     for bytes in &log {
         assert_eq!(ControlCommand::decode(bytes).unwrap().encode(), *bytes);
         for cut in 0..bytes.len() {

@@ -1,13 +1,16 @@
 //! The durable promise of a directory to one initial set.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use atoll_placement::spread_over_zones;
 use atoll_types::{ClusterId, NodeId, NodeUuid, ReplicaId};
 
 /// Nodes in an initial set, at most.
 pub(crate) const MEMBERS_MAX: usize = 1024;
 /// Bytes of an address, at most.
 pub(crate) const ADDRESS_BYTES_MAX: usize = 512;
+/// Bytes of a zone's name, at most.
+pub(crate) const ZONE_BYTES_MAX: usize = 63;
 /// Group 0 runs on this many of the initial nodes, at most.
 const CONTROL_REPLICAS_MAX: usize = 5;
 
@@ -20,6 +23,14 @@ pub(crate) struct Member {
     pub(crate) uuid: NodeUuid,
     /// Where it was when the set was made.
     pub(crate) address: String,
+    /// The failure domain it was in; empty: not told.
+    pub(crate) zone: String,
+}
+
+/// True for what may stand where a zone does: nothing, or 1 to 63 of `A-Z a-z 0-9 . _ -`.
+pub(crate) fn is_zone(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    text.len() <= ZONE_BYTES_MAX && text.bytes().all(allowed)
 }
 
 /// Which cluster a directory may become part of.
@@ -71,6 +82,9 @@ impl Claim {
         if !in_order || !numbered {
             return Err("an initial set is ordered by uuid and numbered from 1".to_owned());
         }
+        if let Some(member) = self.members.iter().find(|member| !is_zone(&member.zone)) {
+            return Err(format!("node {} has no usable zone", member.node));
+        }
         match self
             .members
             .iter()
@@ -97,13 +111,18 @@ impl Claim {
             .map(|member| member.node)
     }
 
-    /// The nodes that carry group 0.
+    /// The nodes that carry group 0: all of a small set, five of a larger one, spread over its zones.
+    /// A function of the claim alone, so that everybody who holds it means the same voters.
     pub(crate) fn control_nodes(&self) -> Vec<NodeId> {
-        self.members
-            .iter()
-            .take(CONTROL_REPLICAS_MAX)
-            .map(|member| member.node)
+        spread_over_zones(&self.zones(), CONTROL_REPLICAS_MAX)
+            .into_iter()
             .collect()
+    }
+
+    /// Each node's zone.
+    pub(crate) fn zones(&self) -> BTreeMap<NodeId, String> {
+        let zone = |member: &Member| (member.node, member.zone.clone());
+        self.members.iter().map(zone).collect()
     }
 
     /// Group 0's voters. Its replica ids are the node ids, so that a node needs no map to reach it.

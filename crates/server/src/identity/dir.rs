@@ -8,7 +8,7 @@ use atoll_types::NodeUuid;
 use parking_lot::Mutex;
 
 use super::Claim;
-use super::file::{self, FILE_BYTES_MAX, Hints, Ident, SmallFile};
+use super::file::{self, FILE_BYTES_MAX, Hints, Ident, Join, SmallFile};
 
 /// Why a data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -16,8 +16,15 @@ use super::file::{self, FILE_BYTES_MAX, Hints, Ident, SmallFile};
 pub(crate) enum IdentityError {
     #[error("the data directory is in use: {0}")]
     Locked(#[source] io::Error),
-    #[error("{path}: {reason}")]
+    #[error("{}: {reason}", path.display())]
     Corrupt { path: PathBuf, reason: String },
+    #[error(
+        "{} is no data directory of Atoll's and not empty either (it holds {found}): name an empty or a new directory",
+        path.display()
+    )]
+    Foreign { path: PathBuf, found: String },
+    #[error("cannot use {} as a data directory: {source}", path.display())]
+    Unusable { path: PathBuf, source: io::Error },
     #[error("the data directory: {0}")]
     Io(#[from] io::Error),
 }
@@ -33,13 +40,19 @@ pub(crate) struct DataDir {
 impl DataDir {
     /// Creates or opens; draws the uuid of a new one.
     pub(crate) async fn open(env: &Env, path: &Path) -> Result<Self, IdentityError> {
-        create_durably(&*env.vfs, path)?;
+        let unusable = |source| IdentityError::Unusable {
+            path: path.to_owned(),
+            source,
+        };
+        create_durably(&*env.vfs, path).map_err(unusable)?;
+        // Before anything is written: a folder of other things is left as it is.
+        refuse_foreign(&*env.vfs, path)?;
         let lock = env
             .vfs
             .lock(&path.join("LOCK"))
             .map_err(|error| match error.kind() {
                 io::ErrorKind::WouldBlock => IdentityError::Locked(error),
-                _ => IdentityError::Io(error),
+                _ => unusable(error),
             })?;
         let mut dir = Self {
             env: env.clone(),
@@ -55,7 +68,7 @@ impl DataDir {
     }
 
     async fn draw_uuid(&self) -> Result<NodeUuid, IdentityError> {
-        for later in [Claim::NAME, Ident::NAME, "journal"] {
+        for later in [Claim::NAME, Join::NAME, Ident::NAME, "journal"] {
             if self.env.vfs.exists(&self.path.join(later))? {
                 let reason = format!(
                     "is missing although {later} is there; restore it or start with an empty directory"
@@ -102,6 +115,22 @@ impl DataDir {
         Ok(claim)
     }
 
+    /// The cluster this directory is promised to and as whom, if it asked to join one.
+    pub(crate) fn join(&self) -> Result<Option<Ident>, IdentityError> {
+        let join = self.read::<Join>()?.map(|Join(ident)| ident);
+        if join.is_some() && self.env.vfs.exists(&self.path.join(Claim::NAME))? {
+            let reason = format!(
+                "stands beside {}: a directory is promised once, so one of them was copied here",
+                Claim::NAME
+            );
+            return Err(IdentityError::Corrupt {
+                path: self.path.join(Join::NAME),
+                reason,
+            });
+        }
+        Ok(join)
+    }
+
     /// The identity, if admitted. A log that is gone with it is an error: a voter without its log
     /// could vote twice.
     pub(crate) fn ident(&self) -> Result<Option<Ident>, IdentityError> {
@@ -136,6 +165,11 @@ impl DataDir {
     /// Makes the claim durable.
     pub(crate) async fn write_claim(&self, claim: &Claim) -> Result<(), IdentityError> {
         self.write(claim).await
+    }
+
+    /// Makes the promise to an existing cluster durable.
+    pub(crate) async fn write_join(&self, ident: Ident) -> Result<(), IdentityError> {
+        self.write(&Join(ident)).await
     }
 
     /// Makes the journal's folder durable.
@@ -181,6 +215,49 @@ impl DataDir {
             .map_err(|_| io::Error::other("the process is ending"))?;
         Ok(written?)
     }
+}
+
+/// A folder without any of our files must be empty, but for what a start that was cut short, or a file
+/// system, leaves in it.
+fn refuse_foreign(vfs: &dyn vfs::Vfs, path: &Path) -> Result<(), IdentityError> {
+    const FOUND_MAX: usize = 3;
+    let ours = [
+        NodeUuid::NAME,
+        Claim::NAME,
+        Join::NAME,
+        Ident::NAME,
+        Hints::NAME,
+        "journal",
+    ];
+    let names = vfs.list(path).map_err(|source| IdentityError::Unusable {
+        path: path.to_owned(),
+        source,
+    })?;
+    if names.iter().any(|name| ours.contains(&name.as_str())) {
+        return Ok(());
+    }
+    let beginning = format!("{}.new", NodeUuid::NAME);
+    let harmless = ["LOCK", "lost+found", beginning.as_str()];
+    let foreign: Vec<String> = names
+        .into_iter()
+        .filter(|name| !harmless.contains(&name.as_str()))
+        .collect();
+    if foreign.is_empty() {
+        return Ok(());
+    }
+    let mut found = foreign
+        .iter()
+        .take(FOUND_MAX)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
+    if foreign.len() > FOUND_MAX {
+        found.push_str(", …");
+    }
+    Err(IdentityError::Foreign {
+        path: path.to_owned(),
+        found,
+    })
 }
 
 /// Creates a folder such that its name survives a power cut: every folder that got a new name in it

@@ -6,17 +6,18 @@ use super::claim::{Claim, MEMBERS_MAX, Member};
 use crate::codec::{Malformed, Reader, Writer};
 
 const MAGIC: &[u8; 4] = b"ATOL";
-const VERSION: u8 = 1;
 /// Format of the whole directory (journal included), as `IDENT` records it.
 const FORMAT: u32 = 1;
-/// Node, uuid and the length of an address.
+/// Node, uuid and the length of an address. Zones come after all members.
 const MEMBER_BYTES_MIN: usize = 8 + 16 + 2;
 
 /// Bytes of a small file, at most: the longest claim has room.
 pub(super) const FILE_BYTES_MAX: u64 = 1 << 20;
 
-const _: () =
-    assert!((MEMBER_BYTES_MIN + super::claim::ADDRESS_BYTES_MAX) * MEMBERS_MAX < FILE_BYTES_MAX as usize);
+const _: () = assert!(
+    (MEMBER_BYTES_MIN + super::claim::ADDRESS_BYTES_MAX + 2 + super::claim::ZONE_BYTES_MAX) * MEMBERS_MAX
+        < FILE_BYTES_MAX as usize
+);
 
 /// Who an admitted directory is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +27,10 @@ pub(crate) struct Ident {
     /// The node.
     pub(crate) node: NodeId,
 }
+
+/// The promise of a directory to an existing cluster, made before it is admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Join(pub(super) Ident);
 
 /// What a start remembers for the next one; never trusted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,8 +45,10 @@ pub(crate) struct Hints {
 pub(super) trait SmallFile: Sized {
     const NAME: &'static str;
     const KIND: u8;
+    /// The version written. It and all below are read.
+    const VERSION: u8 = 1;
     fn write(&self, body: &mut Writer);
-    fn read(body: &mut Reader<'_>) -> Result<Self, Malformed>;
+    fn read(body: &mut Reader<'_>, version: u8) -> Result<Self, Malformed>;
 }
 
 /// The whole file.
@@ -52,7 +59,7 @@ pub(super) fn encode<T: SmallFile>(value: &T) -> Vec<u8> {
     let mut file = Writer::default();
     file.bytes(MAGIC);
     file.u8(T::KIND);
-    file.u8(VERSION);
+    file.u8(T::VERSION);
     file.u16(0);
     file.u32(body.len() as u32);
     file.bytes(&body);
@@ -70,10 +77,8 @@ pub(super) fn decode<T: SmallFile>(bytes: &[u8]) -> Result<T, Malformed> {
         return Err(Malformed::new("it is not a file of this kind"));
     }
     let version = reader.u8()?;
-    if version != VERSION {
-        return Err(Malformed::new(format!(
-            "it has format version {version}; this program knows {VERSION}"
-        )));
+    if !(1..=T::VERSION).contains(&version) {
+        return Err(newer("it has format version", version.into(), T::VERSION.into()));
     }
     let sum_at = bytes.len().saturating_sub(4);
     let (covered, sum) = bytes.split_at(sum_at);
@@ -87,9 +92,18 @@ pub(super) fn decode<T: SmallFile>(bytes: &[u8]) -> Result<T, Malformed> {
     if zero != 0 {
         return Err(Malformed::new("reserved bytes are set"));
     }
-    let value = T::read(&mut body)?;
+    let value = T::read(&mut body, version)?;
     body.end()?;
     Ok(value)
+}
+
+/// What a format of the future is answered with.
+fn newer(what: &str, found: u32, known: u32) -> Malformed {
+    Malformed(format!(
+        "{what} {found}, and this program ({}) knows up to {known}: a newer Atoll wrote it; start the node with that \
+         version or a later one, or a new node in an empty directory",
+        env!("CARGO_PKG_VERSION")
+    ))
 }
 
 impl SmallFile for NodeUuid {
@@ -100,7 +114,7 @@ impl SmallFile for NodeUuid {
         body.u128(self.0);
     }
 
-    fn read(body: &mut Reader<'_>) -> Result<Self, Malformed> {
+    fn read(body: &mut Reader<'_>, _: u8) -> Result<Self, Malformed> {
         body.u128().map(Self)
     }
 }
@@ -108,19 +122,27 @@ impl SmallFile for NodeUuid {
 impl SmallFile for Claim {
     const NAME: &'static str = "CLAIM";
     const KIND: u8 = 2;
+    /// 1 had no zones.
+    const VERSION: u8 = 2;
 
     fn write(&self, body: &mut Writer) {
         body.u128(self.cluster.0);
         body.u32(self.groups);
         write_members(&self.members, body);
+        self.members.iter().for_each(|member| body.text(&member.zone));
     }
 
-    fn read(body: &mut Reader<'_>) -> Result<Self, Malformed> {
-        let claim = Self {
+    fn read(body: &mut Reader<'_>, version: u8) -> Result<Self, Malformed> {
+        let mut claim = Self {
             cluster: ClusterId(body.u128()?),
             groups: body.u32()?,
             members: read_members(body)?,
         };
+        if version > 1 {
+            for member in &mut claim.members {
+                member.zone = body.text()?;
+            }
+        }
         claim.check().map_err(Malformed)?;
         Ok(claim)
     }
@@ -136,18 +158,32 @@ impl SmallFile for Ident {
         body.u32(FORMAT);
     }
 
-    fn read(body: &mut Reader<'_>) -> Result<Self, Malformed> {
+    fn read(body: &mut Reader<'_>, _: u8) -> Result<Self, Malformed> {
         let ident = Self {
             cluster: ClusterId(body.u128()?),
             node: NodeId(body.u64()?),
         };
         match body.u32()? {
             FORMAT => Ok(ident),
-            other => {
-                let reason = format!("the directory has format {other}; this program knows {FORMAT}");
-                Err(Malformed(reason))
-            }
+            other => Err(newer("the directory has format", other, FORMAT)),
         }
+    }
+}
+
+impl SmallFile for Join {
+    const NAME: &'static str = "JOIN";
+    const KIND: u8 = 5;
+
+    fn write(&self, body: &mut Writer) {
+        body.u128(self.0.cluster.0);
+        body.u64(self.0.node.0);
+    }
+
+    fn read(body: &mut Reader<'_>, _: u8) -> Result<Self, Malformed> {
+        Ok(Self(Ident {
+            cluster: ClusterId(body.u128()?),
+            node: NodeId(body.u64()?),
+        }))
     }
 }
 
@@ -160,7 +196,7 @@ impl SmallFile for Hints {
         write_members(&self.nodes, body);
     }
 
-    fn read(body: &mut Reader<'_>) -> Result<Self, Malformed> {
+    fn read(body: &mut Reader<'_>, _: u8) -> Result<Self, Malformed> {
         Ok(Self {
             starts: body.u64()?,
             nodes: read_members(body)?,
@@ -185,6 +221,7 @@ fn read_members(body: &mut Reader<'_>) -> Result<Vec<Member>, Malformed> {
                 node: NodeId(body.u64()?),
                 uuid: NodeUuid(body.u128()?),
                 address: body.text()?,
+                zone: String::new(),
             })
         })
         .collect()

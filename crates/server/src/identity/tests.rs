@@ -31,6 +31,7 @@ fn claim_of(uuid: NodeUuid) -> Claim {
         node: NodeId(0),
         uuid: NodeUuid(uuid),
         address: format!("h:{}", uuid % 99),
+        zone: String::new(),
     };
     Claim::new(
         ClusterId(5),
@@ -146,6 +147,67 @@ async fn another_version_says_so() {
     vfs.flip_bit(&path().join("IDENT"), 5, 1);
     let error = reopened(&vfs).await.unwrap_err().to_string();
     assert!(error.contains("version 3") && error.contains("IDENT"), "{error}");
+    assert!(error.contains("a newer Atoll wrote it"), "{error}");
+}
+
+/// As version 1 of this program wrote it.
+#[tokio::test(start_paused = true)]
+async fn a_claim_without_zones_is_still_read() {
+    let vfs = MemVfs::default();
+    let dir = admitted(&vfs).await;
+    let file = path().join("CLAIM");
+    let mut bytes = vfs.read_small(&file, 1 << 20).unwrap();
+    // The three empty zones at the end and the sum behind them go.
+    bytes.truncate(bytes.len() - 4 - 3 * 2);
+    bytes[5] = 1;
+    let body = (bytes.len() - 12) as u32;
+    bytes[8..12].copy_from_slice(&body.to_le_bytes());
+    let sum = crc32fast::hash(&bytes);
+    bytes.extend_from_slice(&sum.to_le_bytes());
+    replace_file(&vfs, &file, &bytes).await.unwrap();
+    assert_eq!(dir.claim().unwrap(), Some(claim_of(dir.uuid())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_folder_of_other_things_is_left_alone() {
+    let vfs = MemVfs::default();
+    vfs.create_dir_all(&path()).unwrap();
+    for harmless in ["LOCK", "lost+found", "UUID.new"] {
+        replace_file(&vfs, &path().join(harmless), b"x").await.unwrap();
+    }
+    DataDir::open(&env(&vfs, 1), &path()).await.unwrap().unlock();
+
+    let other = Path::new("/home/somebody");
+    vfs.create_dir_all(other).unwrap();
+    for name in ["a.txt", "b.txt", "c.txt", "d.txt"] {
+        replace_file(&vfs, &other.join(name), b"x").await.unwrap();
+    }
+    let error = DataDir::open(&env(&vfs, 2), other).await.err().unwrap();
+    assert!(matches!(error, IdentityError::Foreign { .. }));
+    let text = error.to_string();
+    assert!(
+        text.contains("a.txt, b.txt, c.txt, …") && text.contains("/home/somebody"),
+        "{text}"
+    );
+    assert_eq!(vfs.list(other).unwrap(), ["a.txt", "b.txt", "c.txt", "d.txt"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_directory_is_promised_once() {
+    let vfs = MemVfs::default();
+    let dir = DataDir::open(&env(&vfs, 1), &path()).await.unwrap();
+    let ident = Ident {
+        cluster: ClusterId(5),
+        node: NodeId(9),
+    };
+    assert_eq!(dir.join().unwrap(), None);
+    dir.write_join(ident).await.unwrap();
+    dir.unlock();
+    let vfs = vfs.crash(Crash::LoseAll);
+    let dir = DataDir::open(&env(&vfs, 2), &path()).await.unwrap();
+    assert_eq!(dir.join().unwrap(), Some(ident));
+    dir.write_claim(&claim_of(dir.uuid())).await.unwrap();
+    assert!(matches!(dir.join(), Err(IdentityError::Corrupt { .. })));
 }
 
 #[tokio::test(start_paused = true)]

@@ -111,6 +111,7 @@ impl Greeter {
     /// A fresh node has nobody to greet: it waits to be claimed.
     fn targets(&self) -> BTreeSet<String> {
         let mut targets = BTreeSet::new();
+        // Whether to join a cluster is looked into elsewhere.
         if self.membership.standing() == Standing::Fresh {
             return targets;
         }

@@ -134,6 +134,7 @@ impl Initiator {
                 node: NodeId(0),
                 uuid: greeting.uuid,
                 address: greeting.address.clone(),
+                zone: greeting.zone.clone(),
             })
             .collect();
         let default = GROUPS_PER_NODE
@@ -147,13 +148,16 @@ impl Initiator {
         Ok(claim)
     }
 
-    /// Collects the claims in uuid order. The first answer decides the cluster id and the number of
-    /// groups; every further claim carries those.
+    /// Collects the claims in uuid order. The first answer decides everything that a claim says, zones
+    /// included; every further claim carries that. So all claims of one cluster id are the same, and with
+    /// them the voters of group 0 that follow from them.
     async fn claim_all(&self, mut claim: Claim) -> Result<Claim, Status> {
         for (position, member) in claim.members.clone().iter().enumerate() {
-            let (cluster, groups) = self.claim_one(member, &claim).await?;
+            let held = self.claim_one(member, &claim).await?;
+            let cluster = held.cluster;
             if position == 0 {
-                (claim.cluster, claim.groups) = (cluster, groups);
+                check_first(&held, &claim, member)?;
+                claim = held;
             } else if cluster != claim.cluster {
                 let broken = format!(
                     "{} holds a claim of the same set but of cluster {cluster}",
@@ -165,10 +169,9 @@ impl Initiator {
         Ok(claim)
     }
 
-    async fn claim_one(&self, member: &Member, claim: &Claim) -> Result<(ClusterId, u32), Status> {
+    async fn claim_one(&self, member: &Member, claim: &Claim) -> Result<Claim, Status> {
         if member.uuid == self.membership.dir().uuid() {
-            let held = self.membership.claim(claim.clone()).await?;
-            return Ok((held.cluster, held.groups));
+            return self.membership.claim(claim.clone()).await;
         }
         let address = &member.address;
         self.persist(address, || self.peers.claim(address, claim, CALL_LIMIT))
@@ -253,4 +256,16 @@ impl Initiator {
             self.env.clock.sleep(RETRY_EVERY).await;
         }
     }
+}
+
+/// The first claim decides for all, so it must be one, and of the same directories.
+fn check_first(held: &Claim, wanted: &Claim, holder: &Member) -> Result<(), Status> {
+    let same = held.same_set(&wanted.members);
+    let checked = held.check();
+    if same && checked.is_ok() {
+        return Ok(());
+    }
+    let reason = checked.err().unwrap_or_else(|| "it is of another set".to_owned());
+    let broken = format!("{} holds a claim that cannot be used: {reason}", holder.address);
+    Err(Status::new(Code::Internal, broken))
 }

@@ -1,71 +1,37 @@
-//! What this node is and has promised, and its answers to Hello, Claim and Admit.
+//! What this node is and has promised: its answers to Hello, Claim and Admit, and its joining.
 
 use std::sync::{Arc, OnceLock};
 
 use atoll_env::Env;
 use atoll_env::net::{Code, Status};
 use atoll_env::watch;
-use atoll_types::{ClusterId, NodeId, NodeUuid};
+use atoll_types::{ClusterId, NodeId};
 use parking_lot::RwLock;
 use tokio::sync::Mutex;
 
-use super::Clocks;
+use super::{Clocks, Greeting, Newcomer, Standing, init_command};
 use crate::address_book::AddressBook;
 use crate::identity::{Claim, DataDir, Hints, Ident, IdentityError, Member};
-
-/// How far this directory has come.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
-    /// Only a uuid.
-    Fresh,
-    /// Promised to a set, but not known yet whether all of it is.
-    Claimed(Claim),
-    /// Part of a cluster.
-    Admitted(Ident, Option<Claim>),
-}
-
-impl Standing {
-    fn claim(&self) -> Option<&Claim> {
-        match self {
-            Self::Fresh => None,
-            Self::Claimed(claim) => Some(claim),
-            Self::Admitted(_, claim) => claim.as_ref(),
-        }
-    }
-}
-
-/// What a node says of itself, asked or unasked.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Greeting {
-    /// Its cluster and node id, once admitted.
-    pub(crate) ident: Option<(ClusterId, NodeId)>,
-    /// Its directory.
-    pub(crate) uuid: NodeUuid,
-    /// Which start of it this is.
-    pub(crate) incarnation: u64,
-    /// Where it is.
-    pub(crate) address: String,
-    /// Whom it has seen.
-    pub(crate) known: Vec<Member>,
-    /// The claim it holds while it is not admitted.
-    pub(crate) claim: Option<(ClusterId, Vec<Member>)>,
-    /// Its wall clock, in answers only; 0: not told.
-    pub(crate) wall_ms: u64,
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
 enum Progress {
     Waiting,
-    /// Every directory of the claimed set is known to hold the claim.
+    /// Every directory of the claimed set is known to hold the claim, or a cluster gave a node id.
     Complete,
     Admitted,
 }
 
-/// This node's place among others. One claim at most is ever written.
+#[derive(Debug)]
+struct Place {
+    address: String,
+    zone: String,
+}
+
+/// This node's place among others. One promise at most is ever written, a claim or a join.
 pub(crate) struct Membership {
     env: Env,
     dir: DataDir,
-    address: OnceLock<String>,
+    place: OnceLock<Place>,
     incarnation: u64,
     book: AddressBook,
     clocks: Clocks,
@@ -78,27 +44,29 @@ pub(crate) struct Membership {
 impl Membership {
     /// Reads the directory and counts this start.
     pub(crate) async fn open(env: &Env, dir: DataDir) -> Result<Arc<Self>, IdentityError> {
-        let (claim, ident) = (dir.claim()?, dir.ident()?);
+        let (claim, join, ident) = (dir.claim()?, dir.join()?, dir.ident()?);
         let Hints { starts, nodes } = dir.hints();
         let uuid = dir.uuid();
         let hints = nodes.into_iter().filter(|hint| hint.uuid != uuid);
         let book = AddressBook::new(hints);
-        let standing = match (ident, claim) {
-            (Some(ident), claim) => Standing::Admitted(ident, claim),
-            (None, Some(claim)) => Standing::Claimed(claim),
-            (None, None) => Standing::Fresh,
+        let standing = match (ident, claim, join) {
+            (Some(ident), claim, _) => Standing::Admitted(ident, claim),
+            (None, Some(claim), _) => Standing::Claimed(claim),
+            (None, None, Some(ident)) => Standing::Joining(ident),
+            (None, None, None) => Standing::Fresh,
         };
         if let Some(claim) = standing.claim() {
             book.add_hints(&claim.members, uuid);
         }
         let progress = match standing {
             Standing::Admitted(..) => Progress::Admitted,
+            Standing::Joining(_) => Progress::Complete,
             Standing::Fresh | Standing::Claimed(_) => Progress::Waiting,
         };
         let membership = Self {
             env: env.clone(),
             dir,
-            address: OnceLock::new(),
+            place: OnceLock::new(),
             incarnation: starts + 1,
             book,
             clocks: Clocks::default(),
@@ -111,14 +79,19 @@ impl Membership {
     }
 
     /// Once the server is bound: where this node is.
-    pub(crate) fn set_address(&self, address: String) {
+    pub(crate) fn set_place(&self, address: String, zone: String) {
         // Set by Node::start only, once.
-        let _ = self.address.set(address);
+        let _ = self.place.set(Place { address, zone });
     }
 
     /// Where this node is; empty until the server is bound.
     pub(crate) fn address(&self) -> &str {
-        self.address.get().map_or("", String::as_str)
+        self.place.get().map_or("", |place| &place.address)
+    }
+
+    /// The failure domain this node is in; empty if it was not told.
+    pub(crate) fn zone(&self) -> &str {
+        self.place.get().map_or("", |place| &place.zone)
     }
 
     pub(crate) fn dir(&self) -> &DataDir {
@@ -141,7 +114,7 @@ impl Membership {
     pub(crate) fn ident(&self) -> Option<Ident> {
         match &*self.standing.read() {
             Standing::Admitted(ident, _) => Some(*ident),
-            Standing::Fresh | Standing::Claimed(_) => None,
+            Standing::Fresh | Standing::Claimed(_) | Standing::Joining(_) => None,
         }
     }
 
@@ -149,7 +122,7 @@ impl Membership {
     pub(crate) fn greeting(&self) -> Greeting {
         let standing = self.standing.read();
         let (ident, claim) = match &*standing {
-            Standing::Fresh => (None, None),
+            Standing::Fresh | Standing::Joining(_) => (None, None),
             Standing::Claimed(claim) => (None, Some((claim.cluster, claim.members.clone()))),
             Standing::Admitted(ident, _) => (Some((ident.cluster, ident.node)), None),
         };
@@ -158,6 +131,7 @@ impl Membership {
             uuid: self.dir.uuid(),
             incarnation: self.incarnation,
             address: self.address().to_owned(),
+            zone: self.zone().to_owned(),
             known: self.book.confirmed(),
             claim,
             wall_ms: self.env.clock.wall_ms(),
@@ -198,7 +172,7 @@ impl Membership {
                     self.set_complete();
                 }
             }
-            Standing::Admitted(ident, _) => {
+            Standing::Joining(ident) | Standing::Admitted(ident, _) => {
                 if ident.cluster == cluster && ident.node != node {
                     self.learn(node, from);
                 }
@@ -215,6 +189,7 @@ impl Membership {
             node,
             uuid: from.uuid,
             address: from.address.clone(),
+            zone: from.zone.clone(),
         };
         if self.book.greeted(&sender, from.incarnation, self.env.clock.now()) {
             tracing::info!(%node, address = from.address, "node found");
@@ -244,13 +219,12 @@ impl Membership {
                 Ok(held)
             }
             Standing::Claimed(held) => Err(self.promised_elsewhere(&held)),
-            Standing::Admitted(ident, held) => {
-                let set = held.map_or_else(String::new, |held| {
-                    let nodes = held.addresses();
-                    format!(" (made of {nodes}; `atoll init --nodes {nodes}` answers with it)")
-                });
+            Standing::Joining(ident) | Standing::Admitted(ident, None) => Err(self.joined(ident)),
+            Standing::Admitted(ident, Some(held)) => {
+                let nodes = held.addresses();
                 let refusal = format!(
-                    "{} is node {} of cluster {}{set} already: leave it out of --nodes",
+                    "{} is node {} of cluster {} (made of {nodes}; `atoll init --nodes {nodes}` answers with it) \
+                     already: leave it out of --nodes",
                     self.address(),
                     ident.node,
                     ident.cluster
@@ -274,6 +248,49 @@ impl Membership {
         Ok(wanted)
     }
 
+    /// What this directory tells a cluster that it wants to join.
+    pub(crate) fn newcomer(&self) -> Newcomer {
+        Newcomer {
+            uuid: self.dir.uuid(),
+            address: self.address().to_owned(),
+            zone: self.zone().to_owned(),
+        }
+    }
+
+    /// Promises this directory to a cluster that has given it a node id, durably. Of this and
+    /// [`Membership::claim`] only the first to get here succeeds.
+    pub(crate) async fn join(&self, ident: Ident) -> Result<(), Status> {
+        let _deciding = self.deciding.lock().await;
+        match self.standing() {
+            Standing::Fresh => {}
+            Standing::Joining(held) | Standing::Admitted(held, _) if held == ident => return Ok(()),
+            Standing::Claimed(held) => return Err(self.promised_elsewhere(&held)),
+            Standing::Joining(held) | Standing::Admitted(held, _) => return Err(self.joined(held)),
+        }
+        if let Err(error) = self.dir.write_join(ident).await {
+            // It may or may not be on the disk; only a restart can tell.
+            self.env
+                .halt
+                .now(&format!("the promise to a cluster cannot be written: {error}"))
+                .await;
+        }
+        tracing::info!(cluster = %ident.cluster, node = %ident.node, "joining");
+        *self.standing.write() = Standing::Joining(ident);
+        self.set_complete();
+        Ok(())
+    }
+
+    fn joined(&self, ident: Ident) -> Status {
+        let refusal = format!(
+            "{} joined cluster {} as node {}: leave it out of `atoll init --nodes`, or, if joining was a mistake, stop \
+             this node and start it with an empty data directory",
+            self.address(),
+            ident.cluster,
+            ident.node
+        );
+        Status::new(Code::FailedPrecondition, refusal)
+    }
+
     fn promised_elsewhere(&self, held: &Claim) -> Status {
         let refusal = format!(
             "{} is promised to another initial set ({}) of cluster {}; finish that one with `{}`, or, if it was a \
@@ -295,6 +312,7 @@ impl Membership {
             Standing::Claimed(held) if held.cluster == cluster && held.same_set(set) => self.set_complete(),
             Standing::Admitted(ident, _) if ident.cluster == cluster => return Ok(()),
             Standing::Claimed(Claim { cluster: held, .. })
+            | Standing::Joining(Ident { cluster: held, .. })
             | Standing::Admitted(Ident { cluster: held, .. }, _) => {
                 return refuse(format!("this node belongs to cluster {held}, not {cluster}"));
             }
@@ -326,7 +344,7 @@ impl Membership {
             .wait_for(|progress| *progress >= Progress::Complete)
             .await;
         match self.standing() {
-            Standing::Admitted(ident, _) => ident,
+            Standing::Joining(ident) | Standing::Admitted(ident, _) => ident,
             Standing::Claimed(claim) => {
                 let node = claim
                     .node_of(self.dir.uuid())
@@ -336,7 +354,7 @@ impl Membership {
                     node,
                 }
             }
-            Standing::Fresh => unreachable!("only a claimed set can be complete"),
+            Standing::Fresh => unreachable!("only a promised directory can be complete"),
         }
     }
 
@@ -368,9 +386,4 @@ impl Membership {
             })
             .await
     }
-}
-
-/// What a person types to finish a claimed set.
-pub(crate) fn init_command(claim: &Claim) -> String {
-    format!("atoll init --nodes {}", claim.addresses())
 }

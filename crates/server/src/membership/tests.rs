@@ -10,23 +10,23 @@ use std::time::Duration;
 use atoll_env::net::{CallError, Code, Handler, Link, Net, Serving, Status};
 use atoll_env::vfs::{Crash, MemVfs, replace_file};
 use atoll_env::{BoxFuture, Clock, Env, Halt, Rng, Scope, Spawn};
-use atoll_placement::{ShardMap, SlotOwner, SlotRun, Slots};
+use atoll_placement::{NodeEntry, ShardMap, SlotOwner, SlotRun, Slots};
 use atoll_proto::{method, v1};
 use atoll_types::limits::SLOTS;
-use atoll_types::{ClusterId, Epoch, GroupId, NodeId, SlotId};
+use atoll_types::{ClusterId, Epoch, GroupId, NodeId, NodeUuid, SlotId};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use parking_lot::Mutex;
 use prost::Message;
 
 use super::initiator::Made;
-use super::{Greeter, Greeting, Initiator, Membership, Standing};
-use crate::identity::DataDir;
+use super::{Greeter, Greeting, Initiator, Joiner, Membership, Standing};
+use crate::identity::{Claim, DataDir, Member};
 use crate::rpc::{PeerClient, testing};
 
 /// Takes a while to carry a call to its handler. May be told to lose calls.
 #[derive(Clone, Default)]
-struct Wire(Arc<Mutex<WireState>>);
+struct Wire(Arc<Mutex<WireState>>, Registry);
 
 #[derive(Default)]
 struct WireState {
@@ -90,7 +90,41 @@ impl Net for Wire {
     }
 }
 
-struct Answers(Arc<Membership>);
+struct Answers(Arc<Membership>, Registry);
+
+/// As if group 0 gave ids to uuids: an id once given stays.
+#[derive(Clone, Default)]
+struct Registry(Arc<Mutex<BTreeMap<(ClusterId, String), u64>>>);
+
+impl Registry {
+    fn admit(&self, membership: &Membership, request: Bytes) -> Result<Bytes, Status> {
+        let ident = membership
+            .ident()
+            .ok_or_else(|| Status::new(Code::Unavailable, "no cluster"))?;
+        let request = v1::JoinRequest::decode(request).unwrap();
+        let mut given = self.0.lock();
+        let next = 100 + given.len() as u64;
+        let node = *given.entry((ident.cluster, request.uuid.clone())).or_insert(next);
+        let entry = NodeEntry {
+            uuid: NodeUuid::from_hex(&request.uuid).unwrap(),
+            address: request.address,
+            zone: request.zone,
+        };
+        let map = ShardMap {
+            epoch: Epoch(node),
+            cluster: ident.cluster,
+            nodes: [(NodeId(node), entry)].into(),
+            ..ShardMap::default()
+        };
+        Ok(v1::JoinReply {
+            cluster_id: ident.cluster.to_string(),
+            node,
+            map: Some(testing::wire_map(&map)),
+        }
+        .encode_to_vec()
+        .into())
+    }
+}
 
 impl Handler for Answers {
     fn is_stream(&self, _: &str) -> Option<bool> {
@@ -103,10 +137,13 @@ impl Handler for Answers {
         request: Bytes,
         _: Option<Duration>,
     ) -> BoxFuture<'static, Result<Bytes, Status>> {
-        let (membership, method) = (self.0.clone(), method.to_owned());
+        let (membership, registry, method) = (self.0.clone(), self.1.clone(), method.to_owned());
         Box::pin(async move {
             if method == method::GET_MAP {
                 return fake_map(&membership);
+            }
+            if method == method::JOIN {
+                return registry.admit(&membership, request);
             }
             testing::answer(&membership, &method, request).await
         })
@@ -174,11 +211,11 @@ impl Node {
         };
         let dir = DataDir::open(&env, Path::new("/data")).await.unwrap();
         let membership = Membership::open(&env, dir).await.unwrap();
-        membership.set_address(address.clone());
-        wire.0
-            .lock()
-            .handlers
-            .insert(address.clone(), Arc::new(Answers(membership.clone())));
+        membership.set_place(address.clone(), String::new());
+        wire.0.lock().handlers.insert(
+            address.clone(),
+            Arc::new(Answers(membership.clone(), wire.1.clone())),
+        );
         let node = Self {
             env,
             scope,
@@ -193,7 +230,10 @@ impl Node {
         let peers = PeerClient::new(&node.env);
         node.env
             .spawn
-            .spawn(Greeter::new(&node.env, node.membership.clone(), peers, join).run());
+            .spawn(Greeter::new(&node.env, node.membership.clone(), peers.clone(), join).run());
+        node.env
+            .spawn
+            .spawn(Joiner::new(&node.env, node.membership.clone(), peers, join).run());
         node
     }
 
@@ -546,4 +586,172 @@ async fn a_copied_directory_is_noticed() {
     copy.address = "elsewhere:1".to_owned();
     let refused = nodes[0].membership.answer_greeting(&copy).unwrap_err();
     assert_eq!(refused.code, Code::AlreadyExists);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fresh_node_that_is_told_of_a_cluster_joins_it_and_later_starts_by_itself() {
+    let wire = Wire::default();
+    let old = nodes(&wire, 2).await;
+    old[0].init(&["n1:1", "n2:1"]).await.unwrap();
+    let cluster = one_cluster(&old).await;
+    let join = ["n2:1".to_owned()];
+    let new = Node::start(&wire, 3, MemVfs::default(), &join).await;
+    assert_eq!(new.admitted().await, (cluster, NodeId(100)));
+    assert_eq!(new.membership.initial_set(), None);
+    // It is found by the others and finds them.
+    assert_eq!(
+        new.found(old[1].ident().unwrap().1).await.as_deref(),
+        Some("n2:1")
+    );
+    assert_eq!(old[1].found(NodeId(100)).await.as_deref(), Some("n3:1"));
+    // Nobody is there to be asked, and nobody needs to be.
+    let disk = new.crash(Crash::LoseAll);
+    wire.lose(Some((method::JOIN, 0)));
+    let again = Node::start(&wire, 3, disk, &[]).await;
+    assert_eq!(again.ident(), Some((cluster, NodeId(100))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_cluster_to_join_a_node_waits_for_init() {
+    let wire = Wire::default();
+    let names: Vec<String> = ALL.iter().map(|&name| name.to_owned()).collect();
+    let fresh = join_all((1..=3).map(|name| Node::start(&wire, name, MemVfs::default(), &names))).await;
+    fresh[0].env.clock.sleep(Duration::from_secs(20)).await;
+    assert!(
+        fresh
+            .iter()
+            .all(|node| node.membership.standing() == Standing::Fresh)
+    );
+    let made = fresh[1].init(&ALL).await.unwrap();
+    assert_eq!(one_cluster(&fresh).await, made.cluster);
+    assert!(
+        wire.1.0.lock().is_empty(),
+        "nobody of the initial set asked to join"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_an_init_and_a_joining_the_first_at_the_directory_wins() {
+    let wire = Wire::default();
+    let old = nodes(&wire, 1).await;
+    old[0].init(&["n1:1"]).await.unwrap();
+    let cluster = one_cluster(&old).await;
+    let ident = |node| crate::identity::Ident {
+        cluster,
+        node: NodeId(node),
+    };
+
+    // Claimed while the answer was on its way: the answer comes too late.
+    let claimed = Node::start(&wire, 2, MemVfs::default(), &[]).await;
+    let other = Node::start(&wire, 3, MemVfs::default(), &[]).await;
+    let made = claimed.init(&["n2:1", "n3:1"]).await.unwrap();
+    let refused = claimed.membership.join(ident(7)).await.unwrap_err();
+    assert_eq!(refused.code, Code::FailedPrecondition);
+    assert_eq!(claimed.admitted().await.0, made.cluster);
+    assert_eq!(claimed.membership.dir().join().unwrap(), None);
+
+    // Joined before the init came: the init is told, also after a restart.
+    let joined = Node::start(&wire, 4, MemVfs::default(), &["n1:1".to_owned()]).await;
+    assert_eq!(joined.admitted().await.0, cluster);
+    let joined = restart(&wire, vec![other, joined], Crash::LoseAll)
+        .await
+        .remove(1);
+    let fresh = Node::start(&wire, 5, MemVfs::default(), &[]).await;
+    let named = [joined.address.as_str(), "n5:1"];
+    let refused = fresh.init(&named).await.unwrap_err();
+    assert_eq!(refused.code, Code::FailedPrecondition);
+    assert!(
+        refused.message.contains("joined cluster") && refused.message.contains("atoll init"),
+        "{refused:?}"
+    );
+    assert_eq!(joined.membership.dir().claim().unwrap(), None);
+    // A second answer, of another id, changes nothing.
+    assert!(joined.membership.join(ident(9)).await.is_err());
+    assert!(joined.membership.join(ident(100)).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_init_and_a_joining_at_once_end_in_one_cluster_each_time() {
+    let mut outcomes = BTreeSet::new();
+    for delay_ms in 0..40 {
+        let wire = Wire::default();
+        let old = nodes(&wire, 1).await;
+        old[0].init(&["n1:1"]).await.unwrap();
+        let first = one_cluster(&old).await;
+        let new = Node::start(&wire, 2, MemVfs::default(), &["n1:1".to_owned()]).await;
+        new.env.clock.sleep(Duration::from_millis(delay_ms)).await;
+        let made = new.init(&["n2:1"]).await;
+        let cluster = new.admitted().await.0;
+        match &made {
+            Ok(made) => assert_eq!(cluster, made.cluster),
+            Err(refused) => {
+                assert_eq!(refused.code, Code::FailedPrecondition);
+                assert_eq!(cluster, first);
+            }
+        }
+        let dir = new.membership.dir();
+        assert_eq!(dir.claim().unwrap().is_some(), made.is_ok());
+        assert_eq!(dir.join().unwrap().is_some(), made.is_err());
+        outcomes.insert(made.is_ok());
+    }
+    assert_eq!(outcomes.len(), 2, "both orders happen: {outcomes:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_stops_at_any_step_of_a_joining_delays_it_only() {
+    let mut step = 1;
+    while join_with_a_disk_that_stops(step).await {
+        step += 1;
+    }
+    assert!(step > 8, "the disk of a joining node is written to: {step}");
+}
+
+/// False if the disk would have stopped only after the joining.
+async fn join_with_a_disk_that_stops(step: u64) -> bool {
+    let wire = Wire::default();
+    let old = nodes(&wire, 1).await;
+    old[0].init(&["n1:1"]).await.unwrap();
+    let cluster = one_cluster(&old).await;
+    let join = ["n1:1".to_owned()];
+    let new = Node::start(&wire, 2, MemVfs::default(), &join).await;
+    let disk = new.vfs.clone();
+    disk.freeze_at(disk.operations() + step);
+    for _ in 0..50 {
+        new.env.clock.sleep(Duration::from_millis(100)).await;
+    }
+    let broke = disk.is_frozen();
+    assert!(
+        broke || new.ident() == Some((cluster, NodeId(100))),
+        "step {step}"
+    );
+    let again = Node::start(&wire, 2, new.crash(Crash::Random), &join).await;
+    assert_eq!(again.admitted().await, (cluster, NodeId(100)), "step {step}");
+    assert_eq!(wire.1.0.lock().len(), 1, "one uuid, one id");
+    broke
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_claim_decides_the_zones_of_all() {
+    let wire = Wire::default();
+    let nodes = nodes(&wire, 3).await;
+    let members = |zone: &str| -> Vec<Member> {
+        let member = |node: &Node| Member {
+            node: NodeId(0),
+            uuid: node.membership.dir().uuid(),
+            address: node.address.clone(),
+            zone: zone.to_owned(),
+        };
+        nodes.iter().map(member).collect()
+    };
+    // Somebody got as far as the first directory, and saw other zones than the next one does.
+    let first = Claim::new(ClusterId(77), 6, members("then"));
+    let lowest = nodes
+        .iter()
+        .find(|node| node.membership.dir().uuid() == first.members[0].uuid);
+    lowest.unwrap().membership.claim(first.clone()).await.unwrap();
+    let made = nodes[1].init(&ALL).await.unwrap();
+    assert_eq!(made.cluster, ClusterId(77));
+    for node in &nodes {
+        assert_eq!(node.membership.dir().claim().unwrap().as_ref(), Some(&first));
+    }
 }

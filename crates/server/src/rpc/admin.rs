@@ -98,6 +98,7 @@ pub(super) fn status(core: &Core) -> v1::StatusReply {
     let (cluster, node, initial) = match core.membership.standing() {
         Standing::Fresh => (String::new(), 0, Vec::new()),
         Standing::Claimed(claim) => (String::new(), 0, claim.members),
+        Standing::Joining(ident) => (ident.cluster.to_string(), 0, Vec::new()),
         Standing::Admitted(ident, claim) => (
             ident.cluster.to_string(),
             ident.node.0,
@@ -133,6 +134,7 @@ fn nodes(core: &Core, map: Option<&ShardMap>, initial: &[Member]) -> Vec<v1::Nod
             node,
             uuid: entry.uuid,
             address: entry.address.clone(),
+            zone: entry.zone.clone(),
         });
     let mut members: Vec<Member> = mapped.collect();
     if members.is_empty() {

@@ -6,7 +6,7 @@ use atoll_placement::{GroupEntry, NodeEntry, ShardMap, SlotOwner, SlotRun, Slots
 use atoll_proto::v1;
 use atoll_types::{ClusterId, Epoch, GroupGen, GroupId, NodeId, NodeUuid, ReplicaId, SlotId};
 
-use crate::identity::{ADDRESS_BYTES_MAX, MEMBERS_MAX, Member};
+use crate::identity::{ADDRESS_BYTES_MAX, MEMBERS_MAX, Member, is_zone};
 
 /// `leader` is asked for who led a group when last seen.
 pub(super) fn map_to_wire(map: &ShardMap, leader: impl Fn(GroupId) -> Option<NodeId>) -> v1::ShardMap {
@@ -75,7 +75,7 @@ pub(super) fn map_from_wire(wire: v1::ShardMap) -> Option<ShardMap> {
                     NodeEntry {
                         uuid: node.uuid,
                         address: node.address,
-                        zone: String::new(),
+                        zone: node.zone,
                     },
                 )
             })
@@ -102,12 +102,12 @@ pub(super) fn members_to_wire(members: &[Member]) -> Vec<v1::NodeInfo> {
         node: member.node.0,
         uuid: member.uuid.to_string(),
         address: member.address.clone(),
-        zone: String::new(),
+        zone: member.zone.clone(),
     };
     members.iter().map(info).collect()
 }
 
-/// `None` if a uuid or an address is none, or if they are more than a cluster has.
+/// `None` if a uuid, an address or a zone is none, or if they are more than a cluster has.
 pub(super) fn members_from_wire(infos: Vec<v1::NodeInfo>) -> Option<Vec<Member>> {
     if infos.len() > MEMBERS_MAX {
         return None;
@@ -116,11 +116,12 @@ pub(super) fn members_from_wire(infos: Vec<v1::NodeInfo>) -> Option<Vec<Member>>
         .into_iter()
         .map(|info| {
             let uuid = NodeUuid::from_hex(&info.uuid)?;
-            let fits = info.address.len() <= ADDRESS_BYTES_MAX;
+            let fits = info.address.len() <= ADDRESS_BYTES_MAX && is_zone(&info.zone);
             fits.then_some(Member {
                 node: NodeId(info.node),
                 uuid,
                 address: info.address,
+                zone: info.zone,
             })
         })
         .collect()
@@ -138,7 +139,7 @@ mod tests {
                 NodeEntry {
                     uuid: NodeUuid(u128::from(n)),
                     address: format!("h:{n}"),
-                    zone: String::new(),
+                    zone: format!("zone-{n}"),
                 },
             )
         };
@@ -182,5 +183,6 @@ mod tests {
         assert!(spoilt(|map| map.cluster_id = "x".to_owned()).is_none());
         assert!(spoilt(|map| map.nodes[0].uuid = String::new()).is_none());
         assert!(spoilt(|map| map.slots.swap(0, 1)).is_none());
+        assert!(spoilt(|map| map.nodes[0].zone = "not/a zone".to_owned()).is_none());
     }
 }

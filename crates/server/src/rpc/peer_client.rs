@@ -11,8 +11,8 @@ use atoll_types::{ClusterId, NodeId, NodeUuid};
 use prost::Message;
 
 use super::map::{map_from_wire, members_from_wire, members_to_wire};
-use crate::identity::{ADDRESS_BYTES_MAX, Claim};
-use crate::membership::Greeting;
+use crate::identity::{ADDRESS_BYTES_MAX, Claim, Ident, is_zone};
+use crate::membership::{Greeting, Newcomer};
 
 /// Asks other nodes. Every answer is checked for form; what it means is decided by the caller.
 #[derive(Clone)]
@@ -41,20 +41,14 @@ impl PeerClient {
             incarnation: own.incarnation,
             address: own.address.clone(),
             known: members_to_wire(&own.known),
-            ..v1::HelloRequest::default()
+            zone: own.zone.clone(),
         };
         let reply: v1::HelloReply = self.call(to, method::HELLO, &request, limit).await?;
         greeting_from_reply(reply).ok_or_else(|| unreadable(to))
     }
 
-    /// Asks a node to promise itself to a set. Returns the cluster id and number of groups of the
-    /// claim it holds now.
-    pub(crate) async fn claim(
-        &self,
-        to: &str,
-        claim: &Claim,
-        limit: Duration,
-    ) -> Result<(ClusterId, u32), CallError> {
+    /// Asks a node to promise itself to a set. Returns the claim it holds now.
+    pub(crate) async fn claim(&self, to: &str, claim: &Claim, limit: Duration) -> Result<Claim, CallError> {
         let request = v1::ClaimRequest {
             cluster_id: claim.cluster.to_string(),
             set: members_to_wire(&claim.members),
@@ -62,7 +56,40 @@ impl PeerClient {
         };
         let reply: v1::ClaimReply = self.call(to, method::CLAIM, &request, limit).await?;
         let cluster = ClusterId::from_hex(&reply.cluster_id).ok_or_else(|| unreadable(to))?;
-        Ok((cluster, reply.groups))
+        let mut members = members_from_wire(reply.set).ok_or_else(|| unreadable(to))?;
+        if members.is_empty() {
+            // It knows of no zones, so its claim holds none.
+            members.clone_from(&claim.members);
+            for member in &mut members {
+                member.zone.clear();
+            }
+        }
+        Ok(Claim {
+            cluster,
+            groups: reply.groups,
+            members,
+        })
+    }
+
+    /// Asks for a node id in a cluster that exists. Returns it with the map that has it.
+    pub(crate) async fn join(
+        &self,
+        to: &str,
+        newcomer: &Newcomer,
+        forwarded: bool,
+        limit: Duration,
+    ) -> Result<(Ident, ShardMap), CallError> {
+        let request = v1::JoinRequest {
+            uuid: newcomer.uuid.to_string(),
+            address: newcomer.address.clone(),
+            zone: newcomer.zone.clone(),
+            forwarded,
+        };
+        let reply: v1::JoinReply = self.call(to, method::JOIN, &request, limit).await?;
+        let cluster = ClusterId::from_hex(&reply.cluster_id).ok_or_else(|| unreadable(to))?;
+        let map = reply.map.and_then(map_from_wire).ok_or_else(|| unreadable(to))?;
+        let node = NodeId(reply.node);
+        Ok((Ident { cluster, node }, map))
     }
 
     /// Tells a node that all of its set hold the claim.
@@ -136,6 +163,7 @@ fn greeting_from_reply(reply: v1::HelloReply) -> Option<Greeting> {
         uuid: NodeUuid::from_hex(&reply.uuid)?,
         incarnation: reply.incarnation,
         address: address_from_wire(reply.address)?,
+        zone: zone_from_wire(reply.zone)?,
         known: members_from_wire(reply.known)?,
         claim,
         wall_ms: reply.wall_ms,
@@ -159,4 +187,9 @@ pub(super) fn ident_from_wire(cluster: &str, node: u64) -> Result<Option<(Cluste
 /// An address that fits into the address book; empty while the sender does not know its own.
 pub(super) fn address_from_wire(address: String) -> Option<String> {
     (address.len() <= ADDRESS_BYTES_MAX).then_some(address)
+}
+
+/// A zone that may stand in the map.
+pub(super) fn zone_from_wire(zone: String) -> Option<String> {
+    is_zone(&zone).then_some(zone)
 }

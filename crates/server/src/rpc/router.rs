@@ -10,7 +10,7 @@ use bytes::Bytes;
 use prost::Message;
 
 use super::discovery::Discovery;
-use super::{KvService, admin, error, peer};
+use super::{KvService, admin, error, join, peer};
 use crate::membership::Standing;
 use crate::node::{Core, Phase};
 use crate::running::Running;
@@ -51,8 +51,10 @@ fn serving(core: &Core) -> Result<Arc<Running>, Status> {
 pub(super) fn not_in_a_cluster(core: &Core) -> Status {
     match core.membership.standing() {
         Standing::Fresh => unavailable(
-            "this node waits for init: make a cluster with `atoll init`, naming the addresses of all initial nodes",
+            "this node waits for init: make a cluster with `atoll init`, naming the addresses of all initial nodes, or \
+             start it with --join naming nodes of a cluster that exists",
         ),
+        Standing::Joining(ident) => unavailable(&format!("this node is joining cluster {}", ident.cluster)),
         Standing::Claimed(claim) => unavailable(&format!(
             "this node is claimed for cluster {} of {} and waits until all of them are; if that does not happen by \
              itself, repeat `{}`",
@@ -83,6 +85,7 @@ impl Handler for Router {
             | method::TRANSFER_LEADER
             | method::HELLO
             | method::CLAIM
+            | method::JOIN
             | method::ADMIT
             | method::HEALTH_CHECK => Some(false),
             stream if Discovery::is_stream(stream) => Some(true),
@@ -107,11 +110,13 @@ impl Handler for Router {
                 admin::transfer_leader(&core, request).await
             }),
             method::HELLO => unary(request, move |request| async move {
-                let epoch = core
-                    .running()
-                    .map_or(0, |running| running.directory().map().epoch.0);
-                peer::hello(&core.membership, epoch, request)
+                let map = core.running().map(|running| running.directory().map());
+                peer::hello(&core.membership, map.as_deref(), request)
             }),
+            method::JOIN => unary(
+                request,
+                move |request| async move { join::join(&core, request).await },
+            ),
             method::CLAIM => unary(request, move |request| async move {
                 peer::claim(&core.membership, request).await
             }),

@@ -20,7 +20,7 @@ pub(crate) async fn answer(
     let reply = match method {
         method::HELLO => {
             let request = v1::HelloRequest::decode(request).unwrap();
-            peer::hello(membership, 0, request)?.encode_to_vec()
+            peer::hello(membership, None, request)?.encode_to_vec()
         }
         method::CLAIM => {
             let request = v1::ClaimRequest::decode(request).unwrap();

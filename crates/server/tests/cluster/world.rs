@@ -71,12 +71,21 @@ impl World {
     }
 
     pub(crate) async fn try_start(&mut self, name: u64, join: &[String]) -> Result<Process, StartError> {
+        self.start_with(name, join, "").await
+    }
+
+    pub(crate) async fn start_in_zone(&mut self, name: u64, zone: &str) -> Process {
+        self.start_with(name, &[], zone).await.unwrap()
+    }
+
+    async fn start_with(&mut self, name: u64, join: &[String], zone: &str) -> Result<Process, StartError> {
         let (env, scope) = self.env(name);
         let mut config = NodeConfig::new("/data", address(name));
         config.insecure = true;
         config.segment_bytes = 8 * 1024 * 1024;
         config.preallocate = false;
         config.join = join.to_vec();
+        zone.clone_into(&mut config.zone);
         // In the node's own scope, like everything it spawns.
         let started = env.clone().spawn.spawn(Node::start(env, config)).await;
         Ok(Process {
