@@ -7,10 +7,13 @@
     reason = "helpers of tests: the outside world is what they are about, and a failure ends the test"
 )]
 
+mod docs;
 mod failover;
 mod init;
 mod refusals;
 mod retries;
+mod scans;
+mod sizes;
 mod support;
 mod tools;
 mod unary;

@@ -24,6 +24,17 @@ pub(crate) fn free_addresses(count: usize) -> Vec<String> {
         .collect()
 }
 
+/// The first of so many ports in a row that nobody listens on right now.
+pub(crate) fn free_ports_in_a_row(count: u16) -> u16 {
+    let free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    // Below the range that the system gives out by itself; tests that run at once begin elsewhere.
+    let begin = 10_000 + (std::process::id() as u16 % 1000) * 20;
+    let mut bases = (begin..begin + 1000).step_by(usize::from(count));
+    bases
+        .find(|base| (*base..base + count).all(free))
+        .expect("some ports are free")
+}
+
 /// Runs the binary to its end.
 pub(crate) fn atoll(arguments: &[&str]) -> Output {
     Command::new(BINARY)
@@ -114,6 +125,11 @@ impl Cluster {
 
     /// A cluster that serves.
     pub(crate) async fn serving(count: usize) -> Self {
+        Self::with_groups(count, 2 * count).await
+    }
+
+    /// A cluster of so many nodes and data groups that serves.
+    pub(crate) async fn with_groups(count: usize, groups: usize) -> Self {
         let cluster = Self::fresh(count);
         cluster.wait_answering().await;
         let output = atoll(&[
@@ -122,6 +138,8 @@ impl Cluster {
             &cluster.addresses[0],
             "--nodes",
             &cluster.addresses.join(","),
+            "--groups",
+            &groups.to_string(),
         ]);
         assert!(
             output.status.success(),
@@ -140,6 +158,13 @@ impl Cluster {
     pub(crate) fn start(&mut self, node: usize) {
         let process = Process::start(&self.data_dir(node), &self.addresses[node], &self.addresses);
         self.nodes[node] = Some(process);
+    }
+
+    /// Gives a node that does not run another address, for its next start.
+    pub(crate) fn readdress(&mut self, node: usize) {
+        assert!(self.nodes[node].is_none());
+        let held = TcpListener::bind("127.0.0.1:0").unwrap();
+        self.addresses[node] = held.local_addr().unwrap().to_string();
     }
 
     pub(crate) fn kill(&mut self, node: usize) {
@@ -179,24 +204,21 @@ impl Cluster {
         let Some(status) = self.status(node).await else {
             return false;
         };
-        let led = status.groups.iter().all(|group| group.leader_node != 0);
+        // Of groups without a replica on it a node does not know who leads.
+        let mut hosted = status.groups.iter().filter(|group| group.hosted);
+        let led = hosted.all(|group| group.leader_node != 0);
         status.state == "serving" && status.groups.len() > 1 && led
     }
 
     /// The node (position) that leads most data groups.
     pub(crate) async fn busiest(&self) -> usize {
-        let status = self.status(self.any_running()).await.unwrap();
-        let leads = |node: &v1::NodeStatus| {
-            let id = node.info.as_ref().unwrap().node;
-            status
-                .groups
-                .iter()
-                .filter(|group| group.group != 0 && group.leader_node == id)
-                .count()
-        };
-        let busiest = status.nodes.iter().max_by_key(|node| leads(node)).unwrap();
-        let address = &busiest.info.as_ref().unwrap().address;
-        self.addresses.iter().position(|known| known == address).unwrap()
+        let mut led = Vec::new();
+        for node in (0..self.nodes.len()).filter(|node| self.nodes[*node].is_some()) {
+            let status = self.status(node).await.unwrap();
+            let own = |group: &&v1::GroupStatus| group.group != 0 && group.leader_node == status.node;
+            led.push((status.groups.iter().filter(own).count(), node));
+        }
+        led.into_iter().max().unwrap().1
     }
 
     pub(crate) fn any_running(&self) -> usize {
