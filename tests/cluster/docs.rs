@@ -36,7 +36,7 @@ fn blocks(page: &str) -> Vec<(usize, String, String)> {
         match (&mut open, line.strip_prefix("```")) {
             (None, Some(words)) => open = Some((number + 1, words.trim().to_owned(), String::new())),
             (Some(_), Some(_)) => blocks.extend(open.take()),
-            (Some((_, _, inside)), None) => *inside += &format!("{line}\n"),
+            (Some((_, _, inside)), None) => inside.extend([line, "\n"]),
             (None, None) => {}
         }
     }
