@@ -53,6 +53,7 @@ pub(crate) enum Command {
     Shell(cmd::shell::Shell),
     Bench(cmd::bench::Bench),
     Placement(cmd::placement::Placement),
+    Config(cmd::config::Config),
     Completions(cmd::completions::Completions),
     Man(cmd::man::Man),
     Reference(cmd::reference::Reference),
@@ -149,6 +150,10 @@ mod tests {
             "atoll scan",
             "atoll scan a b --limit 3 --reverse --keys-only",
             "atoll scan --prefix p",
+            "atoll start",
+            "atoll start --config f --zone a --heartbeat-ms 50 --log-format json",
+            "atoll config check f --output json",
+            "atoll config show --config f --zone a",
             "atoll placement simulate --groups 6 --add-groups 2 --remove-groups 1,3",
             "atoll placement simulate --nodes 5 --zones a,a,b,b,c --rf 3 --output json",
             "atoll import - --verify",
@@ -203,6 +208,8 @@ mod tests {
             "atoll bench put --in-flight 0",
             "atoll bench mixed --read-percent 101",
             "atoll placement",
+            "atoll config",
+            "atoll config check",
             "atoll placement simulate --groups 0",
             "atoll import f --synthetic 3",
             "atoll import f --format xml",
@@ -211,7 +218,6 @@ mod tests {
             "atoll export f --overwrite --resume c",
             "atoll completions tcsh",
             "atoll import f --verify --verify-only",
-            "atoll start",
         ] {
             let error = parse(line).map(|_| ()).expect_err(line);
             assert_eq!(error.exit_code(), 2, "{line}");

@@ -14,6 +14,7 @@ mod output;
 mod records;
 mod runtime;
 mod screen;
+mod settings;
 mod survey;
 mod telemetry;
 mod units;

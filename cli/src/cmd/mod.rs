@@ -5,6 +5,7 @@
 
 pub(crate) mod bench;
 pub(crate) mod completions;
+pub(crate) mod config;
 pub(crate) mod data;
 pub(crate) mod dev;
 pub(crate) mod export;
@@ -38,6 +39,7 @@ pub(crate) fn run(command: Command, screen: Screen) -> Result {
         Command::Dev(dev) => runtime::run(1, dev.run()),
         Command::Init(init) => runtime::run(1, init.run()),
         Command::Query(asked) => runtime::run(1, async { query(asked, &Context::once(screen)).await }),
+        Command::Config(config) => config.run(screen),
         Command::Placement(placement) => placement.run(screen),
         Command::Shell(shell) => shell.run(screen),
         Command::Completions(completions) => completions.run(),

@@ -1,0 +1,156 @@
+//! The settings there are.
+
+/// A setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Field {
+    DataDir,
+    Listen,
+    Advertise,
+    Join,
+    Zone,
+    Insecure,
+    Threads,
+    SegmentMib,
+    Preallocate,
+    HeartbeatMs,
+    ElectionMinMs,
+    ElectionMaxMs,
+    Log,
+    LogFormat,
+}
+
+/// What a setting's value looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Text,
+    /// In text separated by commas.
+    List,
+    Flag,
+    Number {
+        least: u64,
+        most: u64,
+    },
+    Choice(&'static [&'static str]),
+}
+
+/// The library below Raft tells every message at `info`.
+const LOG_DEFAULT: &str = "info,openraft=warn";
+/// A month; an upper bound only so that sums cannot overflow.
+const MS_MAX: u64 = 2_678_400_000;
+
+impl Field {
+    /// All, in the order in which they are shown.
+    pub(crate) const ALL: [Self; 14] = [
+        Self::DataDir,
+        Self::Listen,
+        Self::Advertise,
+        Self::Join,
+        Self::Zone,
+        Self::Insecure,
+        Self::Threads,
+        Self::SegmentMib,
+        Self::Preallocate,
+        Self::HeartbeatMs,
+        Self::ElectionMinMs,
+        Self::ElectionMaxMs,
+        Self::Log,
+        Self::LogFormat,
+    ];
+
+    /// As it stands in a file.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::DataDir => "data-dir",
+            Self::Listen => "listen",
+            Self::Advertise => "advertise",
+            Self::Join => "join",
+            Self::Zone => "zone",
+            Self::Insecure => "insecure",
+            Self::Threads => "threads",
+            Self::SegmentMib => "segment-mib",
+            Self::Preallocate => "preallocate",
+            Self::HeartbeatMs => "heartbeat-ms",
+            Self::ElectionMinMs => "election-min-ms",
+            Self::ElectionMaxMs => "election-max-ms",
+            Self::Log => "log",
+            Self::LogFormat => "log-format",
+        }
+    }
+
+    /// The setting of a name.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|field| field.name() == name)
+    }
+
+    /// The environment variable.
+    pub(super) fn variable(self) -> &'static str {
+        match self {
+            Self::DataDir => "ATOLL_DATA_DIR",
+            Self::Listen => "ATOLL_LISTEN",
+            Self::Advertise => "ATOLL_ADVERTISE",
+            Self::Join => "ATOLL_JOIN",
+            Self::Zone => "ATOLL_ZONE",
+            Self::Insecure => "ATOLL_INSECURE",
+            Self::Threads => "ATOLL_THREADS",
+            Self::SegmentMib => "ATOLL_SEGMENT_MIB",
+            Self::Preallocate => "ATOLL_NO_PREALLOCATE",
+            Self::HeartbeatMs => "ATOLL_HEARTBEAT_MS",
+            Self::ElectionMinMs => "ATOLL_ELECTION_MIN_MS",
+            Self::ElectionMaxMs => "ATOLL_ELECTION_MAX_MS",
+            Self::Log => "ATOLL_LOG",
+            Self::LogFormat => "ATOLL_LOG_FORMAT",
+        }
+    }
+
+    /// The option of `atoll start`.
+    pub(super) fn option(self) -> &'static str {
+        match self {
+            Self::DataDir => "--data-dir",
+            Self::Listen => "--listen",
+            Self::Advertise => "--advertise",
+            Self::Join => "--join",
+            Self::Zone => "--zone",
+            Self::Insecure => "--insecure",
+            Self::Threads => "--threads",
+            Self::SegmentMib => "--segment-mib",
+            Self::Preallocate => "--no-preallocate",
+            Self::HeartbeatMs => "--heartbeat-ms",
+            Self::ElectionMinMs => "--election-min-ms",
+            Self::ElectionMaxMs => "--election-max-ms",
+            Self::Log => "--log",
+            Self::LogFormat => "--log-format",
+        }
+    }
+
+    /// True if option and variable say the contrary of the setting.
+    pub(super) fn negated(self) -> bool {
+        self == Self::Preallocate
+    }
+
+    pub(super) fn kind(self) -> Kind {
+        match self {
+            Self::DataDir | Self::Listen | Self::Advertise | Self::Zone | Self::Log => Kind::Text,
+            Self::Join => Kind::List,
+            Self::Insecure | Self::Preallocate => Kind::Flag,
+            Self::Threads => Kind::Number { least: 1, most: 256 },
+            Self::SegmentMib => Kind::Number { least: 8, most: 1024 },
+            Self::HeartbeatMs | Self::ElectionMinMs | Self::ElectionMaxMs => Kind::Number {
+                least: 1,
+                most: MS_MAX,
+            },
+            Self::LogFormat => Kind::Choice(&["text", "json"]),
+        }
+    }
+
+    /// As text; empty: none, or told elsewhere.
+    pub(super) fn default_text(self) -> &'static str {
+        match self {
+            Self::Listen => "127.0.0.1:7401",
+            Self::Insecure => "false",
+            Self::SegmentMib => "64",
+            Self::Log => LOG_DEFAULT,
+            Self::LogFormat => "text",
+            _ => "",
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! The options that set settings.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::field::Field;
+
+/// Each also as an environment variable and in the file. Taken as text, so that what is wrong is told
+/// together with what is wrong elsewhere.
+#[derive(Debug, Default, Args)]
+pub(crate) struct SettingFlags {
+    /// Read settings from this TOML file; options and the environment go before it [env: ATOLL_CONFIG].
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+
+    /// Where the node keeps everything; made if absent [env: ATOLL_DATA_DIR].
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<String>,
+
+    /// The address to serve at [env: ATOLL_LISTEN] [default: 127.0.0.1:7401].
+    #[arg(long, value_name = "HOST:PORT")]
+    listen: Option<String>,
+
+    /// The address other nodes and clients reach it at [env: ATOLL_ADVERTISE] [default: the one it serves at].
+    #[arg(long, value_name = "HOST:PORT")]
+    advertise: Option<String>,
+
+    /// Addresses of other nodes: to find the cluster by, or to join one [env: ATOLL_JOIN].
+    #[arg(long, value_name = "HOST:PORT,…")]
+    join: Vec<String>,
+
+    /// The rack, room or data centre this node is in; replicas are kept in different ones [env: ATOLL_ZONE].
+    #[arg(long, value_name = "NAME")]
+    zone: Option<String>,
+
+    /// Allow addresses that are not loopback: anyone who reaches them can read and write everything
+    /// [env: ATOLL_INSECURE].
+    #[arg(long)]
+    insecure: bool,
+
+    /// Threads for requests, replication and apply [env: ATOLL_THREADS] [default: the number of cores, at most 4].
+    #[arg(long, value_name = "N")]
+    threads: Option<String>,
+
+    /// Size of one journal segment in MiB [env: ATOLL_SEGMENT_MIB] [default: 64].
+    #[arg(long, value_name = "MIB")]
+    segment_mib: Option<String>,
+
+    /// Grow journal segments as they fill instead of filling them with zeros ahead of time
+    /// [env: ATOLL_NO_PREALLOCATE].
+    #[arg(long)]
+    no_preallocate: bool,
+
+    /// Between two heartbeats of a leader, in ms [env: ATOLL_HEARTBEAT_MS].
+    #[arg(long, value_name = "MS")]
+    heartbeat_ms: Option<String>,
+
+    /// The shortest election timeout, in ms [env: ATOLL_ELECTION_MIN_MS].
+    #[arg(long, value_name = "MS")]
+    election_min_ms: Option<String>,
+
+    /// The longest election timeout, in ms [env: ATOLL_ELECTION_MAX_MS].
+    #[arg(long, value_name = "MS")]
+    election_max_ms: Option<String>,
+
+    /// What to log: a level, or pairs such as atoll_raft=warn,info; release builds have no debug level
+    /// [env: ATOLL_LOG] [default: info,openraft=warn].
+    #[arg(long, value_name = "FILTER")]
+    log: Option<String>,
+
+    /// How log lines look: text or json [env: ATOLL_LOG_FORMAT] [default: text].
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<String>,
+}
+
+impl SettingFlags {
+    /// What was said.
+    pub(super) fn said(&self) -> Vec<(Field, String)> {
+        let word = |said: bool| said.then(|| "true".to_owned());
+        let all = [
+            (Field::DataDir, self.data_dir.clone()),
+            (Field::Listen, self.listen.clone()),
+            (Field::Advertise, self.advertise.clone()),
+            (Field::Join, (!self.join.is_empty()).then(|| self.join.join(","))),
+            (Field::Zone, self.zone.clone()),
+            (Field::Insecure, word(self.insecure)),
+            (Field::Threads, self.threads.clone()),
+            (Field::SegmentMib, self.segment_mib.clone()),
+            (Field::Preallocate, word(self.no_preallocate)),
+            (Field::HeartbeatMs, self.heartbeat_ms.clone()),
+            (Field::ElectionMinMs, self.election_min_ms.clone()),
+            (Field::ElectionMaxMs, self.election_max_ms.clone()),
+            (Field::Log, self.log.clone()),
+            (Field::LogFormat, self.log_format.clone()),
+        ];
+        all.into_iter()
+            .filter_map(|(field, said)| Some((field, said?)))
+            .collect()
+    }
+}
