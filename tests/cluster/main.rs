@@ -10,6 +10,7 @@
 mod docs;
 mod failover;
 mod init;
+mod places;
 mod refusals;
 mod retries;
 mod scans;

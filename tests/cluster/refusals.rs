@@ -44,6 +44,107 @@ async fn a_taken_directory_is_refused() {
     );
 }
 
+/// What a start with this folder says, and its exit code.
+fn refused_start(dir: &std::path::Path, listen: &str) -> (Option<i32>, String) {
+    let output = atoll(&["start", "--data-dir", dir.to_str().unwrap(), "--listen", listen]);
+    (output.status.code(), text(&output.stderr))
+}
+
+#[test]
+fn a_folder_of_other_things_is_refused_and_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("thesis.tex"), "years of work").unwrap();
+    let (code, said) = refused_start(dir.path(), "127.0.0.1:0");
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("thesis.tex") && said.contains("empty"), "{said}");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_is_refused_by_name() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    for bad in [
+        file.path().to_owned(),
+        file.path().join("below"),
+        "/proc/atoll".into(),
+    ] {
+        let (code, said) = refused_start(&bad, "127.0.0.1:0");
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains(bad.to_str().unwrap()), "{said}");
+    }
+}
+
+#[test]
+fn an_address_in_use_is_refused() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let dir = tempfile::tempdir().unwrap();
+    let (code, said) = refused_start(dir.path(), &address);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains(&address) && said.contains("in use"), "{said}");
+}
+
+#[tokio::test]
+async fn a_folder_of_a_newer_version_is_refused_and_says_what_to_do() {
+    let mut cluster = Cluster::serving(1).await;
+    cluster.kill(0);
+    let file = cluster.data_dir(0).join("IDENT");
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[5] = 9;
+    std::fs::write(&file, &bytes).unwrap();
+    let (code, said) = refused_start(&cluster.data_dir(0), "127.0.0.1:0");
+    assert_eq!(code, Some(5), "{said}");
+    for part in [
+        "IDENT",
+        "format version 9",
+        "a newer Atoll wrote it",
+        "start the node with that",
+    ] {
+        assert!(said.contains(part), "{part} in {said}");
+    }
+}
+
+#[test]
+fn settings_are_checked_as_a_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("atoll.toml");
+    let file = path.to_str().unwrap();
+    std::fs::write(
+        &path,
+        "data-dir = \"d\"\nlisten = \"nowhere\"\nzone = \"a b\"\nfoo = 1\n",
+    )
+    .unwrap();
+    let start = atoll(&["start", "--config", file, "--segment-mib", "4"]);
+    let check = atoll(&["config", "check", file]);
+    for (output, count) in [(&start, "4 settings"), (&check, "3 settings")] {
+        assert_eq!(output.status.code(), Some(2));
+        let said = text(&output.stderr);
+        for part in [
+            count,
+            "atoll.toml line 2",
+            "atoll.toml line 3",
+            "atoll.toml line 4",
+            "foo: ",
+        ] {
+            assert!(said.contains(part), "{part} in {said}");
+        }
+    }
+    assert!(text(&start.stderr).contains("(--segment-mib)"));
+    let json = atoll(&["config", "check", file, "--output", "json"]);
+    assert_eq!(json.status.code(), Some(2));
+    let told: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(told["problems"].as_array().unwrap().len(), 3);
+    std::fs::write(&path, "data-dir = \"d\"\nzone = \"b\"\n").unwrap();
+    let good = atoll(&["config", "check", file]);
+    assert_eq!(good.status.code(), Some(0), "{}", text(&good.stderr));
+    let shown = text(&good.stdout);
+    let zone = shown.lines().find(|line| line.starts_with("zone")).unwrap();
+    assert!(
+        zone.contains(" b ") && zone.ends_with("atoll.toml line 2"),
+        "{shown}"
+    );
+}
+
 #[test]
 fn a_public_address_needs_the_word() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,0 +1,118 @@
+//! Where nodes are: addresses that all change, zones, and a node that is added later.
+
+use std::time::Duration;
+
+use atoll_client::{Client, Options, admin};
+
+use crate::support::{Cluster, Process, atoll, eventually, free_addresses, text};
+
+const KEYS: usize = 40;
+
+async fn fill(cluster: &Cluster) {
+    let client = cluster.client(Duration::from_secs(30)).await;
+    for number in 0..KEYS {
+        client
+            .put(format!("key {number}"), format!("value {number}"))
+            .await
+            .unwrap();
+    }
+}
+
+/// Reads everything through one seed.
+async fn read_through(cluster: &Cluster, seed: &str) {
+    let options = Options {
+        deadline: Duration::from_secs(30),
+        ..Options::default()
+    };
+    let client = Client::connect(&cluster.env, &[seed.to_owned()], options)
+        .await
+        .unwrap();
+    for number in 0..KEYS {
+        let value = client.get(format!("key {number}")).await.unwrap().unwrap();
+        assert_eq!(value.bytes, format!("value {number}"));
+    }
+    client.put("written", "since").await.unwrap();
+}
+
+async fn mapped(cluster: &Cluster, node: usize) -> Vec<String> {
+    let map = admin::map(&cluster.env, &cluster.addresses[node])
+        .await
+        .ok()
+        .flatten();
+    let mut addresses: Vec<String> = map
+        .into_iter()
+        .flat_map(|map| map.nodes)
+        .map(|node| node.address)
+        .collect();
+    addresses.sort();
+    addresses
+}
+
+#[tokio::test]
+async fn a_cluster_whose_addresses_all_changed_comes_up_and_clients_follow() {
+    let mut cluster = Cluster::serving(3).await;
+    fill(&cluster).await;
+    for way in ["all name all", "all name one", "each names the next"] {
+        (0..3).for_each(|node| cluster.kill(node));
+        cluster.addresses = free_addresses(3);
+        for node in 0..3 {
+            let join = match way {
+                "all name all" => cluster.addresses.clone(),
+                "all name one" => vec![cluster.addresses[0].clone()],
+                _ => vec![cluster.addresses[(node + 1) % 3].clone()],
+            };
+            let process = Process::start(&cluster.data_dir(node), &cluster.addresses[node], &join);
+            cluster.nodes[node] = Some(process);
+        }
+        cluster.wait_serving().await;
+        for seed in cluster.addresses.clone() {
+            read_through(&cluster, &seed).await;
+        }
+        let mut wanted = cluster.addresses.clone();
+        wanted.sort();
+        for node in 0..3 {
+            eventually(way, async || mapped(&cluster, node).await == wanted).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_node_added_to_a_cluster_is_a_way_in() {
+    let mut cluster = Cluster::serving(3).await;
+    fill(&cluster).await;
+    let address = free_addresses(1).remove(0);
+    cluster.addresses.push(address.clone());
+    cluster.nodes.push(None);
+    let join = [cluster.addresses[1].clone()];
+    let dir = cluster.data_dir(3);
+    cluster.nodes[3] = Some(Process::start(&dir, &address, &join));
+    cluster.wait_serving().await;
+    read_through(&cluster, &address).await;
+    // Plain calls are passed on.
+    let got = atoll(&["get", "--endpoints", &address, "--output", "raw", "key 7"]);
+    assert_eq!(text(&got.stdout), "value 7");
+    let status = cluster.status(3).await.unwrap();
+    assert_eq!((status.node, status.nodes.len()), (4, 4));
+    assert!(status.groups.iter().all(|group| !group.hosted));
+    // An init that names it is refused and says why.
+    let refused = atoll(&["init", "--endpoints", &address, "--nodes", &address]);
+    assert_eq!(refused.status.code(), Some(2), "{}", text(&refused.stderr));
+    assert!(
+        text(&refused.stderr).contains("joined cluster"),
+        "{}",
+        text(&refused.stderr)
+    );
+    // Killed and started without a hint, it is the same node.
+    cluster.kill(3);
+    cluster.nodes[3] = Some(Process::start(&dir, &address, std::slice::from_ref(&address)));
+    eventually("it serves again", async || {
+        cluster
+            .status(3)
+            .await
+            .is_some_and(|status| status.state == "serving" && status.node == 4)
+    })
+    .await;
+    read_through(&cluster, &address).await;
+    let shown = atoll(&["status", "--endpoints", &cluster.addresses[0]]);
+    assert!(text(&shown.stdout).contains(&address), "{}", text(&shown.stdout));
+}
