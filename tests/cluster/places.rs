@@ -110,9 +110,35 @@ async fn a_node_added_to_a_cluster_is_a_way_in() {
     );
     // Killed and started without a hint, it is the same node.
     cluster.kill(3);
+    impostor(&cluster, &dir).await;
     cluster.nodes[3] = Some(Process::start(&dir, &address, std::slice::from_ref(&address)));
     eventually("it serves again", async || serves_as_four(&cluster).await).await;
     read_through(&cluster, &address).await;
     let shown = atoll(&["status", "--endpoints", &cluster.addresses[0]]);
     assert!(text(&shown.stdout).contains(&address), "{}", text(&shown.stdout));
+}
+
+/// A directory that was never admitted, with the identity and the log of one that was.
+async fn impostor(cluster: &Cluster, admitted: &std::path::Path) {
+    let (dir, address) = (cluster.data_dir(4), free_addresses(1).remove(0));
+    let fresh = Process::start(&dir, &address, &[]);
+    eventually("it has a uuid", async || {
+        admin::status(&cluster.env, &address).await.is_ok()
+    })
+    .await;
+    fresh.kill();
+    std::fs::copy(admitted.join("IDENT"), dir.join("IDENT")).unwrap();
+    std::fs::create_dir(dir.join("journal")).unwrap();
+    for file in std::fs::read_dir(admitted.join("journal")).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), dir.join("journal").join(file.file_name())).unwrap();
+    }
+    let (dir, join) = (dir.to_str().unwrap(), &cluster.addresses[0]);
+    let refused = atoll(&["start", "--data-dir", dir, "--listen", &address, "--join", join]);
+    assert_eq!(refused.status.code(), Some(2));
+    let said = text(&refused.stderr);
+    assert!(
+        said.contains("never admitted") && said.contains("node 4"),
+        "{said}"
+    );
 }
