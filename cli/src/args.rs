@@ -42,6 +42,30 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+/// The same commands, with usage lines that never show an option as required only because the
+/// environment or a default gives it.
+pub(crate) fn with_plain_usage(command: clap::Command) -> clap::Command {
+    let mut built = command.clone();
+    built.build();
+    plain(command, &built)
+}
+
+fn plain(command: clap::Command, built: &clap::Command) -> clap::Command {
+    let usage = built.clone().render_usage().to_string();
+    let usage = usage.trim_start_matches("Usage:").trim().to_owned();
+    let names: Vec<_> = command
+        .get_subcommands()
+        .map(|below| below.get_name().to_owned())
+        .collect();
+    let command = names
+        .into_iter()
+        .fold(command, |command, name| match built.find_subcommand(&name) {
+            Some(below) => command.mut_subcommand(name, |command| plain(command, below)),
+            None => command,
+        });
+    command.override_usage(usage)
+}
+
 /// Every command; each has its file in `cmd`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {

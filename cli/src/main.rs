@@ -21,7 +21,7 @@ mod units;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 
 use crate::screen::Screen;
 
@@ -35,7 +35,11 @@ const _: () = assert!(
 );
 
 fn main() -> ExitCode {
-    let cli = args::Cli::parse();
+    let matches = args::with_plain_usage(args::Cli::command()).get_matches();
+    let cli = match args::Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
     let screen = Screen::detect(cli.color);
     match cmd::run(cli.command, screen) {
         Ok(()) => ExitCode::SUCCESS,

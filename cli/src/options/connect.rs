@@ -17,18 +17,19 @@ const ENDPOINTS: &str = "127.0.0.1:7401,127.0.0.1:7402,127.0.0.1:7403";
 #[command(next_help_heading = "Cluster")]
 pub(crate) struct Connect {
     /// Addresses of nodes, separated by commas; any of them will do.
-    #[arg(long, env = "ATOLL_ENDPOINTS", value_delimiter = ',', default_value = ENDPOINTS)]
+    #[arg(long, env = "ATOLL_ENDPOINTS", hide_env_values = true, value_delimiter = ',', default_value = ENDPOINTS)]
     #[arg(value_parser = parse_address, value_name = "HOST:PORT,…")]
     pub(crate) endpoints: Vec<String>,
 
     /// Give up on one operation after this long [default: 15s; import, export: 60s].
-    #[arg(long, env = "ATOLL_DEADLINE", value_parser = parse_duration, value_name = "TIME")]
+    #[arg(long, env = "ATOLL_DEADLINE", hide_env_values = true, value_parser = parse_duration, value_name = "TIME")]
     deadline: Option<Duration>,
 
     /// The zone this runs in, as the nodes' --zone calls it; `--routing nearest` prefers it.
     #[arg(
         long,
         env = "ATOLL_CLIENT_ZONE",
+        hide_env_values = true,
         default_value = "",
         hide_default_value = true
     )]

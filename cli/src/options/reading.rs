@@ -41,7 +41,13 @@ enum Route {
 #[command(next_help_heading = "Reading")]
 pub(crate) struct Reading {
     /// What the read may see [default: linearizable; with --session: session; with --max-age: bounded].
-    #[arg(long, value_enum, value_name = "LEVEL", env = "ATOLL_CONSISTENCY")]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "LEVEL",
+        env = "ATOLL_CONSISTENCY",
+        hide_env_values = true
+    )]
     consistency: Option<Level>,
 
     /// How old the state may be, for bounded reads.
@@ -49,7 +55,13 @@ pub(crate) struct Reading {
     max_age: Option<Duration>,
 
     /// Which replica is asked first [default: leader; nearest for levels below linearizable].
-    #[arg(long, value_enum, value_name = "WHICH", env = "ATOLL_ROUTING")]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHICH",
+        env = "ATOLL_ROUTING",
+        hide_env_values = true
+    )]
     routing: Option<Route>,
 
     #[command(flatten)]

@@ -20,7 +20,7 @@ const BYTES_MAX: u64 = 1024 * 1024;
 pub(crate) struct Session {
     /// A file that keeps what was seen: reads with it see all writes and reads that named it before, on
     /// any replica. Made if it does not exist.
-    #[arg(long, value_name = "FILE", env = "ATOLL_SESSION")]
+    #[arg(long, value_name = "FILE", env = "ATOLL_SESSION", hide_env_values = true)]
     session: Option<PathBuf>,
 }
 

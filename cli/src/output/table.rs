@@ -114,21 +114,22 @@ impl Table {
         widths
     }
 
-    /// Makes columns narrower until all fit; gives the names of those left out, whose width is 0.
+    /// Makes columns narrower, one after the other, or leaves them out, until all fit; gives the names
+    /// of those left out, whose width is 0.
     fn fit(&self, widths: &mut [usize], room: usize) -> Vec<&'static str> {
-        for name in self.give_way {
-            let excess = total(widths).saturating_sub(room);
-            if let Some(width) = self.width_of(name, widths) {
-                let least = NARROWEST.max(name.width()).min(*width);
-                *width = width.saturating_sub(excess).max(least);
-            }
-        }
         let mut hidden = Vec::new();
         for name in self.give_way {
-            if total(widths) <= room {
-                break;
-            }
-            if let Some(width) = self.width_of(name, widths) {
+            let excess = total(widths).saturating_sub(room);
+            let Some(width) = self.width_of(name, widths).filter(|_| excess > 0) else {
+                continue;
+            };
+            let least = NARROWEST.max(name.width());
+            if *width >= least + excess {
+                *width -= excess;
+            } else if self.give_way.last() == Some(name) && *width > least {
+                // The most important of them stays as long as there is any room for it.
+                *width = least;
+            } else {
                 *width = 0;
                 hidden.push(*name);
             }
@@ -225,10 +226,11 @@ mod tests {
     #[test]
     fn a_narrow_terminal_shortens_then_leaves_out_then_cuts() {
         assert_eq!(table().fitted(wide(24))[1], "1      127.0.0…  serving");
-        let narrower = table().fitted(wide(20));
-        assert_eq!(narrower[1], "1      serving");
-        assert_eq!(narrower[3], "no room for ADDRESS");
-        assert_eq!(table().fitted(wide(10))[1], "1      se…");
+        assert_eq!(table().fitted(wide(20))[1], "1      127.0.0…  se…");
+        let narrower = table().giving_way(&["STATE", "ADDRESS"]).fitted(wide(23));
+        assert_eq!(narrower[1], "1      127.0.0.1:7401");
+        assert_eq!(narrower[3], "no room for STATE");
+        assert_eq!(table().fitted(wide(10))[1], "1      12…");
         for width in 1..40 {
             for line in table().fitted(wide(width)) {
                 assert!(line.width() <= width, "{width}: {line}");

@@ -68,10 +68,17 @@ impl Progress {
     }
 }
 
+/// An error is not told behind a bar.
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
 fn bar(length: Option<u64>) -> ProgressBar {
     let (bar, template) = match length {
-        Some(length) => (ProgressBar::new(length), "[{bar:30}] {percent:>3}%  {msg}"),
-        None => (ProgressBar::no_length(), "{spinner} {msg}"),
+        Some(length) => (ProgressBar::new(length), "[{bar:20}] {percent:>3}%  {wide_msg}"),
+        None => (ProgressBar::no_length(), "{spinner} {wide_msg}"),
     };
     bar.set_draw_target(ProgressDrawTarget::stderr());
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());

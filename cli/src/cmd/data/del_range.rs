@@ -26,6 +26,9 @@ pub(super) async fn run(
         let keys = client
             .count(ScanOptions::range(start.clone(), end.clone()))
             .await?;
+        if keys == 0 {
+            return Ok(0);
+        }
         let range = format!("from '{}' up to '{}'", encoding.line(&start), encoding.line(&end));
         if !asked(&format!("Delete {} keys {range}? [y/N] ", count(keys)))? {
             return Err(Failure::new(Exit::Negative, "nothing was deleted"));

@@ -64,7 +64,13 @@ impl Get {
         let mut output = Output::stdout();
         match self.shape.output {
             Format::Json => found.iter().try_for_each(|found| output.json(&to_json(found)))?,
-            Format::Raw => self.print_raw(&found, &mut output)?,
+            Format::Raw => {
+                self.print_raw(&found, &mut output)?;
+                // A prompt does not follow in the same line.
+                if context.is_lasting() && context.screen.width.is_some() && self.keys.len() == 1 {
+                    output.line("")?;
+                }
+            }
             Format::Table => {
                 for line in self.lines(&found, context.screen) {
                     output.line(&line)?;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use atoll_client::{Client, ScanOptions};
+use atoll_client::{Client, Row, Scan, ScanOptions};
 use atoll_env::Env;
 use bytes::Bytes;
 use clap::Args;
@@ -112,8 +112,7 @@ impl Export {
         let start = env.clock.now();
         let mut totals = begin.totals;
         if !begin.complete {
-            let exported = self.write(env, &client, options, &begin, &mut totals).await;
-            exported.map_err(|failure| failure.also(self.advice()))?;
+            self.write(env, &client, options, &begin, &mut totals).await?;
         }
         if !context.is_lasting() {
             client.close().await;
@@ -187,11 +186,27 @@ impl Export {
         let range = Range::new(options, begin.after.clone());
         let mut scan = client.scan(range.options());
         // The file is made only when the cluster has answered.
-        let mut page = scan.next_page().await?;
+        let first = scan.next_page().await?;
         let mut writer = self.open(&begin.target)?;
-        let mut progress = Progress::new(env, "exported", None);
         let mut last = begin.after.clone().unwrap_or_default();
-        self.checkpoint(env, &mut writer, totals, &last, false).await?;
+        self.rows(env, (scan, first), &range, &mut writer, (totals, &mut last))
+            .await
+            .map_err(|failure| failure.also(self.advice()))?;
+        self.checkpoint(env, &mut writer, totals, &last, true).await?;
+        writer.finish()
+    }
+
+    /// Writes page after page.
+    async fn rows(
+        &self,
+        env: &Env,
+        (mut scan, mut page): (Scan, Option<Vec<Row>>),
+        range: &Range,
+        writer: &mut Writer,
+        (totals, last): (&mut Totals, &mut Bytes),
+    ) -> Result {
+        let mut progress = Progress::new(env, "exported", None);
+        self.checkpoint(env, writer, totals, last, false).await?;
         let mut due = env.clock.now() + CHECKPOINT_EVERY;
         while let Some(rows) = page {
             for row in rows.into_iter().filter(|row| !range.is_done(row)) {
@@ -202,18 +217,17 @@ impl Export {
                 };
                 writer.write(&record, row.version.0)?;
                 totals.add(&record);
-                last = record.key;
+                *last = record.key;
             }
             progress.show(totals, totals.records);
             if env.clock.now() >= due {
-                self.checkpoint(env, &mut writer, totals, &last, false).await?;
+                self.checkpoint(env, writer, totals, last, false).await?;
                 due = env.clock.now() + CHECKPOINT_EVERY;
             }
             page = scan.next_page().await?;
         }
         progress.end();
-        self.checkpoint(env, &mut writer, totals, &last, true).await?;
-        writer.finish()
+        Ok(())
     }
 
     fn open(&self, target: &Target) -> Result<Writer> {
@@ -262,7 +276,7 @@ impl Export {
         if self.resume.is_some() {
             "the same command goes on where it stopped"
         } else {
-            "what is in the file is not complete"
+            "what was written so far is not complete"
         }
     }
 

@@ -143,17 +143,20 @@ impl Import {
         // A bad file name shows before anything is written.
         let feed = Feed::open(env, &input, &shape, self.verify, resume.passed()).await?;
         let client = self.connect.client_within(context, DEADLINE).await?;
-        let mut kept = None;
         let mut written = None;
-        if !self.verify_only {
-            let (pass, rest) = self.write(env, &client, feed, &mut resume).await?;
-            kept = rest;
+        // What is to be read a second time; the input as it was opened if nothing was written.
+        let mut unread = Some(feed);
+        if !self.verify_only
+            && let Some(feed) = unread.take()
+        {
+            let (pass, kept) = self.write(env, &client, feed, &mut resume).await?;
+            unread = kept.map(|kept| Feed::again(env, kept, &shape)).transpose()?;
             written = Some(pass);
         }
         let mut checked = None;
         if self.verify || self.verify_only {
-            let feed = match kept {
-                Some(kept) => Feed::again(env, kept, &shape)?,
+            let feed = match unread {
+                Some(feed) => feed,
                 None => Feed::open(env, &input, &shape, false, 0).await?,
             };
             checked = Some(self.check(env, &client, feed).await?);

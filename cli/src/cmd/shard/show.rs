@@ -116,7 +116,9 @@ fn to_lines(
 ) -> Vec<String> {
     let runs = picture.runs(group.group);
     let view = picture.view(group.group);
-    let mut facts = Table::new(&["", ""]).giving_way(&[""]).without_head();
+    let mut facts = Table::new(&["FACT", "VALUE"])
+        .giving_way(&["VALUE"])
+        .without_head();
     if let Some(key) = &asked.key {
         facts.row(["key".to_owned(), encoding.line(key)]);
         let tag = tag(key).map_or("none, the whole key is hashed".to_owned(), |tag| {

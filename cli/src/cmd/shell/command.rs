@@ -52,8 +52,7 @@ impl Shell {
         let context = Context::lasting(screen);
         // A thread of its own lets the client live while somebody types.
         let runtime = runtime::beside()?;
-        let mut settings = Settings::default();
-        settings.set("endpoints", self.connect.endpoints.join(","));
+        let settings = Settings::starting_with("endpoints", self.connect.endpoints.join(","));
         let mut source = if interactive {
             self.greet(&runtime, &context);
             let words = Words::new(grammar::definition(), context.keeper(), runtime.handle().clone());
@@ -112,7 +111,7 @@ impl Shell {
         let _ = match connected {
             Ok(_) => writeln!(
                 stderr,
-                "Connected to {place}. `help` lists the commands, Ctrl-D leaves."
+                "Connected to {place}.\n`help` lists the commands, Ctrl-D leaves."
             ),
             Err(failure) => {
                 failure.tell(context.screen);

@@ -3,7 +3,7 @@
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::settings::Settings;
-use crate::args::Query;
+use crate::args::{Query, with_plain_usage};
 use crate::options::{Connect, Reading, Shape};
 
 const HELP: &str = "\
@@ -64,20 +64,20 @@ pub(super) struct Use {
 
 /// The definition of everything that can be said.
 pub(super) fn definition() -> clap::Command {
-    Line::command()
+    with_plain_usage(Line::command())
 }
 
 /// Parses words. What was set by `use` in them goes to `settings`.
 pub(super) fn parse(words: Vec<String>, settings: &mut Settings) -> Result<Said, clap::Error> {
     let definition = definition();
     let words = settings.complete(&definition, words);
-    let matches = definition.try_get_matches_from(words)?;
+    let matches = definition.clone().try_get_matches_from(words)?;
     let line = Line::from_arg_matches(&matches)?;
     if let (Said::Use(set), Some(("use", matches))) = (&line.said, matches.subcommand()) {
         if set.reset {
             settings.reset();
         }
-        settings.learn(matches);
+        settings.learn(&definition, matches);
     }
     Ok(line.said)
 }
@@ -109,6 +109,7 @@ mod tests {
     fn settings_complete_what_is_not_said() {
         let mut settings = Settings::default();
         said("use --output json --consistency eventual", &mut settings).unwrap();
+        assert_eq!(settings.lines(), ["--consistency eventual", "--output json"]);
         let Said::Query(Query::Get(get)) = said("get k", &mut settings).unwrap() else {
             panic!("another command")
         };

@@ -129,7 +129,7 @@ fn explain(error: &clap::Error, context: &Context) -> Result<Flow> {
         } else {
             shown.to_string()
         };
-        output.line(shown.trim())?;
+        output.line(shown.trim_matches('\n'))?;
         output.finish()?;
         return Ok(Flow::On);
     }
@@ -139,8 +139,9 @@ fn explain(error: &clap::Error, context: &Context) -> Result<Flow> {
     let (what, rest) = what.split_once("\n\n").unwrap_or((what, ""));
     let usage = rest.lines().find_map(|line| line.trim().strip_prefix("Usage: "));
     let next = match usage {
-        Some(usage) => format!("usage: {}", usage.trim()),
-        None => "`help` lists the commands".to_owned(),
+        Some(usage) if !usage.starts_with('<') => format!("usage: {}", usage.trim()),
+        _ => "`help` lists the commands".to_owned(),
     };
-    Err(Failure::usage(what.replace('\n', " ")).next(next))
+    let what = what.split_whitespace().collect::<Vec<_>>().join(" ");
+    Err(Failure::usage(what).next(next))
 }

@@ -10,31 +10,44 @@ const LEVEL: [&str; 2] = ["consistency", "max-age"];
 
 /// What `use` has set, by the long name of the option.
 #[derive(Debug, Default)]
-pub(super) struct Settings(BTreeMap<String, String>);
+pub(super) struct Settings {
+    now: BTreeMap<String, String>,
+    at_first: BTreeMap<String, String>,
+}
 
 impl Settings {
-    /// Sets the options of a shell that was started with some.
-    pub(super) fn set(&mut self, name: &str, value: String) {
-        self.0.insert(name.to_owned(), value);
+    /// What a shell begins with, and comes back to.
+    pub(super) fn starting_with(name: &str, value: String) -> Self {
+        let at_first = BTreeMap::from([(name.to_owned(), value)]);
+        Self {
+            now: at_first.clone(),
+            at_first,
+        }
     }
 
-    /// Forgets all.
+    /// Forgets all that was set since the beginning.
     pub(super) fn reset(&mut self) {
-        self.0.clear();
+        self.now = self.at_first.clone();
     }
 
     /// Takes what was said in a `use`.
-    pub(super) fn learn(&mut self, said: &ArgMatches) {
+    pub(super) fn learn(&mut self, definition: &Command, said: &ArgMatches) {
+        let options = definition
+            .find_subcommand("use")
+            .into_iter()
+            .flat_map(Command::get_arguments);
         let named = |id: &&str| said.value_source(id) == Some(ValueSource::CommandLine) && *id != "reset";
-        let ids: Vec<_> = said.ids().map(clap::Id::as_str).filter(named).collect();
+        let ids: Vec<_> = options
+            .map(|option| option.get_id().as_str())
+            .filter(named)
+            .collect();
         if ids.iter().any(|id| LEVEL.contains(&long(id).as_str())) {
-            self.0.retain(|name, _| !LEVEL.contains(&name.as_str()));
+            self.now.retain(|name, _| !LEVEL.contains(&name.as_str()));
         }
         for id in ids {
-            // Groups of options are ids too, and have no values.
             if let Ok(Some(values)) = said.try_get_raw(id) {
                 let values: Vec<_> = values.map(|value| value.to_string_lossy()).collect();
-                self.0.insert(long(id), values.join(","));
+                self.now.insert(long(id), values.join(","));
             }
         }
     }
@@ -55,7 +68,7 @@ impl Settings {
             let Some(name) = option.get_long() else {
                 continue;
             };
-            if let Some(value) = self.0.get(name)
+            if let Some(value) = self.now.get(name)
                 && !is_said(&words, name, option.get_short())
             {
                 added.push(format!("--{name}={value}"));
@@ -67,7 +80,7 @@ impl Settings {
 
     /// As they would be said.
     pub(super) fn lines(&self) -> Vec<String> {
-        self.0
+        self.now
             .iter()
             .map(|(name, value)| format!("--{name} {value}"))
             .collect()

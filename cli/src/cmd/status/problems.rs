@@ -64,11 +64,12 @@ fn node(seen: &Surveyed) -> Option<Problem> {
     match &seen.answer {
         Err(error) => {
             // The address stands in the name already.
-            let error = error
-                .strip_prefix(&format!("{}: ", seen.address))
+            let reason = error
+                .rsplit(&format!("{}: ", seen.address))
+                .next()
                 .unwrap_or(error);
             let next = "start it again with its own data directory, or see its log";
-            Some(problem(false, format!("{name} does not answer: {error}"), next))
+            Some(problem(false, format!("{name} does not answer: {reason}"), next))
         }
         Ok(reply) => match &reply.state[..] {
             "serving" => None,

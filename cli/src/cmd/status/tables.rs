@@ -2,11 +2,16 @@
 
 use std::time::Duration;
 
+use unicode_width::UnicodeWidthStr;
+
 use super::problems::Problem;
 use crate::output::{Cell, Table};
 use crate::screen::{Screen, Tint};
 use crate::survey::{GroupView, Survey, Surveyed};
 use crate::units::{bytes, count, span};
+
+/// Columns before the text of a problem.
+const LABEL: usize = 9;
 
 /// The cluster the nodes belong to, if they do.
 pub(super) fn cluster_id(survey: &Survey) -> Option<&str> {
@@ -18,11 +23,11 @@ pub(super) fn cluster_id(survey: &Survey) -> Option<&str> {
 
 /// Problems, nodes, groups.
 pub(super) fn to_lines(survey: &Survey, problems: &[Problem], screen: Screen) -> Vec<String> {
-    let mut lines = vec![head(survey, problems, screen)];
+    let mut lines = head(survey, problems, screen);
     for problem in problems {
         let tint = if problem.grave { Tint::Bad } else { Tint::Warning };
-        lines.push(format!("{} {}", screen.tint(tint, "problem:"), problem.what));
-        lines.push(format!("   next: {}", problem.next));
+        lines.extend(paragraph(screen.tint(tint, "problem:"), &problem.what, screen));
+        lines.extend(paragraph("   next:".to_owned(), &problem.next, screen));
     }
     lines.push(String::new());
     lines.extend(nodes(survey).fitted(screen));
@@ -34,9 +39,30 @@ pub(super) fn to_lines(survey: &Survey, problems: &[Problem], screen: Screen) ->
     lines
 }
 
-fn head(survey: &Survey, problems: &[Problem], screen: Screen) -> String {
+/// Text behind a label of eight columns, broken between words where the terminal ends.
+fn paragraph(label: String, text: &str, screen: Screen) -> Vec<String> {
+    let room = screen
+        .width
+        .map_or(usize::MAX, |width| width.saturating_sub(LABEL).max(LABEL));
+    let mut lines = vec![label];
+    let mut used = 0;
+    for word in text.split(' ') {
+        if used > 0 && used + 1 + word.width() > room {
+            lines.push(" ".repeat(LABEL - 1));
+            used = 0;
+        }
+        if let Some(line) = lines.last_mut() {
+            line.push(' ');
+            line.push_str(word);
+        }
+        used += 1 + word.width();
+    }
+    lines
+}
+
+fn head(survey: &Survey, problems: &[Problem], screen: Screen) -> Vec<String> {
     let Some(cluster) = cluster_id(survey) else {
-        return "no cluster yet; make one with `atoll init`".to_owned();
+        return vec!["no cluster yet; make one with `atoll init`".to_owned()];
     };
     let data = survey.groups().iter().filter(|view| view.group != 0).count();
     let verdict = match problems.len() {
@@ -44,10 +70,13 @@ fn head(survey: &Survey, problems: &[Problem], screen: Screen) -> String {
         1 => screen.tint(Tint::Warning, "1 problem"),
         some => screen.tint(Tint::Warning, &format!("{some} problems")),
     };
-    format!(
-        "cluster {cluster}: {} nodes, {data} data groups, {verdict}",
-        survey.nodes.len()
-    )
+    let counts = format!("{} nodes, {data} data groups, ", survey.nodes.len());
+    let first = format!("cluster {cluster}");
+    // Two lines where one has no room; a verdict takes at most 12 columns.
+    match screen.width {
+        Some(width) if first.len() + counts.len() + 14 > width => vec![first, counts + &verdict],
+        _ => vec![format!("{first}: {counts}{verdict}")],
+    }
 }
 
 fn nodes(survey: &Survey) -> Table {
@@ -261,5 +290,21 @@ pub(super) mod tests {
         ] {
             assert!(lines.contains(part), "{part} in\n{lines}");
         }
+    }
+
+    #[test]
+    fn no_line_is_longer_than_the_terminal() {
+        for width in [40, 60, 100] {
+            let screen = Screen {
+                width: Some(width),
+                ..Screen::NONE
+            };
+            let survey = survey(0);
+            for line in to_lines(&survey, &problems::find(&survey), screen) {
+                assert!(line.width() <= width, "{width}: {line}");
+            }
+        }
+        let lines = paragraph("label:".to_owned(), "one two", Screen::NONE);
+        assert_eq!(lines, ["label: one two"]);
     }
 }
