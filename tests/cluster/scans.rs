@@ -24,8 +24,9 @@ struct Known {
 
 type Model = Arc<Vec<[Known; HOT]>>;
 
+/// An extension of a cold key: a scan that went on too far behind that one would lose it.
 fn hot_key(writer: usize, number: usize) -> String {
-    format!("row {:03} hot {writer}", number * COLD / HOT)
+    format!("{} hot {writer}", cold_key(number * COLD / HOT))
 }
 
 fn cold_key(number: usize) -> String {
