@@ -24,13 +24,13 @@ struct Known {
 
 type Model = Arc<Vec<[Known; HOT]>>;
 
-/// An extension of a cold key: a scan that went on too far behind that one would lose it.
+/// An extension of a cold key, in the same group: a scan that went on too far behind that one would lose it.
 fn hot_key(writer: usize, number: usize) -> String {
     format!("{} hot {writer}", cold_key(number * COLD / HOT))
 }
 
 fn cold_key(number: usize) -> String {
-    format!("row {number:03} cold")
+    format!("row {number:03} {{{number:03}}} cold")
 }
 
 /// Counts its keys up until told to stop. The pause between spares the machine, nothing depends on it.
