@@ -364,8 +364,8 @@ fn any_op() -> impl Strategy<Value = Op> {
         2 => Just(delete("")),
         4 => any_number().prop_map(|by| increment("", by)),
         4 => any_text().prop_map(|text| append("", &text)),
-        1 => any_number().prop_map(|number| min("", number)),
-        1 => any_number().prop_map(|number| max("", number)),
+        2 => any_number().prop_map(|number| min("", number)),
+        2 => any_number().prop_map(|number| max("", number)),
         1 => (1..4_u32).prop_map(|limit| delete_range("", "", limit)),
     ]
 }
