@@ -21,7 +21,7 @@ use prost::Message;
 
 use super::initiator::Made;
 use super::{Greeter, Greeting, Initiator, Joiner, Membership, Standing};
-use crate::identity::{Claim, DataDir, Member};
+use crate::identity::{Claim, DataDir, Ident, Member};
 use crate::rpc::{PeerClient, testing};
 
 /// Takes a while to carry a call to its handler. May be told to lose calls.
@@ -636,7 +636,7 @@ async fn of_an_init_and_a_joining_the_first_at_the_directory_wins() {
     let old = nodes(&wire, 1).await;
     old[0].init(&["n1:1"]).await.unwrap();
     let cluster = one_cluster(&old).await;
-    let ident = |node| crate::identity::Ident {
+    let ident = |node| Ident {
         cluster,
         node: NodeId(node),
     };
@@ -754,4 +754,54 @@ async fn the_first_claim_decides_the_zones_of_all() {
     for node in &nodes {
         assert_eq!(node.membership.dir().claim().unwrap().as_ref(), Some(&first));
     }
+}
+
+/// Nothing but the promises: whoever would go on to admission is not there.
+async fn only_promises(wire: &Wire, vfs: &MemVfs) -> Arc<Membership> {
+    let rng = Rng::seeded(9);
+    let env = Env {
+        clock: Clock::simulated(1.0, 0),
+        rng: rng.clone(),
+        spawn: Spawn::simulated(Scope::new(rng)),
+        vfs: Arc::new(vfs.clone()),
+        net: Arc::new(wire.clone()),
+        halt: Halt::simulated(|reason| panic!("{reason}")),
+    };
+    let dir = DataDir::open(&env, Path::new("/data")).await.unwrap();
+    Membership::open(&env, dir).await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_promise_stands_before_anything_follows_from_it() {
+    let wire = Wire::default();
+    let ident = Ident {
+        cluster: ClusterId(1),
+        node: NodeId(9),
+    };
+    let claim = |membership: &Membership| {
+        let member = Member {
+            node: NodeId(0),
+            uuid: membership.dir().uuid(),
+            address: "a:1".to_owned(),
+            zone: String::new(),
+        };
+        Claim::new(ClusterId(2), 1, vec![member])
+    };
+    let (joining, claimed) = (MemVfs::default(), MemVfs::default());
+    let membership = only_promises(&wire, &joining).await;
+    membership.join(ident).await.unwrap();
+    let wanted = claim(&membership);
+    assert!(membership.claim(wanted.clone()).await.is_err());
+    assert!(membership.admit(ClusterId(1), &wanted.members).await.is_err());
+    let again = only_promises(&wire, &joining.crash(Crash::LoseAll)).await;
+    assert_eq!(again.standing(), Standing::Joining(ident));
+    assert!(again.claim(wanted).await.is_err());
+    assert_eq!(again.completed().await, ident);
+
+    let membership = only_promises(&wire, &claimed).await;
+    let held = membership.claim(claim(&membership)).await.unwrap();
+    assert!(membership.join(ident).await.is_err());
+    let again = only_promises(&wire, &claimed.crash(Crash::LoseAll)).await;
+    assert_eq!(again.standing(), Standing::Claimed(held));
+    assert!(again.join(ident).await.is_err());
 }
