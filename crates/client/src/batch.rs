@@ -68,10 +68,16 @@ impl Batch {
         self.op(ops::append(key.into(), bytes.into()))
     }
 
-    /// Removes the first 4,096 keys of a range within the batch's `{tag}`. See
-    /// [`Client::delete_range`].
-    pub fn delete_range(self, start: impl Into<Bytes>, end: impl Into<Bytes>) -> Self {
-        self.op(ops::delete_range(start.into(), end.into(), 0))
+    /// Removes the first `limit` keys of a range within the batch's `{tag}`: 1 to 4,096 for all ranges
+    /// of the batch together. [`Client::delete_range`] removes all.
+    pub fn delete_range(self, start: impl Into<Bytes>, end: impl Into<Bytes>, limit: u32) -> Self {
+        let op = if (1..=BATCH_OPS_MAX).contains(&(limit as usize)) {
+            ops::delete_range(start.into(), end.into(), limit)
+        } else {
+            let message = format!("a range in a batch removes 1 to {BATCH_OPS_MAX} keys, not {limit}");
+            Err(Error::invalid(message))
+        };
+        self.op(op)
     }
 
     /// Guard: the key has this version; `None`: the key does not exist.

@@ -72,6 +72,8 @@ pub(super) struct Trip<'a> {
     pub(super) to_leader: bool,
     /// Of the call, if anybody listens.
     pub(super) span: Span,
+    /// The group and the node asked last, if anybody listens.
+    pub(super) asked: Option<(GroupId, Arc<Peer>)>,
 }
 
 impl<'a> Trip<'a> {
@@ -96,11 +98,21 @@ impl<'a> Trip<'a> {
             avoid: None,
             to_leader: false,
             span,
+            asked: None,
         }
     }
 
     pub(super) fn is_write(&self) -> bool {
         matches!(self.item.operation, Some(Operation::Write(_)))
+    }
+
+    /// Tells the span how it went.
+    pub(super) fn tell(&self) {
+        if let Some((group, peer)) = &self.asked {
+            self.span.record("group", group.0);
+            self.span.record("node", peer.address());
+            self.span.record("attempts", self.attempts);
+        }
     }
 
     /// Which replica is to be asked: the leader, unless it is a read and the caller wants another.

@@ -27,7 +27,9 @@ impl Engine {
     pub(crate) async fn run(&self, job: Job<'_>) -> Result<Reply, Stop> {
         let mut trip = Trip::new(job);
         let span = trip.span.clone();
-        self.travel(&mut trip).instrument(span).await
+        let result = self.travel(&mut trip).instrument(span).await;
+        trip.tell();
+        result
     }
 
     async fn travel(&self, trip: &mut Trip<'_>) -> Result<Reply, Stop> {
@@ -110,9 +112,7 @@ impl Engine {
 
     async fn send(&self, trip: &mut Trip<'_>, peer: &Arc<Peer>, group: GroupId) -> Result<Reply, Failure> {
         if !trip.span.is_disabled() {
-            trip.span.record("group", group.0);
-            trip.span.record("node", peer.address());
-            trip.span.record("attempts", trip.attempts);
+            trip.asked = Some((group, Arc::clone(peer)));
         }
         let connection = peer.connection(trip.lane, &self.wires)?;
         self.stamp(trip);

@@ -20,6 +20,8 @@ mod routing;
 #[cfg(test)]
 mod scans;
 #[cfg(test)]
+mod spans;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod writes;

@@ -73,6 +73,21 @@ async fn what_does_not_fit_is_told_with_the_key_and_changes_nothing() {
         .unwrap();
     assert!(matches!(done, Committed::Done(_)));
     assert_eq!(world.value("{t}m").unwrap(), "7");
+    let some = client
+        .batch()
+        .delete_range("{t}l", "{t}n", 1)
+        .commit()
+        .await
+        .unwrap();
+    assert!(matches!(some, Committed::Done(_)));
+    assert_eq!((world.value("{t}l"), world.value("{t}m").is_some()), (None, true));
+    let none = client
+        .batch()
+        .delete_range("{t}l", "{t}n", 0)
+        .commit()
+        .await
+        .unwrap_err();
+    assert_eq!(none.kind(), ErrorKind::Invalid);
 }
 
 #[tokio::test(start_paused = true)]

@@ -190,7 +190,7 @@ impl Group {
         }
         let mut number = None;
         let mut changed = BTreeMap::new();
-        for (place, op) in write.ops.iter().enumerate() {
+        for (place, op) in write.ops.iter().enumerate().filter(|(_, op)| !is_range(op)) {
             let stored = self.rows.get(&op.key).map(|row| row.0.clone());
             match compute(op, stored.as_ref()) {
                 Ok((value, result)) => {
@@ -215,7 +215,7 @@ impl Group {
                 None => drop(self.rows.remove(&key)),
             }
         }
-        for op in write.ops.iter().filter(|op| op.kind() == Kind::DeleteRange) {
+        for op in write.ops.iter().filter(|op| is_range(op)) {
             let limit = if op.limit == 0 { 4_096 } else { op.limit };
             let gone: Vec<_> = self
                 .rows
@@ -235,6 +235,10 @@ impl Group {
             ..WriteReply::default()
         }
     }
+}
+
+fn is_range(op: &WriteOp) -> bool {
+    op.kind() == Kind::DeleteRange
 }
 
 /// The value an operation leaves, and the number it gives.
