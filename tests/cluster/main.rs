@@ -7,6 +7,7 @@
     reason = "helpers of tests: the outside world is what they are about, and a failure ends the test"
 )]
 
+mod client;
 mod docs;
 mod failover;
 mod init;
