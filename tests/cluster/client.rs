@@ -1,8 +1,9 @@
 //! The client's example programs do what they say, against a cluster of real processes.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use atoll_client::{Consistency, ErrorKind, Routing, ScanOptions};
+use atoll_client::{Client, Consistency, ErrorKind, Routing, ScanOptions};
 
 use crate::support::Cluster;
 
@@ -67,25 +68,20 @@ async fn a_client_reads_at_every_level_from_every_replica_and_counts_and_streams
         Consistency::Bounded(Duration::from_secs(60)),
         Consistency::Eventual,
     ];
-    for level in levels {
-        let reader = client.with_consistency(level.clone());
-        for routing in [
-            Routing::Leader,
-            Routing::Nearest,
-            Routing::RoundRobin,
-            Routing::Fastest,
-        ] {
-            let reader = reader.with_routing(routing);
-            let mut replicas = std::collections::BTreeSet::new();
-            for _ in 0..6 {
-                let read = reader.read("k00007").await.unwrap();
-                // An eventual read may be of a follower that has not applied it yet.
-                assert!(read.value.is_none_or(|value| value.bytes == "7"));
-                replicas.insert(read.proof.replica);
-            }
-            let expected = if routing == Routing::RoundRobin { 3 } else { 1 };
-            assert!(replicas.len() >= expected, "{level:?} {routing:?}: {replicas:?}");
-        }
+    let routings = [
+        Routing::Leader,
+        Routing::Nearest,
+        Routing::RoundRobin,
+        Routing::Fastest,
+    ];
+    for (level, routing) in levels
+        .iter()
+        .flat_map(|level| routings.map(|routing| (level, routing)))
+    {
+        let replicas =
+            replicas_that_answer(&client.with_consistency(level.clone()).with_routing(routing)).await;
+        let expected = if routing == Routing::RoundRobin { 3 } else { 1 };
+        assert!(replicas.len() >= expected, "{level:?} {routing:?}: {replicas:?}");
     }
     let session = client
         .with_routing(Routing::RoundRobin)
@@ -102,4 +98,16 @@ async fn a_client_reads_at_every_level_from_every_replica_and_counts_and_streams
     assert_eq!(misfit.kind(), ErrorKind::Invalid);
     assert!(misfit.message().contains("\"word\""), "{misfit}");
     client.close().await;
+}
+
+/// The replicas that served six reads of a key that holds 7.
+async fn replicas_that_answer(reader: &Client) -> BTreeSet<u64> {
+    let mut replicas = BTreeSet::new();
+    for _ in 0..6 {
+        let read = reader.read("k00007").await.unwrap();
+        // An eventual read may be of a follower that has not applied it yet.
+        assert!(read.value.is_none_or(|value| value.bytes == "7"));
+        replicas.insert(read.proof.replica);
+    }
+    replicas
 }
