@@ -20,7 +20,7 @@ pub mod fuzzing;
 mod index;
 mod journal;
 
-pub use index::{GroupIndex, IndexWriter, InlineValue, Joined, Mismatch, Suffix, ValueRef, View};
+pub use index::{GroupIndex, IndexWriter, InlineValue, Joined, Mismatch, Suffix, ValueRef, View, Walked};
 pub use journal::{
     AppendDone, GroupLog, Identity, Journal, JournalOptions, JournalPointer, JournalStats, LogEntry,
     LogState, OpenError, ReadError, ReadValue, SLOW_SYNC, value_crc,

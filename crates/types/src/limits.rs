@@ -44,6 +44,10 @@ pub const SESSION_TTL_MS: u64 = 60 * 60 * 1000;
 pub const MULTI_GET_KEYS_MAX: usize = 4_096;
 /// Rows in one scan page.
 pub const SCAN_PAGE_ROWS_MAX: usize = 4_096;
+/// Rows looked at for one page that only counts.
+pub const COUNT_PAGE_ROWS_MAX: usize = 64 * 1024;
+/// Pairs of slots that a scan page names.
+pub const SCAN_SLOT_PAIRS_MAX: usize = 16_384;
 /// Bytes of one scan page, about.
 pub const SCAN_PAGE_BYTES: usize = 1024 * 1024;
 /// Groups that a session token has marks of.

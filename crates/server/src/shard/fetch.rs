@@ -2,16 +2,16 @@
 
 use atoll_env::Instant;
 use atoll_storage::{Journal, JournalPointer, ReadValue, ValueRef, View};
-use atoll_types::limits::{SCAN_PAGE_BYTES, SCAN_PAGE_ROWS_MAX};
-use atoll_types::{Epoch, Key, SlotId, Version};
-use bytes::{Bytes, BytesMut};
+use atoll_types::limits::SCAN_PAGE_BYTES;
+use atoll_types::{Epoch, SlotId};
+use bytes::Bytes;
 
-use super::read::{ReadItem, ReadOp};
+use super::read::{ReadItem, ReadOp, ScanOp, ScanPage, SlotSet, Step};
 use super::reply::{Failure, Proof, Reply, Row};
 use super::state::{ShardState, Snapshot};
 
-/// Rows taken from the index at a time, which is also what one hold of its lock gives.
-const CHUNK_ROWS: usize = 256;
+/// Steps that a page may take on the task that others wait behind.
+const STEPS_AT_ONCE: usize = 2;
 
 /// Why there is no reply yet.
 #[derive(Debug)]
@@ -67,7 +67,10 @@ impl Fetch<'_> {
                 }
                 Ok(newest)
             }
-            ReadOp::Scan { .. } => self.owns_anything(wanted),
+            ReadOp::Scan(scan) => match &scan.slots {
+                Some(slots) => self.owns_all(slots, wanted),
+                None => self.owns_anything(wanted),
+            },
         }
     }
 
@@ -77,27 +80,21 @@ impl Fetch<'_> {
         match &item.op {
             ReadOp::Get { key, .. } => self.get(key, epoch),
             ReadOp::MultiGet { keys } => self.multi_get(keys, epoch),
-            ReadOp::Scan {
-                start,
-                end,
-                limit,
-                reverse,
-                keys_only,
-            } => {
-                let mut page = Page {
-                    rows: Vec::new(),
-                    bytes: 0,
-                    limit: *limit,
-                    keys_only: *keys_only,
-                };
-                let more = self.scan(start, end, *reverse, &mut page)?;
-                Ok(Reply::Page {
-                    rows: page.rows,
-                    more,
-                    proof: self.proof(epoch),
-                })
+            ReadOp::Scan(scan) => self.short_page(scan, epoch),
+        }
+    }
+
+    /// A whole page at once.
+    fn short_page(&self, scan: &ScanOp, epoch: Epoch) -> Result<Reply, Miss> {
+        let mut page = ScanPage::new(scan);
+        let steps = if self.may_block { usize::MAX } else { STEPS_AT_ONCE };
+        for _ in 0..steps {
+            if let Step::Done = page.step(scan, self)? {
+                return Ok(page.into_reply(scan, self.proof(epoch)));
             }
         }
+        // It looks at more rows than it has.
+        Err(Miss::Cold)
     }
 
     fn get(&self, key: &Bytes, epoch: Epoch) -> Result<Reply, Miss> {
@@ -112,7 +109,7 @@ impl Fetch<'_> {
     }
 
     fn multi_get(&self, keys: &[(Bytes, SlotId)], epoch: Epoch) -> Result<Reply, Miss> {
-        let mut rows = Vec::with_capacity(keys.len().min(CHUNK_ROWS));
+        let mut rows = Vec::with_capacity(keys.len());
         let mut bytes = 0;
         for (key, _) in keys {
             if bytes >= SCAN_PAGE_BYTES {
@@ -136,59 +133,9 @@ impl Fetch<'_> {
         })
     }
 
-    /// Fills the page; true if more rows follow.
-    fn scan(&self, start: &Bytes, end: &Bytes, reverse: bool, page: &mut Page) -> Result<bool, Miss> {
-        let (mut from, mut to) = (start.clone(), end.clone());
-        loop {
-            if !to.is_empty() && from >= to {
-                return Ok(false);
-            }
-            // One row more than fits tells whether there is more.
-            let wanted = (page.room() + 1).min(CHUNK_ROWS);
-            let chunk = self.view().scan(&from, &to, reverse, wanted);
-            let complete = chunk.len() < wanted;
-            if !self.take_rows(chunk, page)? {
-                return Ok(true);
-            }
-            let Some(last) = page.rows.last().filter(|_| !complete) else {
-                return Ok(false);
-            };
-            if reverse {
-                to = last.key.clone();
-            } else {
-                from = just_after(&last.key);
-            }
-        }
-    }
-
-    /// False if the page had no room for all of them.
-    fn take_rows(&self, rows: Vec<(Key, Version, ValueRef)>, page: &mut Page) -> Result<bool, Miss> {
-        for (key, version, value) in rows {
-            if page.is_full() {
-                return Ok(false);
-            }
-            let key = key.as_bytes();
-            let value = if page.keys_only {
-                Bytes::new()
-            } else {
-                self.value(key, &value)?
-            };
-            page.bytes += key.len() + value.len();
-            page.rows.push(Row {
-                key: Bytes::copy_from_slice(key),
-                found: Some((version, value)),
-            });
-        }
-        Ok(true)
-    }
-
-    fn value(&self, key: &[u8], value: &ValueRef) -> Result<Bytes, Miss> {
-        let corrupt = |error: &dyn std::fmt::Display| {
-            Miss::Corrupt(format!(
-                "the value of key \"{}\" cannot be read: {error}",
-                key.escape_ascii()
-            ))
-        };
+    /// A value's bytes, checked.
+    pub(crate) fn value(&self, key: &[u8], value: &ValueRef) -> Result<Bytes, Miss> {
+        let rotten = |error: &dyn std::fmt::Display| corrupt(key, error);
         let read = |pointer: &JournalPointer| {
             if self.may_block {
                 let value = self.journal.read_value_blocking(pointer, key);
@@ -203,13 +150,13 @@ impl Fetch<'_> {
                 let checked = value
                     .inline_checked(key)
                     .expect("the value was just seen to stand inline");
-                return checked.map_err(|error| corrupt(&error));
+                return checked.map_err(|error| rotten(&error));
             }
         };
         match tried {
             Ok(ReadValue::Ready(value)) => Ok(value),
             Ok(ReadValue::WouldBlock) => Err(Miss::Cold),
-            Err(error) => Err(corrupt(&error)),
+            Err(error) => Err(rotten(&error)),
         }
     }
 
@@ -218,7 +165,15 @@ impl Fetch<'_> {
         self.state.check_owner(&self.snapshot.ownership, slot, wanted)
     }
 
-    /// For a scan, which names no slot: a group without slots has no rows to be silent about.
+    fn owns_all(&self, slots: &SlotSet, wanted: Epoch) -> Result<Epoch, Failure> {
+        let mut newest = Epoch(0);
+        for slot in slots.iter() {
+            newest = newest.max(self.owns(slot, wanted)?);
+        }
+        Ok(newest)
+    }
+
+    /// For a scan that names no slot: a group without slots has no rows to be silent about.
     fn owns_anything(&self, wanted: Epoch) -> Result<Epoch, Failure> {
         let ownership = &self.snapshot.ownership;
         self.state.check_genesis(ownership)?;
@@ -238,7 +193,8 @@ impl Fetch<'_> {
         &self.snapshot.view
     }
 
-    fn proof(&self, epoch: Epoch) -> Proof {
+    /// The proof of a reply from here.
+    pub(crate) fn proof(&self, epoch: Epoch) -> Proof {
         Proof {
             age_ms: self.age_ms,
             ..self
@@ -248,27 +204,10 @@ impl Fetch<'_> {
     }
 }
 
-struct Page {
-    rows: Vec<Row>,
-    bytes: usize,
-    limit: usize,
-    keys_only: bool,
-}
-
-impl Page {
-    fn room(&self) -> usize {
-        self.limit.min(SCAN_PAGE_ROWS_MAX).saturating_sub(self.rows.len())
-    }
-
-    fn is_full(&self) -> bool {
-        self.room() == 0 || self.bytes >= SCAN_PAGE_BYTES
-    }
-}
-
-/// The lowest key above `key`.
-fn just_after(key: &[u8]) -> Bytes {
-    let mut next = BytesMut::with_capacity(key.len() + 1);
-    next.extend_from_slice(key);
-    next.extend_from_slice(&[0]);
-    next.freeze()
+/// What it means that a value does not read.
+pub(crate) fn corrupt(key: &[u8], error: &dyn std::fmt::Display) -> Miss {
+    Miss::Corrupt(format!(
+        "the value of key \"{}\" cannot be read: {error}",
+        key.escape_ascii()
+    ))
 }

@@ -30,7 +30,7 @@ mod write;
 
 pub(crate) use counters::HistogramCounts;
 pub(crate) use pool::ReadPool;
-pub(crate) use read::{Consistency, Mark, ReadBatch, ReadItem, ReadOp};
+pub(crate) use read::{Consistency, Mark, ReadBatch, ReadItem, ReadOp, ScanOp, ScanWhat, SlotSet};
 #[cfg(test)]
 pub(crate) use reply::answer_all;
 pub(crate) use reply::{Delivery, Failure, Proof, RETRY_AFTER_MS, Replies, Reply, ReplySlot, Row};

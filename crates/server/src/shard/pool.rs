@@ -54,6 +54,17 @@ impl ReadPool {
         Ok(())
     }
 
+    /// True if a job waits for a worker.
+    pub(crate) fn has_waiting(&self) -> bool {
+        !self.queue.lock().jobs.is_empty()
+    }
+
+    /// Queues the rest of a job, which a worker is just running and ends now. There is always room: the
+    /// worker's next job leaves.
+    pub(crate) fn queue_again(&self, job: Job) {
+        self.queue.lock().jobs.push_back(job);
+    }
+
     async fn work(self) {
         while let Some(job) = self.next() {
             self.spawn.blocking(job).await;
@@ -76,6 +87,32 @@ impl ReadPool {
 mod tests {
     use super::*;
     use tokio::sync::mpsc;
+
+    #[tokio::test]
+    async fn the_rest_of_a_long_job_comes_after_those_that_wait() {
+        let pool = ReadPool::new(Spawn::tokio());
+        let (sender, mut receiver) = mpsc::unbounded_channel();
+        // As if all workers were busy, so that both jobs wait for the one that is run below.
+        pool.queue.lock().running = RUNNING_MAX;
+        let tell = |name: &'static str| {
+            let sender = sender.clone();
+            move || sender.send(name).unwrap()
+        };
+        let (rest, again, part) = (tell("rest"), pool.clone(), tell("part"));
+        let long: Job = Box::new(move || {
+            part();
+            assert!(again.has_waiting());
+            again.queue_again(Box::new(rest));
+        });
+        let short: Job = Box::new(tell("short"));
+        for job in [long, short] {
+            pool.submit(job).ok().unwrap();
+        }
+        pool.clone().work().await;
+        assert_eq!(receiver.recv().await, Some("part"));
+        assert_eq!(receiver.recv().await, Some("short"));
+        assert_eq!(receiver.recv().await, Some("rest"));
+    }
 
     #[tokio::test]
     async fn runs_everything_and_sheds_beyond_its_bound() {

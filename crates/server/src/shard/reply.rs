@@ -67,6 +67,14 @@ pub(crate) enum Reply {
         more: bool,
         proof: Proof,
     },
+    /// How many rows a page would have.
+    Counted {
+        count: u64,
+        /// The last key looked at, to go on after; empty: none was.
+        last_key: Bytes,
+        more: bool,
+        proof: Proof,
+    },
     /// It failed.
     Failed(Failure),
 }

@@ -24,7 +24,7 @@ mod writer;
 
 pub use joined::{Joined, Suffix};
 pub use value::{InlineValue, Mismatch, ValueRef};
-pub use view::View;
+pub use view::{View, Walked};
 pub use writer::IndexWriter;
 
 use std::sync::Arc;

@@ -212,12 +212,33 @@ impl Tree {
             .map(move |(key, row)| (key, self.seen(row, at)))
     }
 
+    /// Keys of a range, from either end, with the version seen; `None` for what is not there.
+    pub(crate) fn range_of_keys<'a>(
+        &'a self,
+        bounds: (Bound<&'a [u8]>, Bound<&'a [u8]>),
+        at: Version,
+    ) -> impl DoubleEndedIterator<Item = (&'a Key, Option<Version>)> {
+        let seen = move |row| {
+            let row = self.row_at(row, at).filter(|row| !row.value.is_tombstone());
+            row.map(|row| row.version.version())
+        };
+        self.rows
+            .range::<[u8], _>(bounds)
+            .map(move |(key, row)| (key, seen(row)))
+    }
+
     fn seen(&self, row: &Row, at: Version) -> Option<Seen> {
+        let row = self.row_at(row, at)?;
+        Some((row.version.version(), self.unpack(row.value)))
+    }
+
+    /// The version of a row that a reader at `at` sees.
+    fn row_at(&self, row: &Row, at: Version) -> Option<Row> {
         let mut row = *row;
         while row.version.version() > at {
             row = *self.older.get(row.older)?;
         }
-        Some((row.version.version(), self.unpack(row.value)))
+        Some(row)
     }
 
     fn pack(&mut self, value: Option<&ValueRef>) -> Packed {

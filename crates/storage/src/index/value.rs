@@ -87,12 +87,21 @@ impl ValueRef {
         }
     }
 
-    /// If the value stands in the index: its bytes if they are this key's, or `Err` if memory lied.
-    pub fn inline_checked(&self, key: &[u8]) -> Option<Result<Bytes, Mismatch>> {
+    /// If the value stands in the index: its bytes, in place, if they are this key's.
+    pub fn inline_in_place(&self, key: &[u8]) -> Option<Result<&[u8], Mismatch>> {
         let Self::Inline(value) = self else { return None };
         let bytes = value.as_bytes();
-        let same = value_crc(key, bytes) == value.vcrc;
-        Some(same.then(|| Bytes::copy_from_slice(bytes)).ok_or(Mismatch))
+        Some(
+            (value_crc(key, bytes) == value.vcrc)
+                .then_some(bytes)
+                .ok_or(Mismatch),
+        )
+    }
+
+    /// If the value stands in the index: its bytes if they are this key's, or `Err` if memory lied.
+    pub fn inline_checked(&self, key: &[u8]) -> Option<Result<Bytes, Mismatch>> {
+        let checked = self.inline_in_place(key)?;
+        Some(checked.map(Bytes::copy_from_slice))
     }
 }
 

@@ -46,8 +46,9 @@ impl View {
     }
 
     /// Rows from `start` up to, without, `end` (empty: to the last key), at most `max_rows`, in key
-    /// order or, with `reverse`, from the last down. The lock is held for 256 rows at a time.
-    pub fn scan(
+    /// order or, with `reverse`, from the last down.
+    #[cfg(test)]
+    pub(crate) fn scan(
         &self,
         start: &[u8],
         end: &[u8],
@@ -55,28 +56,15 @@ impl View {
         max_rows: usize,
     ) -> Vec<(Key, Version, ValueRef)> {
         let mut rows = Vec::new();
-        let Some((mut from, to)) = bounds(start, end) else {
-            return rows;
-        };
-        let mut to = to.map(<[u8]>::to_vec);
+        let (mut from, mut to) = (start.to_vec(), end.to_vec());
         while rows.len() < max_rows {
-            let tree = self.shared.tree.read();
-            let range = tree.range(
-                (from.as_ref().map(|key| &key[..]), to.as_ref().map(|key| &key[..])),
-                self.version,
-            );
             let wanted = max_rows - rows.len();
-            let (count, last) = if reverse {
-                page(range.rev(), wanted, &mut rows)
-            } else {
-                page(range, wanted, &mut rows)
-            };
-            let next = last
-                .filter(|_| count == PAGE_ROWS)
-                .map(|key| Bound::Excluded(key.as_bytes().to_vec()));
-            match next {
-                Some(next) if reverse => to = next,
-                Some(next) => from = next,
+            let walked = self.walk((&from, &to), reverse, wanted, |key, version, value| {
+                rows.push((Key::from_unchecked(key), version, value));
+            });
+            match walked.last.filter(|_| !walked.complete) {
+                Some(last) if reverse => to = last.as_bytes().to_vec(),
+                Some(last) => from = [last.as_bytes(), &[0]].concat(),
                 None => break,
             }
         }
@@ -84,26 +72,108 @@ impl View {
     }
 }
 
-/// Takes up to a page of rows, visible or not; returns how many were looked at and the last key.
-fn page<'a>(
-    range: impl Iterator<Item = (&'a Key, Option<super::tree::Seen>)>,
-    wanted: usize,
-    rows: &mut Vec<(Key, Version, ValueRef)>,
-) -> (usize, Option<&'a Key>) {
-    let full = rows.len() + wanted;
-    let mut looked_at = 0;
-    let mut last = None;
-    for (key, seen) in range.take(PAGE_ROWS) {
-        looked_at += 1;
-        last = Some(key);
-        if let Some((version, Some(value))) = seen {
-            rows.push((key.clone(), version, value));
-            if rows.len() == full {
-                break;
+/// What one hold of the lock gave.
+#[derive(Debug)]
+pub struct Walked {
+    /// Rows looked at, seen or not.
+    pub looked_at: usize,
+    /// The last of them.
+    pub last: Option<Key>,
+    /// True if the range has no more.
+    pub complete: bool,
+}
+
+impl View {
+    /// Calls `each` with the rows of a range in order, looking at no more than `max_rows` and no more than
+    /// one hold of the lock gives (256). `each` must be short: writers wait for it.
+    pub fn walk(
+        &self,
+        range: (&[u8], &[u8]),
+        reverse: bool,
+        max_rows: usize,
+        mut each: impl FnMut(&[u8], Version, ValueRef),
+    ) -> Walked {
+        let Some(bounds) = borrowed(range) else {
+            return Walked::nothing();
+        };
+        let tree = self.shared.tree.read();
+        let each = |key: &Key, seen: Option<(Version, Option<ValueRef>)>| {
+            if let Some((version, Some(value))) = seen {
+                each(key.as_bytes(), version, value);
             }
+        };
+        let rows = tree.range(bounds, self.version);
+        if reverse {
+            look(rows.rev(), max_rows, each)
+        } else {
+            look(rows, max_rows, each)
         }
     }
-    (looked_at, last)
+
+    /// As [`View::walk`], without the values.
+    pub fn walk_keys(
+        &self,
+        range: (&[u8], &[u8]),
+        reverse: bool,
+        max_rows: usize,
+        mut each: impl FnMut(&[u8], Version),
+    ) -> Walked {
+        let Some(bounds) = borrowed(range) else {
+            return Walked::nothing();
+        };
+        let tree = self.shared.tree.read();
+        let each = |key: &Key, seen: Option<Version>| {
+            if let Some(version) = seen {
+                each(key.as_bytes(), version);
+            }
+        };
+        let rows = tree.range_of_keys(bounds, self.version);
+        if reverse {
+            look(rows.rev(), max_rows, each)
+        } else {
+            look(rows, max_rows, each)
+        }
+    }
+}
+
+impl Walked {
+    const fn nothing() -> Self {
+        Self {
+            looked_at: 0,
+            last: None,
+            complete: true,
+        }
+    }
+}
+
+fn look<'a, T>(
+    rows: impl Iterator<Item = (&'a Key, T)>,
+    max_rows: usize,
+    mut each: impl FnMut(&Key, T),
+) -> Walked {
+    let max_rows = max_rows.min(PAGE_ROWS);
+    let (mut looked_at, mut last) = (0, None);
+    for (key, seen) in rows.take(max_rows) {
+        each(key, seen);
+        looked_at += 1;
+        last = Some(key);
+    }
+    Walked {
+        looked_at,
+        last: last.cloned(),
+        complete: looked_at < max_rows,
+    }
+}
+
+type Ends<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
+
+/// The range `[start, end)` (an empty end has no bound), or `None` if it is empty.
+fn borrowed<'a>((start, end): (&'a [u8], &'a [u8])) -> Option<Ends<'a>> {
+    match end {
+        [] => Some((Bound::Included(start), Bound::Unbounded)),
+        end if start >= end => None,
+        end => Some((Bound::Included(start), Bound::Excluded(end))),
+    }
 }
 
 impl Drop for View {

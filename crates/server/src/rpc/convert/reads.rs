@@ -1,13 +1,15 @@
 //! Requests that read.
 
+use std::sync::Arc;
+
 use atoll_placement::slot_of;
 use atoll_proto::v1;
-use atoll_types::limits::{MULTI_GET_KEYS_MAX, SCAN_PAGE_ROWS_MAX};
+use atoll_types::limits::{COUNT_PAGE_ROWS_MAX, MULTI_GET_KEYS_MAX, SCAN_PAGE_ROWS_MAX};
 use atoll_types::{Epoch, GroupId, Key};
 use bytes::Bytes;
 
 use super::{Addressed, Level, ReadRequest, Request};
-use crate::shard::{Failure, ReadOp};
+use crate::shard::{Failure, ReadOp, ScanOp, ScanWhat, SlotSet};
 
 /// `Kv.Get`
 pub(crate) fn get(request: v1::GetRequest) -> Result<Addressed, Failure> {
@@ -57,29 +59,34 @@ pub(crate) fn scan(request: v1::ScanRequest) -> Result<Addressed, Failure> {
         count_only,
         slots,
     } = request;
-    if count_only || !slots.is_empty() {
-        return Err(Failure::Unsupported("counting and slot sets are not served yet"));
-    }
     for bound in [&start, &end] {
         if !bound.is_empty() {
             check_bound(bound)?;
         }
     }
-    let limit = match limit as usize {
-        0 => SCAN_PAGE_ROWS_MAX,
-        limit => limit.min(SCAN_PAGE_ROWS_MAX),
+    let (what, most) = match (count_only, keys_only) {
+        (true, _) => (ScanWhat::Count, COUNT_PAGE_ROWS_MAX),
+        (false, true) => (ScanWhat::Keys, SCAN_PAGE_ROWS_MAX),
+        (false, false) => (ScanWhat::Rows, SCAN_PAGE_ROWS_MAX),
     };
-    read(
-        ReadOp::Scan {
-            start,
-            end,
-            limit,
-            reverse,
-            keys_only,
-        },
-        options.as_ref(),
-        GroupId(group),
-    )
+    let limit = match limit as usize {
+        0 => most,
+        limit => limit.min(most),
+    };
+    let slots = if slots.is_empty() {
+        None
+    } else {
+        Some(Arc::new(SlotSet::from_pairs(&slots).map_err(Failure::Invalid)?))
+    };
+    let scan = ScanOp {
+        start,
+        end,
+        limit,
+        reverse,
+        what,
+        slots,
+    };
+    read(ReadOp::Scan(scan), options.as_ref(), GroupId(group))
 }
 
 fn read(op: ReadOp, options: Option<&v1::ReadOptions>, group: GroupId) -> Result<Addressed, Failure> {
@@ -137,11 +144,42 @@ mod tests {
         };
         assert!(matches!(
             read.op,
-            ReadOp::Scan {
+            ReadOp::Scan(ScanOp {
                 limit: SCAN_PAGE_ROWS_MAX,
                 ..
-            }
+            })
         ));
+        let with = |slots: Vec<u32>, limit| {
+            let count = v1::ScanRequest {
+                count_only: true,
+                slots,
+                limit,
+                ..Default::default()
+            };
+            match scan(count) {
+                Ok((_, Request::Read(read))) => Ok(read.op),
+                other => other.map(|_| unreachable!("a scan reads")),
+            }
+        };
+        let Ok(ReadOp::Scan(counting)) = with(vec![0, 5, 7, 7], 0) else {
+            panic!()
+        };
+        assert_eq!(
+            (counting.limit, counting.what),
+            (COUNT_PAGE_ROWS_MAX, ScanWhat::Count)
+        );
+        assert_eq!(counting.slots.map(|slots| slots.len()), Some(7));
+        assert!(matches!(
+            with(vec![], 9),
+            Ok(ReadOp::Scan(ScanOp {
+                limit: 9,
+                slots: None,
+                ..
+            }))
+        ));
+        invalid(with(vec![0], 0));
+        invalid(with(vec![5, 4], 0));
+        invalid(with(vec![0, 16_384], 0));
         invalid(scan(v1::ScanRequest {
             start: vec![1; KEY_BYTES_MAX + 2].into(),
             ..Default::default()

@@ -66,6 +66,18 @@ pub(crate) fn result(reply: Reply, places: &dyn Locate) -> ReplyResult {
             proof: Some(wire_proof(&proof)),
             ..v1::ScanReply::default()
         }),
+        Reply::Counted {
+            count,
+            last_key,
+            more,
+            proof,
+        } => ReplyResult::Scan(v1::ScanReply {
+            more,
+            proof: Some(wire_proof(&proof)),
+            count,
+            last_key,
+            ..v1::ScanReply::default()
+        }),
         Reply::Failed(failure) => ReplyResult::Error(detail(&failure, places)),
     }
 }

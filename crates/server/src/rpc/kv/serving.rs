@@ -79,7 +79,7 @@ fn by_keys(map: &ShardMap, request: &Request) -> Result<GroupId, Failure> {
     };
     match &read.op {
         ReadOp::Get { slot, .. } => of_slot(*slot),
-        ReadOp::Scan { .. } => only_group(map),
+        ReadOp::Scan(_) => only_group(map),
         ReadOp::MultiGet { keys } => {
             let mut groups = keys.iter().map(|(_, slot)| of_slot(*slot));
             let first = groups.next().unwrap_or_else(|| only_group(map))?;

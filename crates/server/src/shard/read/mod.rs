@@ -14,8 +14,13 @@
 
 mod age;
 mod batch;
+mod cold;
+mod page;
 mod serve;
+mod slot_set;
 mod waits;
+
+use std::sync::Arc;
 
 use atoll_env::Instant;
 use atoll_types::{Epoch, GroupGen, SlotId};
@@ -25,6 +30,8 @@ use super::Shard;
 use super::reply::{Delivery, Failure, RETRY_AFTER_MS, Reply};
 pub(super) use age::Refresher;
 pub(crate) use batch::ReadBatch;
+pub(super) use page::{ScanPage, Step};
+pub(crate) use slot_set::SlotSet;
 #[cfg(test)]
 pub(super) use waits::WAITING_MAX;
 pub(super) use waits::Waits;
@@ -57,14 +64,32 @@ pub(crate) enum ReadOp {
     Get { key: Bytes, slot: SlotId },
     /// Several keys of this group.
     MultiGet { keys: Vec<(Bytes, SlotId)> },
-    /// A page of `[start, end)` (an empty end has no bound) in key order.
-    Scan {
-        start: Bytes,
-        end: Bytes,
-        limit: usize,
-        reverse: bool,
-        keys_only: bool,
-    },
+    /// A page of rows in key order.
+    Scan(ScanOp),
+}
+
+/// Which rows to scan.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ScanOp {
+    /// `[start, end)`; an empty end has no bound.
+    pub(crate) start: Bytes,
+    pub(crate) end: Bytes,
+    /// Rows of the page, at most.
+    pub(crate) limit: usize,
+    pub(crate) reverse: bool,
+    pub(crate) what: ScanWhat,
+    /// The slots that the caller takes the group to own; it must own all, and gives rows of these alone.
+    /// `None`: of all it owns.
+    pub(crate) slots: Option<Arc<SlotSet>>,
+}
+
+/// What of the rows is wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum ScanWhat {
+    #[default]
+    Rows,
+    Keys,
+    Count,
 }
 
 impl ReadOp {
@@ -72,7 +97,7 @@ impl ReadOp {
         match self {
             Self::Get { .. } => 1,
             Self::MultiGet { keys } => keys.len(),
-            Self::Scan { limit, .. } => *limit,
+            Self::Scan(scan) => scan.limit,
         }
     }
 }
@@ -97,7 +122,9 @@ impl ReadItem {
         let bytes = match op {
             ReadOp::Get { key, .. } => key.len(),
             ReadOp::MultiGet { keys } => keys.iter().map(|(key, _)| key.len()).sum(),
-            ReadOp::Scan { start, end, .. } => start.len() + end.len(),
+            ReadOp::Scan(ScanOp {
+                start, end, slots, ..
+            }) => start.len() + end.len() + slots.as_ref().map_or(0, |slots| slots.memory_bytes()),
         };
         bytes as u32
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::age::age_ms;
-use super::{Consistency, Delivery, Failure, Mark, RETRY_AFTER_MS, ReadBatch, ReadItem, Reply, Shard};
+use super::{Consistency, Delivery, Failure, Mark, ReadBatch, ReadItem, Reply, Shard};
 use crate::shard::counters::Counters;
 use crate::shard::fetch::{Fetch, Miss};
 use crate::shard::reply::Replies;
@@ -15,8 +15,8 @@ const ROWS_INLINE_MAX: usize = 256;
 
 /// From where a batch is answered.
 #[derive(Clone)]
-struct Stand {
-    snapshot: Arc<Snapshot>,
+pub(super) struct Stand {
+    pub(super) snapshot: Arc<Snapshot>,
     /// Milliseconds the state may be old, at most.
     age_ms: u64,
     /// True if a read-index round was made for these reads: nothing newer can be had anywhere.
@@ -163,51 +163,8 @@ impl Shard {
         self.serve_after_round(ReadBatch::new(after_round, batch.to().clone()));
     }
 
-    /// Does the whole read again where it may wait for a disk. The snapshot is the same, so what was
-    /// found out about it stays true.
-    fn serve_cold(self: &Arc<Self>, item: ReadItem, to: &Arc<dyn Replies>, stand: &Stand) {
-        Counters::add(&self.counters.cold_reads, 1);
-        let (shard, stand) = (self.clone(), stand.clone());
-        let single = ReadBatch::new(vec![item], to.clone());
-        // Whoever gets the job also gets the duty to answer; the batch answers if the job is dropped.
-        let handed = Arc::new(parking_lot::Mutex::new(Some(single)));
-        let taken = handed.clone();
-        let job = Box::new(move || {
-            if let Some(single) = taken.lock().take() {
-                shard.run_cold(single, &stand);
-            }
-        });
-        if self.pool.submit(job).is_err()
-            && let Some(single) = handed.lock().take()
-        {
-            let what = "too many reads wait for the disk";
-            single.fail(&Failure::Overloaded {
-                what,
-                retry_after_ms: RETRY_AFTER_MS,
-            });
-        }
-    }
-
-    fn run_cold(&self, mut single: ReadBatch, stand: &Stand) {
-        let now = self.env.clock.now();
-        let mut replies: Vec<Delivery> = Vec::with_capacity(1);
-        for item in single.take() {
-            let mut tried = self.fetch(stand, true).run(&item, now);
-            if let Err(Miss::Corrupt(_)) = tried {
-                // Once more from a fresh view, before anything is called rotten (D16).
-                let fresh = Stand {
-                    snapshot: Arc::new(self.state.snapshot()),
-                    ..stand.clone()
-                };
-                tried = self.fetch(&fresh, true).run(&item, now);
-            }
-            let reply = tried.unwrap_or_else(|miss| Reply::Failed(miss.into_failure()));
-            replies.push(item.answered(reply));
-        }
-        self.deliver(replies, &**single.to());
-    }
-
-    fn deliver(&self, mut replies: Vec<Delivery>, to: &dyn Replies) {
+    /// Counts replies and hands them over.
+    pub(super) fn deliver(&self, mut replies: Vec<Delivery>, to: &dyn Replies) {
         if replies.is_empty() {
             return;
         }
@@ -220,7 +177,7 @@ impl Shard {
         to.deliver(&mut replies);
     }
 
-    fn fetch<'a>(&'a self, stand: &'a Stand, may_block: bool) -> Fetch<'a> {
+    pub(super) fn fetch<'a>(&'a self, stand: &'a Stand, may_block: bool) -> Fetch<'a> {
         Fetch {
             state: &self.state,
             journal: &self.journal,

@@ -1,6 +1,6 @@
 use super::*;
 use crate::shard::fetch::{Fetch, Miss};
-use crate::shard::read::{Consistency, ReadItem, ReadOp};
+use crate::shard::read::{Consistency, ReadItem, ReadOp, ScanOp, ScanWhat};
 use crate::shard::reply::{Failure, Reply, Row};
 use atoll_env::Instant;
 use atoll_types::limits::SCAN_PAGE_BYTES;
@@ -43,13 +43,14 @@ fn multi_get(keys: &[&str]) -> ReadOp {
 
 fn scan(start: &[u8], end: &[u8], limit: usize, reverse: bool) -> ReadOp {
     let (start, end) = (Bytes::copy_from_slice(start), Bytes::copy_from_slice(end));
-    ReadOp::Scan {
+    ReadOp::Scan(ScanOp {
         start,
         end,
         limit,
         reverse,
-        keys_only: false,
-    }
+
+        ..ScanOp::default()
+    })
 }
 
 fn page(bench: &Bench, op: ReadOp) -> (Vec<Plain>, bool) {
@@ -161,13 +162,14 @@ async fn bytes_bound_pages_and_multi_gets() {
     );
     assert_eq!(proof.applied_index, 6);
 
-    let keys_only = ReadOp::Scan {
+    let keys_only = ReadOp::Scan(ScanOp {
         start: Bytes::new(),
         end: Bytes::new(),
         limit: 100,
         reverse: false,
-        keys_only: true,
-    };
+        what: ScanWhat::Keys,
+        ..ScanOp::default()
+    });
     let (rows, more) = page(&bench, keys_only);
     assert_eq!((rows.len(), more), (5, false));
     assert!(rows.iter().all(|(_, value)| value.is_empty()));

@@ -4,6 +4,7 @@ mod apply;
 mod compute;
 mod fetching;
 mod levels;
+mod pages;
 mod whole;
 
 use std::collections::BTreeMap;

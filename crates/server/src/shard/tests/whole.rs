@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::*;
-use crate::shard::read::{Consistency, ReadBatch, ReadItem, ReadOp};
+use crate::shard::read::{Consistency, ReadBatch, ReadItem, ReadOp, ScanOp};
 use crate::shard::reply::{Delivery, Failure, Replies, Reply, ReplySlot};
 use crate::shard::{ReadPool, Shard, Shared, WriteItem};
 use atoll_env::BoxFuture;
@@ -220,13 +220,14 @@ async fn large_pages_go_to_the_pool_and_come_back() {
         .collect();
     whole.shard.submit_writes(items);
     whole.inbox.wait(600).await;
-    let scan = ReadOp::Scan {
+    let scan = ReadOp::Scan(ScanOp {
         start: Bytes::new(),
         end: Bytes::new(),
         limit: 4096,
         reverse: false,
-        keys_only: false,
-    };
+
+        ..ScanOp::default()
+    });
     let reads = vec![
         whole.read(1, Consistency::Linearizable, scan),
         whole.read(2, Consistency::Eventual, get("no")),

@@ -1,0 +1,99 @@
+//! Reads on the node's pool: those that wait for a disk, and pages too long for the task that point reads
+//! wait behind.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::serve::Stand;
+use super::{Failure, RETRY_AFTER_MS, ReadBatch, ReadItem, ReadOp, Reply, ScanPage, Shard, Step};
+use crate::shard::counters::Counters;
+use crate::shard::fetch::Miss;
+use crate::shard::reply::Replies;
+
+/// One read that is done on the pool. Dropped, it answers.
+struct ColdRead {
+    single: ReadBatch,
+    stand: Stand,
+    /// What there is of a scan's page.
+    page: Option<ScanPage>,
+    /// True once it began anew from a fresh view.
+    again: bool,
+}
+
+impl Shard {
+    /// Does the whole read again where it may wait for a disk. The snapshot is the same, so what was
+    /// found out about it stays true.
+    pub(super) fn serve_cold(self: &Arc<Self>, item: ReadItem, to: &Arc<dyn Replies>, stand: &Stand) {
+        Counters::add(&self.counters.cold_reads, 1);
+        let cold = ColdRead {
+            single: ReadBatch::new(vec![item], to.clone()),
+            stand: stand.clone(),
+            page: None,
+            again: false,
+        };
+        // Whoever gets the job also gets the duty to answer; the batch answers if the job is dropped.
+        let handed = Arc::new(Mutex::new(Some(cold)));
+        let (shard, taken) = (self.clone(), handed.clone());
+        let job = Box::new(move || {
+            if let Some(cold) = taken.lock().take() {
+                shard.run_cold(cold);
+            }
+        });
+        if self.pool.submit(job).is_err()
+            && let Some(cold) = handed.lock().take()
+        {
+            let what = "too many reads wait for the disk";
+            cold.single.fail(&Failure::Overloaded {
+                what,
+                retry_after_ms: RETRY_AFTER_MS,
+            });
+        }
+    }
+
+    /// Goes on until the read is done, or others wait: then it stands at their end.
+    fn run_cold(self: &Arc<Self>, mut cold: ColdRead) {
+        loop {
+            let reply = match self.step_cold(&mut cold) {
+                Ok(Some(reply)) => reply,
+                Ok(None) if self.pool.has_waiting() => {
+                    let shard = self.clone();
+                    return self.pool.queue_again(Box::new(move || shard.run_cold(cold)));
+                }
+                Ok(None) => continue,
+                Err(Miss::Corrupt(_)) if !cold.again => {
+                    // Once more from a fresh view, before anything is called rotten (D16).
+                    cold.stand.snapshot = Arc::new(self.state.snapshot());
+                    (cold.page, cold.again) = (None, true);
+                    continue;
+                }
+                Err(miss) => Reply::Failed(miss.into_failure()),
+            };
+            let items = cold.single.take();
+            let replies = items.iter().map(|item| item.answered(reply.clone())).collect();
+            return self.deliver(replies, &**cold.single.to());
+        }
+    }
+
+    /// The reply, or nothing yet.
+    fn step_cold(&self, cold: &mut ColdRead) -> Result<Option<Reply>, Miss> {
+        let Some(item) = cold.single.items().first() else {
+            return Err(Miss::Failed(Failure::Internal(
+                "a read without a question".into(),
+            )));
+        };
+        let (fetch, now) = (self.fetch(&cold.stand, true), self.env.clock.now());
+        let ReadOp::Scan(scan) = &item.op else {
+            return fetch.run(item, now).map(Some);
+        };
+        let epoch = fetch.admit(item, now)?;
+        let mut page = cold.page.take().unwrap_or_else(|| ScanPage::new(scan));
+        match page.step(scan, &fetch)? {
+            Step::Done => Ok(Some(page.into_reply(scan, fetch.proof(epoch)))),
+            Step::Again => {
+                cold.page = Some(page);
+                Ok(None)
+            }
+        }
+    }
+}
