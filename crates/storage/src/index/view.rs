@@ -47,8 +47,7 @@ impl View {
 
     /// Rows from `start` up to, without, `end` (empty: to the last key), at most `max_rows`, in key
     /// order or, with `reverse`, from the last down.
-    #[cfg(test)]
-    pub(crate) fn scan(
+    pub fn scan(
         &self,
         start: &[u8],
         end: &[u8],
