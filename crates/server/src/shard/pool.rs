@@ -91,12 +91,12 @@ mod tests {
     #[tokio::test]
     async fn the_rest_of_a_long_job_comes_after_those_that_wait() {
         let pool = ReadPool::new(Spawn::tokio());
-        let (sender, mut receiver) = mpsc::unbounded_channel();
+        let (sender, mut receiver) = mpsc::channel(3);
         // As if all workers were busy, so that both jobs wait for the one that is run below.
         pool.queue.lock().running = RUNNING_MAX;
         let tell = |name: &'static str| {
             let sender = sender.clone();
-            move || sender.send(name).unwrap()
+            move || sender.try_send(name).unwrap()
         };
         let (rest, again, part) = (tell("rest"), pool.clone(), tell("part"));
         let long: Job = Box::new(move || {
