@@ -45,8 +45,18 @@ impl ReadBatch {
         self.items.iter().map(|item| item.deadline).min()
     }
 
+    /// Nothing of it is to be waited for after `latest`.
+    pub(super) fn give_up_by(&mut self, latest: Instant) {
+        for item in &mut self.items {
+            item.deadline = item.deadline.min(latest);
+        }
+    }
+
     /// The reads that have given up by `now`; the others stay.
     pub(super) fn split_late(&mut self, now: Instant) -> Option<Self> {
+        if self.first_deadline().is_none_or(|first| first > now) {
+            return None;
+        }
         let (late, rest): (Vec<_>, Vec<_>) = self.take().into_iter().partition(|item| item.deadline <= now);
         self.items = rest;
         (!late.is_empty()).then(|| Self::new(late, self.to.clone()))

@@ -32,9 +32,9 @@ pub(super) use age::Refresher;
 pub(crate) use batch::ReadBatch;
 pub(super) use page::{ScanPage, Step};
 pub(crate) use slot_set::SlotSet;
-#[cfg(test)]
-pub(super) use waits::WAITING_MAX;
 pub(super) use waits::Waits;
+#[cfg(test)]
+pub(super) use waits::{WAIT_MAX, WAITING_MAX};
 
 /// What is promised about a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::whole::{Whole, get};
 use super::*;
-use crate::shard::read::{Consistency, Mark, ReadBatch, ReadItem, WAITING_MAX};
+use crate::shard::read::{Consistency, Mark, ReadBatch, ReadItem, WAIT_MAX, WAITING_MAX};
 use crate::shard::reply::{Failure, Proof, Reply};
 
 async fn leading() -> Whole {
@@ -160,6 +160,56 @@ async fn a_session_read_that_waits_in_vain_says_how_far_behind_the_replica_is() 
         "{second:?}"
     );
     assert!(whole.env.clock.now().since(began) >= Duration::from_secs(29));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_that_comes_later_and_gives_up_earlier_is_refused_in_time() {
+    let whole = leading().await;
+    submit(&whole, vec![whole.read(1, session(1, 1000), get("k"))]);
+    whole.env.clock.sleep(Duration::from_secs(1)).await;
+    let began = whole.env.clock.now();
+    let hasty = ReadItem {
+        deadline: began + Duration::from_millis(200),
+        ..whole.read(2, session(1, 1000), get("k"))
+    };
+    submit(&whole, vec![hasty]);
+    let first = whole.inbox.wait(1).await;
+    let waited = whole.env.clock.now().since(began);
+    assert!(first.contains_key(&2), "{first:?}");
+    assert!(waited <= Duration::from_millis(200), "{waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_applied_before_its_read_stands_in_the_queue_is_not_waited_for() {
+    let whole = leading().await;
+    let written = proof(&whole.submit(put("k", "v")).await);
+    submit(&whole, vec![whole.read(1, session(1, 1000), get("k"))]);
+    whole.env.clock.sleep(Duration::from_secs(1)).await;
+    let began = whole.env.clock.now();
+    // As if the entry had been applied between the look at the state and this.
+    let item = whole.read(2, session(1, written.applied_index), get("k"));
+    let batch = ReadBatch::new(vec![item], whole.inbox.clone());
+    whole.shard.wait_for_entry(written.applied_index, batch);
+    let first = whole.inbox.wait(1).await;
+    assert_eq!(value(&first[&2]), b"v");
+    assert!(whole.env.clock.now().since(began) <= Duration::from_millis(10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mark_that_is_never_reached_holds_its_place_for_a_bounded_time() {
+    let whole = leading().await;
+    let began = whole.env.clock.now();
+    let endless = ReadItem {
+        deadline: began + Duration::from_secs(50 * 24 * 3600),
+        ..whole.read(1, session(1, u64::MAX), get("k"))
+    };
+    submit(&whole, vec![endless]);
+    let refused = whole.inbox.one().await;
+    assert!(
+        matches!(refused, Reply::Failed(Failure::Unavailable(_))),
+        "{refused:?}"
+    );
+    assert!(whole.env.clock.now().since(began) <= WAIT_MAX);
 }
 
 #[tokio::test(start_paused = true)]
