@@ -36,9 +36,11 @@ pub(crate) struct Health {
 }
 
 impl Health {
-    /// A call was answered. Costs one load while all is well.
+    /// A call was answered. Costs two loads while all is well.
     pub(crate) fn succeeded(&self) {
-        if self.failures.load(Relaxed) != 0 {
+        // A success may fall between the two steps of an ejection, and leave a node that is ejected
+        // without failures.
+        if self.failures.load(Relaxed) != 0 || self.is_ejected() {
             self.failures.store(0, Relaxed);
             self.probe_at.store(0, Relaxed);
         }
@@ -108,6 +110,19 @@ mod tests {
         }
         assert!(!health.is_ejected());
         assert_eq!([(); 3].map(|()| health.failed(at(1), &rng)), [false, false, true]);
+        assert!(health.is_ejected());
+        health.succeeded();
+        assert!(!health.is_ejected());
+    }
+
+    #[test]
+    fn a_success_in_the_midst_of_an_ejection_does_not_make_it_last_for_ever() {
+        let (health, rng) = (Health::default(), Rng::seeded(1));
+        assert_eq!([(); 2].map(|()| health.failed(at(1), &rng)), [false, false]);
+        // The steps of `failed`, with those of `succeeded` in between.
+        health.failures.fetch_add(1, Relaxed);
+        health.succeeded();
+        health.probe_at.store(pause_end(at(1), 0, &rng), Relaxed);
         assert!(health.is_ejected());
         health.succeeded();
         assert!(!health.is_ejected());
