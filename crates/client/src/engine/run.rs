@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use atoll_env::{Instant, trouble};
 use atoll_proto::v1::error_detail::Kind;
+use atoll_proto::v1::pipe_request_item::Operation;
 use atoll_types::{GroupId, Mutant, mutant};
 use tracing::Instrument;
 
@@ -127,7 +128,7 @@ impl Engine {
         trip.item.deadline_ms = u32::try_from(until.since(now).as_millis())
             .unwrap_or(u32::MAX)
             .max(1);
-        if !measured(trip.routing()) {
+        if !measured(trip) {
             return connection.start(&mut trip.item, now, until)?.await;
         }
         let _pending = peer.latency.begin();
@@ -171,7 +172,7 @@ impl Engine {
         next = match next {
             Next::Redirect if named && trip.redirects < REDIRECTS_IN_A_ROW => Next::Redirect,
             // Another replica can answer this read right now.
-            Next::Wait if elsewhere && trip.redirects < REDIRECTS_IN_A_ROW => Next::Redirect,
+            Next::Wait | Next::Refresh if elsewhere && trip.redirects < REDIRECTS_IN_A_ROW => Next::Redirect,
             Next::Redirect => Next::Wait,
             next => next,
         };
@@ -278,6 +279,11 @@ impl Engine {
             trip.to_leader = true;
             return false;
         }
+        if refusal == Kind::NotOwner && routing != Routing::Leader {
+            // Perhaps only this replica is behind, and would be asked again and again. The leader knows.
+            trip.to_leader = true;
+            return true;
+        }
         let cannot = failed || matches!(refusal, Kind::Unavailable | Kind::Deadline);
         if cannot {
             // A leader that this read was sent on to: any replica may be asked again.
@@ -331,9 +337,11 @@ impl Engine {
     }
 }
 
-/// True if the policy goes by how long calls take.
-fn measured(routing: Routing) -> bool {
-    matches!(routing, Routing::Nearest | Routing::Fastest)
+/// True if the policy goes by how long calls take. Pages of scans say nothing about that: they are
+/// fetched ahead, and nobody looks at the reply before the reader of the scan comes back.
+fn measured(trip: &Trip<'_>) -> bool {
+    let scan = matches!(trip.item.operation, Some(Operation::Scan(_)));
+    !scan && matches!(trip.routing(), Routing::Nearest | Routing::Fastest)
 }
 
 /// A definite failure is none if an earlier attempt may have happened.

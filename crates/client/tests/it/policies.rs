@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use atoll_client::{Client, Options, Routing};
+use atoll_client::{Client, Options, Routing, ScanOptions};
+use atoll_proto::v1::error_detail::Kind;
+use atoll_proto::v1::pipe_request_item::Operation;
 
-use crate::support::{Action, World, client, client_with, count_reads, env, keys_of, timed};
+use crate::support::{Action, World, client, client_with, count_reads, env, error, keys_of, timed};
 
 async fn read(client: &Client, times: usize) {
     for _ in 0..times {
@@ -189,6 +191,55 @@ async fn a_killed_node_costs_a_read_no_pause() {
         let ((), took) = timed(&env(&world), read(&client, 50)).await;
         assert!(took < Duration::from_millis(50), "{routing:?}: {took:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replica_that_has_not_heard_of_a_move_costs_one_redirect_to_the_leader() {
+    let world = world();
+    world.set_zone("n1", "a");
+    let client = client_with(&world, options("a", Routing::Nearest)).await;
+    client.put("k", "v").await.unwrap();
+    read(&client, 3).await;
+    world.script(|node, item| match &item.operation {
+        Some(Operation::Write(_)) => Action::Serve,
+        _ if node == "n1" => Action::Refuse(error(Kind::NotOwner)),
+        _ => Action::Serve,
+    });
+    let fetches = client.stats().map_fetches;
+    let reads = async {
+        read(&client, 20).await;
+        client.multi_get(vec!["k".into()]).await.unwrap();
+        client.count(ScanOptions::default()).await.unwrap();
+        client.scan(ScanOptions::default()).collect().await.unwrap();
+    };
+    let ((), took) = timed(&env(&world), reads).await;
+    assert!(took < Duration::from_millis(10), "{took:?}");
+    assert_eq!(client.stats().map_fetches, fetches);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scan_that_is_read_slowly_does_not_make_its_node_look_slow() {
+    let world = world();
+    for (node, zone) in [("n1", "a"), ("n2", "b"), ("n3", "b")] {
+        world.set_zone(node, zone);
+        world.set_delay(node, Duration::from_millis(1));
+    }
+    world.set_page_rows(2);
+    let client = client_with(&world, options("a", Routing::Nearest)).await;
+    for n in 0..20 {
+        client.put(format!("k{n}"), "v").await.unwrap();
+    }
+    read(&client, 20).await;
+    let mut scan = client.scan(ScanOptions {
+        page_rows: 4,
+        ..ScanOptions::default()
+    });
+    assert_eq!(scan.next_page().await.unwrap().unwrap().len(), 4);
+    env(&world).clock.sleep(Duration::from_secs(5)).await;
+    assert_eq!(scan.next_page().await.unwrap().unwrap().len(), 4);
+    let reads = count_reads(&world);
+    read(&client, 20).await;
+    assert_eq!(by_node(&reads.lock()), [20, 0, 0]);
 }
 
 #[tokio::test(start_paused = true)]
