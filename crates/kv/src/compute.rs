@@ -10,7 +10,7 @@
 //! index, so that every replica decides alike whatever its disk is doing.
 
 use atoll_types::limits::VALUE_BYTES_MAX;
-use atoll_types::{Misfit, Version};
+use atoll_types::{Misfit, Mutant, Version, mutant};
 
 use crate::codec::{CommandView, OpView};
 use crate::fingerprint::Fingerprint;
@@ -62,7 +62,10 @@ impl Plan {
         };
         let mut plan = self.0.into_iter();
         let (mut computing, mut number) = (0, 0);
-        for op in command.ops() {
+        for (position, op) in command.ops().enumerate() {
+            if mutant::is(Mutant::BatchTorn) && position > 0 && position + 1 == command.ops().count() {
+                break;
+            }
             let told = match op {
                 OpView::Put { key, value } => {
                     doing.put(key, value);

@@ -2,11 +2,12 @@
 //! versions order what one client did over all keys and groups.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use atoll_history::check::{Budget, linearizable, sessions, versions};
-use atoll_history::{Call, Event, Expected, History, Level, Origin, Outcome, Phase, Seen, Verdict};
+use atoll_history::check::{Budget, counter, linearizable, sessions, set, staleness, versions};
+use atoll_history::{Call, Event, History, Level, Origin, Outcome, Phase, Verdict};
 
-use crate::history::{self, Operation};
+use crate::history::{Operation, version_shown};
 
 /// What the checkers found.
 #[derive(Debug, Default)]
@@ -17,10 +18,10 @@ pub struct Judgement {
     pub judged: BTreeMap<&'static str, u64>,
 }
 
-/// Judges a history.
-pub fn judge(operations: &[Operation]) -> Judgement {
+/// Judges a history. Clocks of replicas may have run slower than the history's by the part `drift`.
+pub fn judge(operations: &[Operation], drift: f64) -> Judgement {
     let mut judgement = Judgement::default();
-    let history = match convert(operations) {
+    let history = match convert(operations, drift) {
         Ok(history) => history,
         Err(problem) => {
             judgement.violations.push(problem);
@@ -30,6 +31,9 @@ pub fn judge(operations: &[Operation]) -> Judgement {
     judgement.take("linearizable", linearizable(&history, Budget::default()));
     judgement.take("versions in order", versions(&history));
     judgement.take("session guarantees", sessions(&history));
+    judgement.take("ages", staleness(&history));
+    judgement.take("counters", counter(&history));
+    judgement.take("sets", set(&history));
     judgement.causality(operations);
     judgement
 }
@@ -56,8 +60,8 @@ impl Judgement {
     fn causality(&mut self, operations: &[Operation]) {
         let mut events: Vec<(u64, bool, &Operation)> = Vec::new();
         for operation in operations {
-            events.push((operation.invoked, false, operation));
-            events.push((operation.completed, true, operation));
+            events.push((operation.invoked.index, false, operation));
+            events.push((operation.completed.index, true, operation));
         }
         events.sort_by_key(|(at, completed, _)| (*at, *completed));
         let mut seen: BTreeMap<&str, u64> = BTreeMap::new();
@@ -66,12 +70,12 @@ impl Judgement {
         for (_, completed, operation) in events {
             let newest = seen.entry(client(&operation.who)).or_default();
             if !completed {
-                floors.insert(operation.invoked, *newest);
+                floors.insert(operation.invoked.index, *newest);
                 continue;
             }
-            let floor = floors.remove(&operation.invoked).unwrap_or(0);
+            let floor = floors.remove(&operation.invoked.index).unwrap_or(0);
             let written = match operation.outcome {
-                history::Outcome::Written(version) => Some(version),
+                Outcome::Written { version } => version,
                 _ => None,
             };
             judged += u64::from(written.is_some());
@@ -80,7 +84,7 @@ impl Judgement {
                     "causality: version {version} after its client saw {floor}: {operation:?}"
                 ));
             }
-            *newest = (*newest).max(operation.outcome.version().unwrap_or(0));
+            *newest = (*newest).max(version_shown(&operation.outcome).unwrap_or(0));
         }
         self.judged.insert("causal versions", judged);
     }
@@ -91,26 +95,29 @@ fn client(who: &str) -> &str {
     who.split('.').next().unwrap_or(who)
 }
 
-fn convert(operations: &[Operation]) -> Result<History, String> {
+fn convert(operations: &[Operation], drift: f64) -> Result<History, String> {
     let mut processes: BTreeMap<&str, u32> = BTreeMap::new();
     let mut events = Vec::with_capacity(2 * operations.len());
     for operation in operations {
         let count = processes.len() as u32;
         let process = *processes.entry(&operation.who).or_insert(count);
-        let event = |index: u64, phase: Phase| Event {
-            index,
-            time_ns: index,
+        let event = |point: atoll_history::Point, phase: Phase| Event {
+            index: point.index,
+            time_ns: point.time_ns,
             process,
             key: operation.key.clone(),
-            call: call(operation.call),
+            call: stretched(&operation.call, drift),
             phase,
-            origin: Origin::default(),
+            origin: Origin {
+                age_ns: operation.age.map(|age| stretch(age.as_nanos() as u64, drift)),
+                ..Origin::default()
+            },
             error: None,
         };
         events.push(event(operation.invoked, Phase::Invoke));
         events.push(event(
             operation.completed,
-            Phase::Complete(outcome(operation.outcome)),
+            Phase::Complete(operation.outcome.clone()),
         ));
     }
     events.sort_by_key(|event| event.index);
@@ -123,52 +130,62 @@ fn convert(operations: &[Operation]) -> Result<History, String> {
     Ok(history)
 }
 
-fn call(call: history::Call) -> Call {
-    match call {
-        history::Call::Put { value } => Call::Put {
-            value: value.to_string(),
-        },
-        history::Call::Cas { expected, value } => Call::Cas {
-            expected: Expected {
-                version: expected,
-                value: None,
-            },
-            value: Some(value.to_string()),
-        },
-        history::Call::Get => Call::Get {
-            level: Level::Linearizable,
-        },
-    }
+/// A time by a replica's clock, as long as it may have been in truth.
+fn stretch(nanos: u64, drift: f64) -> u64 {
+    Duration::from_nanos(nanos).div_f64(1.0 - drift).as_nanos() as u64
 }
 
-fn outcome(outcome: history::Outcome) -> Outcome {
-    match outcome {
-        history::Outcome::Written(version) => Outcome::Written {
-            version: Some(version),
+fn stretched(call: &Call, drift: f64) -> Call {
+    match call {
+        Call::Get {
+            level: Level::Bounded { max_age_ns },
+        } => Call::Get {
+            level: Level::Bounded {
+                max_age_ns: stretch(*max_age_ns, drift),
+            },
         },
-        history::Outcome::Conflict(actual) => Outcome::Conflict { actual },
-        history::Outcome::Read { version: 0, .. } => Outcome::Read(None),
-        history::Outcome::Read { version, value } => Outcome::Read(Some(Seen {
-            value: value.to_string(),
-            version: Some(version),
-        })),
-        history::Outcome::Nothing => Outcome::Failed,
-        history::Outcome::Unknown => Outcome::Unknown,
+        other => other.clone(),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use atoll_history::{Point, Seen};
+
     use super::*;
 
-    fn write(who: &str, key: &str, at: u64, value: u64, version: u64) -> Operation {
+    fn at(index: u64) -> Point {
+        Point {
+            index,
+            time_ns: index,
+        }
+    }
+
+    fn write(who: &str, key: &str, index: u64, value: u64, version: u64) -> Operation {
         Operation {
             who: who.to_owned(),
             key: key.to_owned(),
-            call: history::Call::Put { value },
-            invoked: at,
-            completed: at + 1,
-            outcome: history::Outcome::Written(version),
+            call: Call::Put {
+                value: value.to_string(),
+            },
+            invoked: at(index),
+            completed: at(index + 1),
+            outcome: Outcome::Written {
+                version: Some(version),
+            },
+            age: None,
+        }
+    }
+
+    fn read(index: u64, level: Level, version: u64, value: u64, age: u64) -> Operation {
+        Operation {
+            call: Call::Get { level },
+            outcome: Outcome::Read(Some(Seen {
+                value: value.to_string(),
+                version: Some(version),
+            })),
+            age: Some(Duration::from_nanos(age)),
+            ..write("c2.0", "a", index, 0, 0)
         }
     }
 
@@ -179,7 +196,7 @@ mod tests {
             write("c1.1", "b", 3, 2, 11),
             write("c2.0", "c", 5, 3, 4),
         ];
-        let judgement = judge(&good);
+        let judgement = judge(&good, 0.0);
         assert_eq!(judgement.violations, Vec::<String>::new());
         assert_eq!(judgement.judged["causal versions"], 3);
         assert_eq!(judgement.judged["linearizable"], 3);
@@ -188,13 +205,13 @@ mod tests {
     #[test]
     fn versions_of_one_client_grow_over_all_keys() {
         // Another worker of the same client, another key: still after.
-        let bad = judge(&[write("c1.0", "a", 1, 1, 10), write("c1.1", "b", 3, 2, 9)]);
+        let bad = judge(&[write("c1.0", "a", 1, 1, 10), write("c1.1", "b", 3, 2, 9)], 0.0);
         assert_eq!(bad.violations.len(), 1, "{bad:?}");
         assert!(bad.violations[0].starts_with("causality"));
-        let mut beside = write("c1.1", "b", 1, 2, 9);
-        (beside.invoked, beside.completed) = (0, 3);
+        let mut beside = write("c1.1", "b", 0, 2, 9);
+        beside.completed = at(3);
         assert!(
-            judge(&[write("c1.0", "a", 1, 1, 10), beside])
+            judge(&[write("c1.0", "a", 1, 1, 10), beside], 0.0)
                 .violations
                 .is_empty()
         );
@@ -202,15 +219,9 @@ mod tests {
 
     #[test]
     fn what_the_checkers_find_is_told() {
-        let mut stale = write("c2.0", "a", 5, 3, 0);
-        (stale.call, stale.outcome) = (
-            history::Call::Get,
-            history::Outcome::Read {
-                version: 10,
-                value: 1,
-            },
-        );
-        let bad = judge(&[write("c1.0", "a", 1, 1, 10), write("c1.0", "a", 3, 2, 11), stale]);
+        let stale = read(5, Level::Linearizable, 10, 1, 0);
+        let writes = [write("c1.0", "a", 1, 1, 10), write("c1.0", "a", 3, 2, 11)];
+        let bad = judge(&[writes.as_slice(), &[stale]].concat(), 0.0);
         assert!(
             bad.violations.iter().any(|one| one.starts_with("linearizable")),
             "{bad:?}"
@@ -219,5 +230,23 @@ mod tests {
             bad.violations.iter().any(|one| one.starts_with("versions")),
             "{bad:?}"
         );
+    }
+
+    #[test]
+    fn an_age_is_held_to_as_a_slow_clock_tells_it() {
+        let writes = [write("c1.0", "a", 1, 1, 10), write("c1.0", "a", 101, 2, 11)];
+        // The second write was acknowledged 98 before the read.
+        let bounded = |age, max_age_ns| read(200, Level::Bounded { max_age_ns }, 10, 1, age);
+        let violations =
+            |read: Operation, drift| judge(&[writes.as_slice(), &[read]].concat(), drift).violations;
+        assert_eq!(violations(bounded(99, 99), 0.0), Vec::<String>::new());
+        assert_eq!(violations(bounded(90, 99), 0.0).len(), 1, "younger than it is");
+        assert_eq!(
+            violations(bounded(99, 90), 0.0).len(),
+            1,
+            "older than was asked for"
+        );
+        assert_eq!(violations(bounded(80, 80), 0.2), Vec::<String>::new());
+        assert_eq!(violations(bounded(70, 70), 0.2).len(), 1);
     }
 }

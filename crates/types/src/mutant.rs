@@ -68,11 +68,23 @@ pub enum Mutant {
     RetryUnderNewSession,
     /// A sequence number counts as finished while a sending of its write may still be on the way.
     AckTooEarly,
+    /// A bounded read is answered whatever the age of the state.
+    BoundedAtAnyAge,
+    /// A state's age counts from the answer of a round instead of from its sending.
+    AgeFromAnswer,
+    /// A session read does not wait for what its session has seen.
+    TokenIgnored,
+    /// The last of several operations of a command is not done.
+    BatchTorn,
+    /// What is computed starts from what was stored before the entry, not from what the entry made of it.
+    ComputedFromOld,
+    /// A page of a scan lacks its first row.
+    ScanRowLost,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 36] = [
         Self::LeaderReadWithoutQuorum,
         Self::FollowerReadWithoutLeader,
         Self::ReadBeforeApply,
@@ -103,6 +115,12 @@ impl Mutant {
         Self::UnknownAsFailure,
         Self::RetryUnderNewSession,
         Self::AckTooEarly,
+        Self::BoundedAtAnyAge,
+        Self::AgeFromAnswer,
+        Self::TokenIgnored,
+        Self::BatchTorn,
+        Self::ComputedFromOld,
+        Self::ScanRowLost,
     ];
 }
 

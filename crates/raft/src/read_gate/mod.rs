@@ -231,6 +231,11 @@ impl Rounds {
         trouble::pause("read gate: index known").await;
         match index {
             Ok(index) => {
+                let sent = if mutant::is(Mutant::AgeFromAnswer) {
+                    self.env.clock.now()
+                } else {
+                    sent
+                };
                 gate.0.freshness.record(sent, index);
                 self.releases.release(reads, index).await;
             }

@@ -1,10 +1,10 @@
 //! Groups on several nodes, over a network and disks in memory, in paused time.
 //!
 //! - What is known to have gone wrong, in openraft or by its defaults, played again on the version and
-//!   the settings in use: [`restored_leader`], [`old_leader_reads`], [`sub_quorum`],
+//!   the settings in use: [`restored_leader`], [`reads::old_leader`], [`sub_quorum`],
 //!   [`stale_membership`], [`read_error`], [`stale_candidate`].
 //! - What this crate asks of openraft on top: [`birth`].
-//! - The parts of this crate alone: [`proposer`], [`read_gate`], [`freshness`], [`transport`].
+//! - The parts of this crate alone: [`proposer`], [`reads`], [`transport`].
 //!
 //! Some replicas are played by the test ([`played`]), which then says frame by frame what they do.
 #![expect(unreachable_pub, reason = "modules of one test")]
@@ -14,13 +14,9 @@ mod birth;
 #[cfg(test)]
 mod frames;
 #[cfg(test)]
-mod freshness;
-#[cfg(test)]
 mod keeper;
 #[cfg(test)]
 mod links;
-#[cfg(test)]
-mod old_leader_reads;
 #[cfg(test)]
 mod packs;
 #[cfg(test)]
@@ -30,7 +26,7 @@ mod proposer;
 #[cfg(test)]
 mod read_error;
 #[cfg(test)]
-mod read_gate;
+mod reads;
 #[cfg(test)]
 mod restored_leader;
 #[cfg(test)]

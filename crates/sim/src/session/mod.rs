@@ -16,11 +16,11 @@ use atoll_client::admin::{self, InitOptions};
 use atoll_client::{Client, Options as ClientOptions};
 use atoll_env::{Clock, Instant, Task};
 
-use crate::history::{Call, Outcome};
+use crate::history::{Call, Level, Outcome};
 use crate::judge::judge;
 use crate::panics;
 use crate::scenario::Scenario;
-use crate::workload::{Plan, Recorder, Stray, key_name};
+use crate::workload::{COUNTERS, Plan, Recorder, SETS, Stray, ask, key_name};
 use crate::world::{World, client_name, node_address};
 use crate::{nemesis, nemesis::Step};
 
@@ -86,7 +86,7 @@ impl Session {
         let scenario = Scenario::draw(seed, options.profile);
         let world = World::new(seed, &scenario, (options.keep_trace, options.keep_facts));
         world.trace.event("sim", &format!("{scenario:?}"));
-        let recorder = Recorder::new(world.trace.clone(), world.violations.clone());
+        let recorder = Recorder::new(clock.clone(), world.trace.clone(), world.violations.clone());
         let steps = nemesis::plan(seed, &scenario, options.length);
         Self {
             scenario,
@@ -233,10 +233,10 @@ impl Session {
     async fn probe(&self, client: &Client, number: usize) -> Result<(), String> {
         let key = format!("probe {number}");
         let call = Call::Put {
-            value: self.recorder.value(),
+            value: self.recorder.value().to_string(),
         };
-        match self.recorder.run("final", client, &key, call).await {
-            Outcome::Written(_) => Ok(()),
+        match ask(&self.recorder, "final", client, &key, call).await {
+            Outcome::Written { .. } => Ok(()),
             other => Err(format!("{key} cannot be written in the end: {other:?}")),
         }
     }
@@ -257,10 +257,14 @@ impl Session {
     }
 
     async fn read_everything(&mut self, client: &Client) -> Result<(), String> {
-        for key in (0..self.scenario.keys).map(key_name) {
-            let read = self.recorder.run("final", client, &key, Call::Get).await;
-            if !matches!(read, Outcome::Read { .. }) {
-                return Err(format!("{key} cannot be read in the end"));
+        let level = Level::Linearizable;
+        let registers = (0..self.scenario.keys).map(|number| (key_name(number), Call::Get { level }));
+        let counters = COUNTERS.map(|key| (key.to_owned(), Call::CounterRead { level }));
+        let sets = SETS.map(|key| (key.to_owned(), Call::SetRead { level }));
+        for (key, call) in registers.chain(counters).chain(sets) {
+            match ask(&self.recorder, "final", client, &key, call).await {
+                Outcome::Failed | Outcome::Unknown => return Err(format!("{key} cannot be read in the end")),
+                _ => {}
             }
         }
         Ok(())
@@ -289,10 +293,10 @@ impl Session {
         let history = self.recorder.history();
         for operation in &history {
             let kind = match operation.outcome {
-                Outcome::Written(_) => "writes",
-                Outcome::Read { .. } => "reads",
-                Outcome::Conflict(_) => "conflicts",
-                Outcome::Nothing => "failed",
+                Outcome::Written { .. } => "writes",
+                Outcome::Read(_) | Outcome::Counted(_) | Outcome::Elements(_) => "reads",
+                Outcome::Conflict { .. } => "conflicts",
+                Outcome::Failed => "failed",
                 Outcome::Unknown => "unknown",
             };
             *report.operations.entry(kind).or_default() += 1;
@@ -303,7 +307,7 @@ impl Session {
         report.frames = self.world.frames();
         report.steps = self.planned;
         report.violations.append(&mut self.world.violations.lock());
-        if self.world.is_damaged() {
+        if self.world.is_unreadable() {
             report.reached.insert(
                 "a client was told of damaged bytes",
                 self.recorder.corrupt().len() as u64,
@@ -311,7 +315,7 @@ impl Session {
         } else {
             report.violations.extend(self.recorder.corrupt());
         }
-        let judgement = judge(&history);
+        let judgement = judge(&history, self.scenario.drift);
         report.violations.extend(judgement.violations);
         for (name, judged) in judgement.judged {
             *report.checked.entry(name).or_default() += judged;

@@ -1,12 +1,14 @@
-//! Asks, and notes what was asked and what was answered.
+//! Notes what was asked and what was answered.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use atoll_client::{Bytes, Cas, Client, Error, ErrorKind, Value, Version};
+use atoll_client::{Error, ErrorKind};
+use atoll_env::Clock;
 use parking_lot::Mutex;
 
-use super::value::{read, spell};
-use crate::history::{Call, Operation, Outcome};
+use super::ask::Answer;
+use crate::history::{Call, Operation, Outcome, Point};
 use crate::trace::Trace;
 use crate::world::Violations;
 
@@ -14,6 +16,8 @@ use crate::world::Violations;
 #[derive(Clone)]
 pub(crate) struct Recorder {
     notes: Arc<Mutex<Notes>>,
+    /// The one clock that is right.
+    clock: Clock,
     pub(super) trace: Trace,
     violations: Violations,
     /// Answers that say that the bytes asked for are damaged.
@@ -25,12 +29,23 @@ struct Notes {
     events: u64,
     values: u64,
     history: Vec<Operation>,
+    /// Keys with numbers that an increment was answered with.
+    numbers: BTreeSet<(String, i64)>,
+}
+
+/// An operation that is under way.
+pub(super) struct Asked {
+    who: String,
+    key: String,
+    call: Call,
+    invoked: Point,
 }
 
 impl Recorder {
-    pub(crate) fn new(trace: Trace, violations: Violations) -> Self {
+    pub(crate) fn new(clock: Clock, trace: Trace, violations: Violations) -> Self {
         Self {
             notes: Arc::default(),
+            clock,
             trace,
             violations,
             corrupt: Violations::default(),
@@ -54,27 +69,52 @@ impl Recorder {
         notes.values
     }
 
-    fn event(&self) -> u64 {
+    fn now(&self) -> Point {
         let mut notes = self.notes.lock();
         notes.events += 1;
-        notes.events
+        Point {
+            index: notes.events,
+            time_ns: self.clock.now().as_nanos(),
+        }
     }
 
-    /// Runs one operation and notes it.
-    pub(crate) async fn run(&self, who: &str, client: &Client, key: &str, call: Call) -> Outcome {
-        let invoked = self.event();
-        let answer = ask(client, key, call).await;
-        let outcome = answer.unwrap_or_else(|error| self.judge(who, &error));
-        let completed = self.event();
-        self.trace.event(who, &format!("{key} {call:?}: {outcome:?}"));
-        let (who, key) = (who.to_owned(), key.to_owned());
+    /// Notes that something is asked for.
+    pub(super) fn begin(&self, who: &str, key: &str, call: Call) -> Asked {
+        Asked {
+            who: who.to_owned(),
+            key: key.to_owned(),
+            call,
+            invoked: self.now(),
+        }
+    }
+
+    /// Notes the answer.
+    pub(super) fn end(&self, asked: Asked, answer: Answer) -> Outcome {
+        let Asked {
+            who,
+            key,
+            mut call,
+            invoked,
+        } = asked;
+        let Answer {
+            outcome,
+            age,
+            promised,
+        } = answer;
+        if let (Call::Get { level }, Some(promised)) = (&mut call, promised) {
+            *level = promised;
+        }
+        let completed = self.now();
+        self.trace
+            .event(&who, &format!("{key} {call:?}: {outcome:?} {age:?}"));
         self.notes.lock().history.push(Operation {
             who,
             key,
             call,
             invoked,
             completed,
-            outcome,
+            outcome: outcome.clone(),
+            age,
         });
         outcome
     }
@@ -84,16 +124,24 @@ impl Recorder {
         self.violations.lock().push(what);
     }
 
-    fn judge(&self, who: &str, error: &Error) -> Outcome {
+    /// An increment by one was answered with this number: nobody else's may have been.
+    pub(super) fn counted(&self, key: &str, number: i64) {
+        if !self.notes.lock().numbers.insert((key.to_owned(), number)) {
+            self.wrong(format!("two increments of {key} were answered with {number}"));
+        }
+    }
+
+    /// What an error says about what happened.
+    pub(super) fn judge(&self, who: &str, error: &Error) -> Outcome {
         match error.kind() {
             ErrorKind::Unavailable
             | ErrorKind::Overloaded
             | ErrorKind::Deadline
-            | ErrorKind::SessionExpired => Outcome::Nothing,
+            | ErrorKind::SessionExpired => Outcome::Failed,
             ErrorKind::Unknown => Outcome::Unknown,
             ErrorKind::Corrupt => {
                 self.corrupt.lock().push(format!("{who}: {error}"));
-                Outcome::Nothing
+                Outcome::Failed
             }
             _ => {
                 self.violations.lock().push(format!("{who}: {error}"));
@@ -101,25 +149,4 @@ impl Recorder {
             }
         }
     }
-}
-
-async fn ask(client: &Client, key: &str, call: Call) -> Result<Outcome, Error> {
-    let key = Bytes::from(key.to_owned());
-    Ok(match call {
-        Call::Put { value } => Outcome::Written(client.put(key, spell(value)).await?.0),
-        Call::Cas { expected, value } => {
-            let expected = Some(Version(expected)).filter(|version| version.0 != 0);
-            match client.compare_and_set(key, expected, spell(value)).await? {
-                Cas::Done(version) => Outcome::Written(version.0),
-                Cas::Conflict { actual } => Outcome::Conflict(actual.map_or(0, |version| version.0)),
-            }
-        }
-        Call::Get => match client.get(key).await? {
-            None => Outcome::Read { version: 0, value: 0 },
-            Some(Value { bytes, version }) => Outcome::Read {
-                version: version.0,
-                value: read(&bytes),
-            },
-        },
-    })
 }

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use atoll_client::{Client, Options as ClientOptions};
+use atoll_client::{Client, Options as ClientOptions, Routing, ScanOptions};
 use atoll_env::{Env, Instant, Rng, Task};
+use atoll_history::Expected;
 
+use super::ask::{self, ask};
 use super::recorder::Recorder;
-use crate::history::Call;
+use crate::history::{Call, Level, version_shown};
 
 /// What a client process does.
 pub(crate) struct Plan {
@@ -73,8 +75,17 @@ impl Plan {
 
 /// The name of a key.
 pub(crate) fn key_name(number: usize) -> String {
-    format!("key {number}")
+    format!("key {number:02}")
 }
+
+/// Keys that are counters.
+pub(crate) const COUNTERS: [&str; 2] = ["counter 0", "counter 1"];
+/// Keys that are sets.
+pub(crate) const SETS: [&str; 2] = ["set 0", "set 1"];
+/// Pairs of keys that are written together.
+const PAIRS: u64 = 2;
+/// The longest age that a bounded read allows.
+const AGE_MAX: Duration = Duration::from_secs(4);
 
 struct Worker {
     who: String,
@@ -90,30 +101,108 @@ struct Worker {
 impl Worker {
     async fn run(mut self, env: Env, until: Instant) {
         while env.clock.now() < until {
-            let key = key_name(self.rng.below(self.keys as u64) as usize);
-            let call = self.choose(&key);
-            let outcome = self.recorder.run(&self.who, &self.client, &key, call).await;
-            if let Some(version) = outcome.version() {
-                self.seen.insert(key, version);
-            }
+            self.step().await;
             let rest = Duration::from_nanos(self.rng.below(self.rest.as_nanos() as u64));
             env.clock.sleep(rest).await;
         }
     }
 
-    fn choose(&self, key: &str) -> Call {
-        match self.rng.below(100) {
-            0..40 => Call::Put {
-                value: self.recorder.value(),
-            },
-            40..70 => {
-                let expected = self.seen.get(key).copied().unwrap_or(0);
-                Call::Cas {
-                    expected,
-                    value: self.recorder.value(),
-                }
+    async fn step(&mut self) {
+        let luck = self.rng.below(100);
+        let client = self.client.with_routing(self.routing());
+        let (recorder, who) = (&self.recorder, &self.who);
+        match luck {
+            0..78 => self.register(luck, &client).await,
+            78..83 => ask::increment(recorder, who, &client, self.pick(&COUNTERS)).await,
+            83..87 => {
+                let element = recorder.value().to_string();
+                let call = Call::SetAdd { element };
+                ask(recorder, who, &client, self.pick(&SETS), call).await;
             }
-            _ => Call::Get,
+            87..92 => {
+                let keys = ask::pair(self.rng.below(PAIRS));
+                ask::write_pair(recorder, who, &client, &keys, self.rng.below(5) == 0).await;
+            }
+            92..95 => {
+                let keys = ask::pair(self.rng.below(PAIRS));
+                ask::read_pair(recorder, who, &client, &keys).await;
+            }
+            95..97 => self.scan(&client).await,
+            97 => {
+                let level = Level::Linearizable;
+                ask(
+                    recorder,
+                    who,
+                    &client,
+                    self.pick(&COUNTERS),
+                    Call::CounterRead { level },
+                )
+                .await;
+            }
+            _ => {
+                let level = Level::Linearizable;
+                ask(recorder, who, &client, self.pick(&SETS), Call::SetRead { level }).await;
+            }
         }
+    }
+
+    async fn register(&mut self, luck: u64, client: &Client) {
+        let key = key_name(self.rng.below(self.keys as u64) as usize);
+        let call = self.choose(luck, &key);
+        let outcome = ask(&self.recorder, &self.who, client, &key, call).await;
+        if let Some(version) = version_shown(&outcome) {
+            self.seen.insert(key, version);
+        }
+    }
+
+    async fn scan(&self, client: &Client) {
+        let keys: Vec<String> = (0..self.keys).map(key_name).collect();
+        let options = ScanOptions {
+            reverse: self.rng.below(2) == 0,
+            page_rows: 1 + self.rng.below(8) as u32,
+            ..ScanOptions::prefix("key ")
+        };
+        ask::scan(&self.recorder, &self.who, client, &keys, options).await;
+    }
+
+    fn choose(&self, luck: u64, key: &str) -> Call {
+        let value = || self.recorder.value().to_string();
+        match luck {
+            0..28 => Call::Put { value: value() },
+            28..48 => Call::Cas {
+                expected: Expected {
+                    version: self.seen.get(key).copied().unwrap_or(0),
+                    value: None,
+                },
+                value: Some(value()),
+            },
+            48..52 => Call::Delete,
+            _ => Call::Get { level: self.level() },
+        }
+    }
+
+    fn level(&self) -> Level {
+        match self.rng.below(10) {
+            0..5 => Level::Linearizable,
+            5..7 => Level::Session,
+            7..9 => Level::Bounded {
+                max_age_ns: self.rng.below(AGE_MAX.as_nanos() as u64),
+            },
+            _ => Level::Eventual,
+        }
+    }
+
+    fn routing(&self) -> Routing {
+        match self.rng.below(6) {
+            0..3 => Routing::Leader,
+            3 => Routing::Nearest,
+            4 => Routing::RoundRobin,
+            _ => Routing::Fastest,
+        }
+    }
+
+    fn pick(&self, names: &[&'static str; 2]) -> &'static str {
+        let [first, second] = names;
+        if self.rng.below(2) == 0 { first } else { second }
     }
 }

@@ -84,6 +84,11 @@ impl Machine {
         self.disk.faults().damages() > 0
     }
 
+    /// Bytes on this disk are not what was written, or could not be read: its node may say so.
+    pub(super) fn is_unreadable(&self) -> bool {
+        self.is_damaged() || self.disk.faults().read_errors > 0
+    }
+
     /// An operation failed that this process knows of: it may end for that.
     pub(super) fn has_failed(&self) -> bool {
         self.process

@@ -171,8 +171,8 @@ impl World {
     }
 
     /// True if any disk spoiled bytes.
-    pub(crate) fn is_damaged(&self) -> bool {
-        self.machines.values().any(super::Machine::is_damaged)
+    pub(crate) fn is_unreadable(&self) -> bool {
+        self.machines.values().any(super::Machine::is_unreadable)
     }
 
     /// Nodes that must serve: all but those whose disk was damaged.

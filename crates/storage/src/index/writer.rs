@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, BuildHasherDefault};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use atoll_types::{Key, Version};
+use atoll_types::{Key, Mutant, Version, mutant};
 use rustc_hash::FxHasher;
 
 use super::tree::Tree;
@@ -113,8 +113,8 @@ impl IndexWriter {
     /// Where the newest value of a key stands, rows of the entry being applied included.
     pub fn value_of(&mut self, key: &[u8]) -> Option<ValueRef> {
         match self.slice.find(key) {
-            Some(row) => row.value.clone(),
-            None => self.shared.tree.read().newest_value(key),
+            Some(row) if !mutant::is(Mutant::ComputedFromOld) => row.value.clone(),
+            _ => self.shared.tree.read().newest_value(key),
         }
     }
 

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use atoll_types::{Mutant, mutant};
+
 use super::age::age_ms;
 use super::{Consistency, Delivery, Failure, Mark, ReadBatch, ReadItem, Reply, Shard};
 use crate::shard::counters::Counters;
@@ -74,7 +76,8 @@ impl Shard {
             Consistency::Bounded { max_age_ms } => {
                 self.keep_fresh();
                 // An age of nothing is told by no clock: it takes a round.
-                if max_age_ms > 0 && stand.age_ms <= max_age_ms {
+                let is_young = stand.age_ms <= max_age_ms || mutant::is(Mutant::BoundedAtAnyAge);
+                if max_age_ms > 0 && is_young {
                     Needs::Nothing
                 } else {
                     Needs::Round
@@ -99,7 +102,7 @@ impl Shard {
             // all that was kept. A round does.
             return Needs::Round;
         }
-        if mark.applied_index <= stand.snapshot.view.applied_index() {
+        if mark.applied_index <= stand.snapshot.view.applied_index() || mutant::is(Mutant::TokenIgnored) {
             Needs::Nothing
         } else {
             Needs::Entry(mark.applied_index)
