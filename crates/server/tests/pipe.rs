@@ -183,8 +183,8 @@ async fn many_operations_of_many_groups_share_a_frame() {
 async fn what_is_wrong_with_one_operation_is_told_beside_the_others() {
     let world = World::start().await;
     let mut link = world.pipe().await;
-    let session_read = v1::ReadOptions {
-        consistency: 1,
+    let unknown_level = v1::ReadOptions {
+        consistency: 9,
         ..v1::ReadOptions::default()
     };
     let items = vec![
@@ -201,7 +201,7 @@ async fn what_is_wrong_with_one_operation_is_told_beside_the_others() {
             4,
             Operation::Get(v1::GetRequest {
                 key: key(4),
-                options: Some(session_read),
+                options: Some(unknown_level),
             }),
         ),
         put(5, vec![5]),
@@ -221,7 +221,7 @@ async fn what_is_wrong_with_one_operation_is_told_beside_the_others() {
         (1, Kind::Invalid),
         (2, Kind::Invalid),
         (3, Kind::NotOwner),
-        (4, Kind::Unsupported),
+        (4, Kind::Invalid),
         (6, Kind::Invalid),
         (7, Kind::Invalid),
     ];
