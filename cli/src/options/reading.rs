@@ -79,6 +79,14 @@ impl Reading {
         Ok(client.with_consistency(consistency).with_routing(routing))
     }
 
+    /// True if anything but the default was asked for.
+    pub(crate) fn is_named(&self) -> bool {
+        self.consistency.is_some()
+            || self.max_age.is_some()
+            || self.routing.is_some()
+            || self.session.is_named()
+    }
+
     /// Call it after the reads: the session has seen what they saw.
     pub(crate) async fn done(&self, client: &Client, context: &Context) -> Result {
         self.session.save(client, context).await

@@ -18,7 +18,7 @@ use super::{figures, load, report};
 use crate::cmd::import::{parse_in_flight, parse_value_size};
 use crate::context::Context;
 use crate::failure::{Failure, Result};
-use crate::options::Connect;
+use crate::options::{Connect, Reading};
 use crate::output::{Output, Report};
 use crate::runtime;
 use crate::screen::Screen;
@@ -32,9 +32,10 @@ Examples:
   atoll bench mixed --read-percent 50 --duration 30s --output json
   atoll bench put --unary                   one plain gRPC call per operation
   atoll bench put --in-flight 1             latency of a single writer
+  atoll bench get --routing round-robin     linearizable reads on all replicas
   atoll bench scan --keys-only              rows per second, in key order
 
-Every put is durable on a majority and every get is linearizable; there is no other mode. The keys
+Every put is durable on a majority and every get is linearizable unless --consistency asks for less. The keys
 k0000000000, k0000000001, … are overwritten. The longest gap without a successful operation is what a
 user notices of a node that is killed meanwhile.";
 
@@ -108,6 +109,9 @@ pub(crate) struct Bench {
     /// The form of the output.
     #[arg(long, short, value_enum, default_value_t)]
     pub(super) output: Report,
+
+    #[command(flatten)]
+    reading: Reading,
 
     #[command(flatten)]
     pub(super) connect: Connect,
@@ -195,15 +199,19 @@ impl Bench {
     }
 
     async fn target(&self, context: &Context) -> Result<Target> {
-        if self.unary {
-            let deadline = self.connect.deadline_or(Options::default().deadline);
-            return Ok(Target::unary(
-                &context.env,
-                self.connect.endpoints.clone(),
-                deadline,
-            ));
+        if !self.unary {
+            return Ok(Target::Pipe(self.reading.client(&self.connect, context).await?));
         }
-        Ok(Target::Pipe(self.connect.client(context).await?))
+        if self.reading.is_named() {
+            let what = "--unary reads are linearizable, wherever they arrive";
+            return Err(Failure::usage(what).next("leave the options on reading out"));
+        }
+        let deadline = self.connect.deadline_or(Options::default().deadline);
+        Ok(Target::unary(
+            &context.env,
+            self.connect.endpoints.clone(),
+            deadline,
+        ))
     }
 
     /// Reads among 100 operations of this workload.

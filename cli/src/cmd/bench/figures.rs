@@ -61,6 +61,10 @@ fn difference(before: &Counters, after: &Counters) -> Option<Counters> {
         read_rounds: after.read_rounds.checked_sub(before.read_rounds)?,
         reads: after.reads.checked_sub(before.reads)?,
         cpu_us: after.cpu_us.checked_sub(before.cpu_us)?,
+        follower_reads: after.follower_reads.checked_sub(before.follower_reads)?,
+        forwarded: after.forwarded.checked_sub(before.forwarded)?,
+        redirected: after.redirected.checked_sub(before.redirected)?,
+        overloaded: after.overloaded.checked_sub(before.overloaded)?,
         ..*after
     })
 }
@@ -107,6 +111,16 @@ impl Figures {
     /// Mean reads that share a round of asking the followers, within the window.
     pub(super) fn reads_per_round_mean(&self) -> f64 {
         ratio(self.sum(|node| node.reads), self.sum(|node| node.read_rounds))
+    }
+
+    /// Reads served by replicas that did not lead; calls passed on to another node; refusals that named
+    /// another node.
+    pub(super) fn detours(&self) -> [(&'static str, u64); 3] {
+        [
+            ("on_followers", self.sum(|node| node.follower_reads)),
+            ("forwarded", self.sum(|node| node.forwarded)),
+            ("redirected", self.sum(|node| node.redirected)),
+        ]
     }
 
     fn sum(&self, of: impl Fn(&Counters) -> u64) -> u64 {

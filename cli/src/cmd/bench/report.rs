@@ -57,6 +57,11 @@ pub(super) fn lines(bench: &Bench, figures: &Figures) -> Vec<String> {
             format!("mean {:.1}", figures.reads_per_round_mean()),
         ]);
     }
+    let detours: Vec<_> = figures
+        .detours()
+        .map(|(name, number)| format!("{} {}", count(number), name.replace('_', " ")))
+        .into();
+    table.row(["served".to_owned(), detours.join(", ")]);
     let mut lines = vec![headline(bench), String::new()];
     lines.extend(table.lines());
     lines
@@ -154,6 +159,11 @@ pub(super) fn json(bench: &Bench, figures: &Figures) -> Value {
         "entries_per_sync_p50": figures.entries_per_sync_p50().to_string(),
         "entries_per_sync_mean": figures.entries_per_sync_mean(),
         "reads_per_round_mean": figures.reads_per_round_mean(),
+        "served": figures
+            .detours()
+            .map(|(name, number)| (name.to_owned(), json!(number.to_string())))
+            .into_iter()
+            .collect::<Map<_, _>>(),
     })
 }
 

@@ -70,6 +70,8 @@ pub(super) struct Trip<'a> {
     pub(super) avoid: Option<Arc<Peer>>,
     /// A replica has sent this read on to the leader.
     pub(super) to_leader: bool,
+    /// A node did not answer where the map says it is.
+    pub(super) unreached: bool,
     /// Of the call, if anybody listens.
     pub(super) span: Span,
     /// The group and the node asked last, if anybody listens.
@@ -97,6 +99,7 @@ impl<'a> Trip<'a> {
             attempts: 0,
             avoid: None,
             to_leader: false,
+            unreached: false,
             span,
             asked: None,
         }

@@ -166,6 +166,8 @@ impl Engine {
         };
         let (mut next, maybe_applied) = decide(&miss.fault, facts);
         trip.maybe_applied |= maybe_applied;
+        // Those that answer may go on naming it, so one silent node is enough to doubt the map.
+        trip.unreached |= matches!(&miss.fault, Fault::Pipe(failure) if *failure != Failure::Full);
         self.tally(trip, miss);
         let named = self.learn(miss);
         let elsewhere = self.turn_away(trip, miss);
@@ -181,7 +183,7 @@ impl Engine {
                 trouble::sometimes("a client followed a redirect");
                 trip.redirects += 1;
             }
-            Next::Wait => self.pause(trip, miss.group.as_ref()).await,
+            Next::Wait => self.pause(trip, miss).await,
             Next::Spend(at_least) => {
                 if !self.budget.take() {
                     return Err(after_all(trip, failed(ErrorKind::Overloaded, &miss.fault)).into());
@@ -308,18 +310,34 @@ impl Engine {
         }
     }
 
-    /// Waits for a leader: until somebody finds one, or for a growing, random while.
-    async fn pause(&self, trip: &mut Trip<'_>, group: Option<&Arc<Group>>) {
+    /// Waits for a leader: until somebody finds one, or for a growing, random while. If a node cannot be
+    /// reached, the map may be why: a newer one ends the wait too.
+    async fn pause(&self, trip: &mut Trip<'_>, miss: &Miss) {
         trip.redirects = 0;
         let pause = trip.backoff.next(&self.wires.env.rng);
-        match group {
-            Some(group) => tokio::select! {
-                biased;
-                () = group.leader_changed() => {}
-                () = self.sleep(trip, pause) => {}
-            },
-            None => self.sleep(trip, pause).await,
+        let found = async {
+            match &miss.group {
+                Some(group) => group.leader_changed().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = found => {}
+            () = self.newer_map(trip.unreached, miss) => trip.unreached = false,
+            () = self.sleep(trip, pause) => {}
         }
+    }
+
+    /// Ends when there is a newer map; does not look for one while every node answers.
+    async fn newer_map(&self, unreached: bool, miss: &Miss) {
+        if unreached {
+            self.router.refresh(miss.epoch).await;
+            if self.router.table().epoch > miss.epoch {
+                return;
+            }
+        }
+        std::future::pending::<()>().await;
     }
 
     /// Waits, at most until the deadline.

@@ -63,6 +63,16 @@ impl Pool {
         peer
     }
 
+    /// Addresses of the nodes there is a connection to.
+    pub(crate) fn connected(&self) -> Vec<String> {
+        let peers = self.0.lock();
+        let open = peers.iter().filter(|(_, peer)| {
+            let connections = peer.connections();
+            connections.iter().any(|connection| !connection.is_closed())
+        });
+        open.map(|(address, _)| address.clone()).collect()
+    }
+
     /// The connections there are.
     pub(crate) fn connections(&self) -> Vec<Arc<Connection>> {
         self.0

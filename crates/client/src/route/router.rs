@@ -1,6 +1,6 @@
 //! The current shard map, and how a newer one is had.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -145,13 +145,11 @@ impl Router {
     /// Asks one node after the other, from a random one on; true if the map is newer than before.
     async fn fetch(&self) -> Result<bool, String> {
         let table = self.table();
-        let mut addresses: Vec<String> = table.addresses().map(str::to_owned).collect();
-        addresses.extend(
-            self.seeds
-                .iter()
-                .filter(|seed| table.addresses().all(|known| known != *seed))
-                .cloned(),
-        );
+        // Nodes known from redirects only may be all that is left where the map and the seeds point to.
+        let known = table.addresses().map(str::to_owned);
+        let others = self.seeds.iter().cloned().chain(self.pool.connected());
+        let addresses: BTreeSet<String> = known.chain(others).collect();
+        let mut addresses: Vec<String> = addresses.into_iter().collect();
         if !addresses.is_empty() {
             let first = self.wires.env.rng.below(addresses.len() as u64) as usize;
             addresses.rotate_left(first);
