@@ -57,9 +57,9 @@ impl View {
         let mut rows = Vec::new();
         let (mut from, mut to) = (start.to_vec(), end.to_vec());
         while rows.len() < max_rows {
-            let wanted = max_rows - rows.len();
-            let walked = self.walk((&from, &to), reverse, wanted, |key, version, value| {
+            let walked = self.walk((&from, &to), reverse, |key, version, value| {
                 rows.push((Key::from_unchecked(key), version, value));
+                rows.len() < max_rows
             });
             match walked.last.filter(|_| !walked.complete) {
                 Some(last) if reverse => to = last.as_bytes().to_vec(),
@@ -83,29 +83,28 @@ pub struct Walked {
 }
 
 impl View {
-    /// Calls `each` with the rows of a range in order, looking at no more than `max_rows` and no more than
-    /// one hold of the lock gives (256). `each` must be short: writers wait for it.
+    /// Calls `each` with the rows of a range in order until it answers false, looking at no more than one
+    /// hold of the lock gives (256; rows that were removed count too). `each` must be short: writers wait
+    /// for it.
     pub fn walk(
         &self,
         range: (&[u8], &[u8]),
         reverse: bool,
-        max_rows: usize,
-        mut each: impl FnMut(&[u8], Version, ValueRef),
+        mut each: impl FnMut(&[u8], Version, ValueRef) -> bool,
     ) -> Walked {
         let Some(bounds) = borrowed(range) else {
             return Walked::nothing();
         };
         let tree = self.shared.tree.read();
-        let each = |key: &Key, seen: Option<(Version, Option<ValueRef>)>| {
-            if let Some((version, Some(value))) = seen {
-                each(key.as_bytes(), version, value);
-            }
+        let each = |key: &Key, seen: Option<(Version, Option<ValueRef>)>| match seen {
+            Some((version, Some(value))) => each(key.as_bytes(), version, value),
+            _ => true,
         };
         let rows = tree.range(bounds, self.version);
         if reverse {
-            look(rows.rev(), max_rows, each)
+            look(rows.rev(), each)
         } else {
-            look(rows, max_rows, each)
+            look(rows, each)
         }
     }
 
@@ -114,23 +113,19 @@ impl View {
         &self,
         range: (&[u8], &[u8]),
         reverse: bool,
-        max_rows: usize,
-        mut each: impl FnMut(&[u8], Version),
+        mut each: impl FnMut(&[u8], Version) -> bool,
     ) -> Walked {
         let Some(bounds) = borrowed(range) else {
             return Walked::nothing();
         };
         let tree = self.shared.tree.read();
-        let each = |key: &Key, seen: Option<Version>| {
-            if let Some(version) = seen {
-                each(key.as_bytes(), version);
-            }
-        };
+        let each =
+            |key: &Key, seen: Option<Version>| seen.is_none_or(|version| each(key.as_bytes(), version));
         let rows = tree.range_of_keys(bounds, self.version);
         if reverse {
-            look(rows.rev(), max_rows, each)
+            look(rows.rev(), each)
         } else {
-            look(rows, max_rows, each)
+            look(rows, each)
         }
     }
 }
@@ -145,22 +140,20 @@ impl Walked {
     }
 }
 
-fn look<'a, T>(
-    rows: impl Iterator<Item = (&'a Key, T)>,
-    max_rows: usize,
-    mut each: impl FnMut(&Key, T),
-) -> Walked {
-    let max_rows = max_rows.min(PAGE_ROWS);
-    let (mut looked_at, mut last) = (0, None);
-    for (key, seen) in rows.take(max_rows) {
-        each(key, seen);
+fn look<'a, T>(rows: impl Iterator<Item = (&'a Key, T)>, mut each: impl FnMut(&Key, T) -> bool) -> Walked {
+    let (mut looked_at, mut last, mut enough) = (0, None, false);
+    for (key, seen) in rows.take(PAGE_ROWS) {
         looked_at += 1;
         last = Some(key);
+        enough = !each(key, seen);
+        if enough {
+            break;
+        }
     }
     Walked {
         looked_at,
         last: last.cloned(),
-        complete: looked_at < max_rows,
+        complete: !enough && looked_at < PAGE_ROWS,
     }
 }
 

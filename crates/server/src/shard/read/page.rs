@@ -106,28 +106,23 @@ impl ScanPage {
         self.count >= scan.limit || self.bytes >= SCAN_PAGE_BYTES
     }
 
-    /// Rows to look at next: no more than can belong to the page, and one that tells of more.
-    fn wanted(&self, scan: &ScanOp) -> usize {
-        let room = scan.limit.saturating_sub(self.count);
-        room.saturating_add(1).min(CHUNK_ROWS)
+    /// Rows that the next chunk may add.
+    fn room(&self, scan: &ScanOp) -> usize {
+        scan.limit.saturating_sub(self.count).min(CHUNK_ROWS)
     }
 
     fn rows(&mut self, scan: &ScanOp, fetch: &Fetch<'_>) -> Result<(), Miss> {
         let filter = Self::filter(scan, fetch);
         let (from, to) = (std::mem::take(&mut self.from), std::mem::take(&mut self.to));
-        let mut values: Vec<ValueRef> = Vec::with_capacity(self.wanted(scan));
+        let mut values: Vec<ValueRef> = Vec::with_capacity(self.room(scan));
         let view = &fetch.snapshot.view;
-        let walked = view.walk(
-            (&from, &to),
-            scan.reverse,
-            self.wanted(scan),
-            |key, version, value| {
-                if self.takes(scan, filter, key, value.len()) {
-                    self.push(key, version);
-                    values.push(value);
-                }
-            },
-        );
+        let walked = view.walk((&from, &to), scan.reverse, |key, version, value| {
+            if self.takes(scan, filter, key, value.len()) {
+                self.push(key, version);
+                values.push(value);
+            }
+            !self.more
+        });
         let fresh = self.found.len() - values.len();
         for (found, value) in self.found.iter_mut().skip(fresh).zip(&values) {
             let (start, end) = found.key;
@@ -149,10 +144,11 @@ impl ScanPage {
         let filter = Self::filter(scan, fetch);
         let (from, to) = (std::mem::take(&mut self.from), std::mem::take(&mut self.to));
         let view = &fetch.snapshot.view;
-        let walked = view.walk_keys((&from, &to), scan.reverse, self.wanted(scan), |key, version| {
+        let walked = view.walk_keys((&from, &to), scan.reverse, |key, version| {
             if self.takes(scan, filter, key, 0) && scan.what == ScanWhat::Keys {
                 self.push(key, version);
             }
+            !self.more
         });
         self.advance(scan, walked, from, to);
     }

@@ -221,6 +221,40 @@ async fn a_page_says_exactly_whether_more_follows() {
 }
 
 #[tokio::test]
+async fn a_short_page_of_few_slots_takes_no_more_steps_than_the_range_has_chunks() {
+    let mut bench = Bench::born(0).await;
+    let keys: Vec<String> = (0..4_000).map(|number| format!("{number:08}")).collect();
+    let puts: Vec<Command> = keys.iter().map(|key| put(key, "v")).collect();
+    bench.commit(&puts).await;
+    let lone = u32::from(slot_of(keys[3_999].as_bytes()).0);
+    let alike = keys
+        .iter()
+        .filter(|key| u32::from(slot_of(key.as_bytes()).0) == lone);
+    let more_follow = alike.count() > 1;
+    let slots = Arc::new(SlotSet::from_pairs(&[lone, lone]).unwrap());
+    let snapshot = bench.state.snapshot();
+    let fetch = fetch(&bench, &snapshot);
+    for what in [ScanWhat::Rows, ScanWhat::Keys, ScanWhat::Count] {
+        let scan = ScanOp {
+            limit: 1,
+            what,
+            slots: Some(slots.clone()),
+            ..ScanOp::default()
+        };
+        let (mut page, mut steps) = (ScanPage::new(&scan), 1);
+        while let Step::Again = page.step(&scan, &fetch).unwrap() {
+            steps += 1;
+        }
+        assert!(steps <= 4_000 / 256 + 1, "{what:?}: {steps}");
+        match page.into_reply(&scan, fetch.proof(EPOCH)) {
+            Reply::Page { rows, more, .. } => assert_eq!((rows.len(), more), (1, more_follow)),
+            Reply::Counted { count, more, .. } => assert_eq!((count, more), (1, more_follow)),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_page_that_counts_looks_at_no_more_rows_than_its_bound() {
     let mut bench = Bench::born(0).await;
     let rows = COUNT_PAGE_ROWS_MAX + 300;
