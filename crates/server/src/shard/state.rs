@@ -18,7 +18,6 @@ pub(crate) struct ShardState {
     pub(crate) index: GroupIndex,
     pub(crate) ownerships: Ownerships,
     applied_index: AtomicU64,
-    applied_term: AtomicU64,
     version: AtomicU64,
     sessions: AtomicUsize,
     has_deadlines: AtomicBool,
@@ -58,7 +57,6 @@ impl ShardState {
             index: GroupIndex::new(),
             ownerships: Ownerships::new(),
             applied_index: AtomicU64::new(0),
-            applied_term: AtomicU64::new(0),
             version: AtomicU64::new(0),
             sessions: AtomicUsize::new(0),
             has_deadlines: AtomicBool::new(false),
@@ -80,7 +78,6 @@ impl ShardState {
     pub(crate) fn applied(&self, id: LogId, machine: &atoll_kv::Machine) {
         let index = id.index;
         self.version.store(machine.last_version().0, Ordering::Relaxed);
-        self.applied_term.store(id.term, Ordering::Release);
         self.sessions.store(machine.session_count(), Ordering::Relaxed);
         self.has_deadlines
             .store(machine.has_deadlines(), Ordering::Relaxed);
@@ -95,11 +92,6 @@ impl ShardState {
     /// The newest entry whose rows are visible.
     pub(crate) fn applied_index(&self) -> u64 {
         self.applied_index.load(Ordering::Acquire)
-    }
-
-    /// The term of the newest entry whose rows are visible.
-    pub(crate) fn applied_term(&self) -> u64 {
-        self.applied_term.load(Ordering::Acquire)
     }
 
     /// The highest version given out so far.
