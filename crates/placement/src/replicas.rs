@@ -17,7 +17,7 @@ use crate::leaders::choose_leaders;
 /// - Where a group may choose between zones, it goes where replicas per node are fewest, so nodes of
 ///   zones of equal size differ by at most one replica too. A zone with few nodes that every group
 ///   must use carries more per node: separation comes before balance.
-/// - Leaders are spread over nodes as evenly as the replicas allow ([`choose_leaders`]).
+/// - Leaders are spread over nodes as evenly as the replicas allow (`choose_leaders`).
 ///
 /// Within a zone groups go round its nodes. That keeps the number of distinct replica sets small, and
 /// with it the chance that some three nodes lost at once are all replicas of something.

@@ -261,7 +261,7 @@ async fn admission_refuses_what_cannot_be_done_and_says_why() {
         })
         .await;
     assert!(
-        matches!(&reply, Reply::Failed(Failure::Invalid(why)) if why.contains("clock")),
+        matches!(&reply, Reply::Failed(Failure::Unavailable(why)) if why.contains("clock")),
         "{reply:?}"
     );
 
