@@ -1,0 +1,72 @@
+//! Links between nodes, and between clients and nodes, that can be broken.
+//!
+//! Every pair of parties has a link in each direction; a fault is a set of [`LinkFault`]s laid over them. Faults of
+//! several nemeses overlap: each is an overlay of its own, what a link does is the worst of all overlays on it,
+//! and lifting one leaves the others in place.
+
+use std::time::Duration;
+
+/// Someone who sends and receives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Party {
+    /// A node: 1, 2, 3, ….
+    Node(u16),
+    /// All clients.
+    Clients,
+}
+
+/// What is wrong with messages from one party to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkFault {
+    /// Nothing arrives, nothing is said about it; what was on the way when it heals is lost with its connection.
+    Blackhole,
+    /// Connections end at once, again and again.
+    Reset,
+    /// Messages take longer by `delay` and up to `jitter` more.
+    Delay {
+        /// Always.
+        delay: Duration,
+        /// At random, up to this.
+        jitter: Duration,
+    },
+    /// So many bytes a second pass.
+    Bandwidth(u64),
+    /// A few bytes at a time pass, with pauses.
+    Drip,
+}
+
+/// One direction of one link with what is wrong with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// Who sends.
+    pub from: Party,
+    /// Who does not receive as it should.
+    pub to: Party,
+    /// What is wrong.
+    pub fault: LinkFault,
+}
+
+/// A set of faults that lie over links until lifted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Overlay(pub u64);
+
+/// Links that can be broken.
+pub trait Net: Send + Sync {
+    /// `host:port` under which nodes and clients know a node; `life` counts how often its address was changed.
+    fn advertised(&self, node: u16, life: u32) -> String;
+
+    /// What has to stand before the command that starts this node: nothing, or how to enter its namespace.
+    fn prefix(&self, node: u16) -> Vec<String>;
+
+    /// Options of `atoll start` that put this node on these links: `--listen`, `--advertise` and more.
+    fn arguments(&self, node: u16, life: u32) -> Vec<String>;
+
+    /// Why this kind of link cannot have this fault; `None` if it can.
+    fn cannot(&self, fault: LinkFault) -> Option<&'static str>;
+
+    /// Lays faults over links. Each is in place when this returns.
+    fn lay(&self, cuts: &[Cut]) -> std::io::Result<Overlay>;
+
+    /// Takes an overlay away again.
+    fn lift(&self, overlay: Overlay) -> std::io::Result<()>;
+}
