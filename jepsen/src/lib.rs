@@ -4,11 +4,13 @@
 //! decided by a seed, heals everything, requires that the cluster recovers, and judges what clients were told
 //! with the checkers of `atoll-history`. What happened is kept in a [`record::Record`], from which the report is made.
 //!
-//! Data flows one way: [`options`] say what to do; [`net`] makes the links; the cluster starts processes on them;
-//! nemeses and workloads act on both; the record is judged at the end. Nothing here is part of what a node runs.
+//! Data flows one way: [`options`] say what to do; [`net`] makes the links; the [`cluster`] starts processes on them;
+//! nemeses and workloads act on both (the [`field`]); the record is judged at the end. Nothing here is part of what a node runs.
 //!
 //! Processes and time are real here: the same seed gives the same faults in the same order, but not the same history.
 
+pub mod cluster;
+pub mod field;
 pub mod nemesis;
 pub mod net;
 pub mod options;
