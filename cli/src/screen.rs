@@ -27,6 +27,8 @@ pub(crate) struct Screen {
     pub(crate) color: bool,
     /// Errors may be coloured.
     pub(crate) color_errors: bool,
+    /// Columns are told apart by tabs, for programs that split lines.
+    pub(crate) tabs: bool,
 }
 
 /// How a part of a line stands out.
@@ -53,6 +55,13 @@ impl Screen {
         height: None,
         color: false,
         color_errors: false,
+        tabs: false,
+    };
+
+    /// No terminal, and a reader that splits lines at tabs.
+    pub(crate) const TABS: Self = Self {
+        tabs: true,
+        ..Self::NONE
     };
 
     /// Looks at stdout, stderr and the environment.
@@ -75,6 +84,7 @@ impl Screen {
                 .filter(|&height| height > 0),
             color: wanted(out),
             color_errors: wanted(io::stderr().is_terminal()),
+            tabs: false,
         }
     }
 

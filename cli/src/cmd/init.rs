@@ -8,6 +8,7 @@ use clap::Args;
 use crate::failure::{Exit, Failure, Result};
 use crate::options::Connect;
 use crate::output::{Output, Report, Table};
+use crate::screen::Screen;
 use crate::units::parse_address;
 
 const EXAMPLES: &str = "\
@@ -45,7 +46,7 @@ impl Init {
         let mut output = Output::stdout();
         match self.output {
             Report::Json => output.json(&json(&reply))?,
-            Report::Table => {
+            Report::Table | Report::Raw => {
                 let what = if reply.already {
                     "was already made of"
                 } else {
@@ -57,7 +58,7 @@ impl Init {
                 for node in &reply.nodes {
                     table.row([node.node.to_string(), node.address.clone(), node.uuid.clone()]);
                 }
-                for line in table.lines() {
+                for line in table.fitted(self.output.screen(Screen::NONE)) {
                     output.line(&line)?;
                 }
             }

@@ -17,6 +17,7 @@ use serde::Serialize;
 pub(crate) use self::table::{Cell, Table};
 use crate::encoding::base64_encode;
 use crate::failure::{Exit, Failure, Result};
+use crate::screen::Screen;
 
 /// The form of the output of commands on data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -38,6 +39,15 @@ pub(crate) enum Report {
     Table,
     /// One JSON object.
     Json,
+    /// The same as the table, with tabs between columns instead of alignment, whole and without colours.
+    Raw,
+}
+
+impl Report {
+    /// What is known of the place that lines in this form go to.
+    pub(crate) fn screen(self, screen: Screen) -> Screen {
+        if self == Self::Raw { Screen::TABS } else { screen }
+    }
 }
 
 /// A key with or without its value, as JSON.

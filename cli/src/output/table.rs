@@ -150,6 +150,10 @@ fn total(widths: &[usize]) -> usize {
 
 /// One line, cut at the terminal's edge if nothing else helped.
 fn line(row: &[Cell], widths: &[usize], screen: Screen) -> String {
+    if screen.tabs {
+        let texts: Vec<_> = row.iter().map(|cell| cell.text.as_str()).collect();
+        return texts.join("\t");
+    }
     let mut line = String::new();
     let mut used = 0;
     let mut owed = 0;

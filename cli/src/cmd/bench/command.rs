@@ -151,7 +151,7 @@ impl Bench {
         let figures = self.window(env, Arc::new(load)).await?;
         let mut output = Output::stdout();
         match self.output {
-            Report::Table => {
+            Report::Table | Report::Raw => {
                 for line in report::lines(self, &figures) {
                     output.line(&line)?;
                 }

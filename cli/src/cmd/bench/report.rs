@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::command::{Bench, Workload};
 use super::figures::Figures;
 use crate::output::Table;
+use crate::screen::Screen;
 use crate::units::{count, per_second, rate, span};
 
 const QUANTILES: [(&str, f64); 3] = [("p50", 0.5), ("p99", 0.99), ("p99_9", 0.999)];
@@ -63,7 +64,7 @@ pub(super) fn lines(bench: &Bench, figures: &Figures) -> Vec<String> {
         .into();
     table.row(["served".to_owned(), detours.join(", ")]);
     let mut lines = vec![headline(bench), String::new()];
-    lines.extend(table.lines());
+    lines.extend(table.fitted(bench.output.screen(Screen::NONE)));
     lines
 }
 

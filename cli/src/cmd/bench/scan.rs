@@ -15,6 +15,7 @@ use super::figures::{self, Cpu};
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Result};
 use crate::output::{Output, Report, Table};
+use crate::screen::Screen;
 use crate::survey::Survey;
 use crate::units::{bytes, count, per_second, rate, span};
 
@@ -92,8 +93,8 @@ impl Bench {
     fn print(&self, scanned: &Scanned) -> Result {
         let mut output = Output::stdout();
         match self.output {
-            Report::Table => {
-                for line in scanned.table().lines() {
+            Report::Table | Report::Raw => {
+                for line in scanned.table().fitted(self.output.screen(Screen::NONE)) {
                     output.line(&line)?;
                 }
             }

@@ -53,9 +53,9 @@ impl Config {
             What::Show { settings, output } => (settings.resolve(), output),
         };
         match (resolved, form) {
-            (Ok(resolved), Report::Table) => print_table(&resolved, screen),
+            (Ok(resolved), Report::Table | Report::Raw) => print_table(&resolved, form.screen(screen)),
             (Ok(resolved), Report::Json) => print_json(&settings(&resolved), &[]),
-            (Err(problems), Report::Table) => Err(failure(&problems)),
+            (Err(problems), Report::Table | Report::Raw) => Err(failure(&problems)),
             (Err(problems), Report::Json) => {
                 print_json(&serde_json::Map::new(), &problems)?;
                 let count = problems.len();

@@ -1,5 +1,6 @@
 //! Options of `dev`, and its course: start, wait, greet, watch, stop.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -95,29 +96,30 @@ impl Dev {
         let (env, addresses) = (cluster.env(), cluster.layout().addresses());
         ready::check_free(env, &addresses).await?;
         cluster.start_all()?;
-        tokio::select! {
+        let ids = tokio::select! {
             ready = ready::wait(env, &addresses, self.groups.unwrap_or(0)) => ready?,
             dead = cluster.next_death() => return Err(cluster.early_death(&dead)),
-        }
-        for line in ready::message(cluster.layout(), cluster.children(), self.ephemeral) {
+        };
+        for line in ready::message(cluster.layout(), cluster.children(), &ids, self.ephemeral) {
             say(&line)?;
         }
-        self.supervise(cluster).await
+        self.supervise(cluster, &ids).await
     }
 
     /// Says when a node ends, until no node is left.
-    async fn supervise(&self, cluster: &mut Cluster<'_>) -> Result {
+    async fn supervise(&self, cluster: &mut Cluster<'_>, ids: &BTreeMap<String, u64>) -> Result {
         let layout = cluster.layout();
         loop {
             let Death { number, how } = cluster.next_death().await;
+            let node = ids.get(&layout.address(number)).copied().unwrap_or_default();
             say(&format!(
-                "node {number} ended ({how}); its log: {}",
+                "node {node} ended ({how}); its log: {}",
                 layout.log(number).display()
             ))?;
             if self.restart {
                 cluster.env().clock.sleep(RESTART_PAUSE).await;
                 let pid = cluster.start_again(number)?;
-                say(&format!("node {number} was started again, pid {pid}"))?;
+                say(&format!("node {node} was started again, pid {pid}"))?;
                 continue;
             }
             if cluster.children().is_empty() {

@@ -1,5 +1,6 @@
 //! From started processes to a cluster that serves, and what to tell the user then.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use atoll_client::admin::{self, InitOptions};
@@ -35,13 +36,14 @@ pub(super) async fn check_free(env: &Env, addresses: &[String]) -> Result {
     Ok(())
 }
 
-/// Waits until every node serves, making the cluster first if it does not exist yet.
-pub(super) async fn wait(env: &Env, addresses: &[String], groups: u32) -> Result {
+/// Waits until every node serves, making the cluster first if it does not exist yet. Gives the ids of the
+/// nodes inside the cluster, by address.
+pub(super) async fn wait(env: &Env, addresses: &[String], groups: u32) -> Result<BTreeMap<String, u64>> {
     let work = async {
         init_if_fresh(env, addresses, groups).await?;
         loop {
             match Survey::take(env, addresses).await {
-                Ok(survey) if survey.all_serving() => return Ok(()),
+                Ok(survey) if survey.all_serving() => return Ok(ids(survey)),
                 _ => env.clock.sleep(LOOK_EVERY).await,
             }
         }
@@ -50,6 +52,11 @@ pub(super) async fn wait(env: &Env, addresses: &[String], groups: u32) -> Result
         let what = format!("the cluster does not serve after {} s", READY_MAX.as_secs());
         Err(Failure::new(Exit::Unavailable, what).next("read the nodes' logs"))
     })
+}
+
+fn ids(survey: Survey) -> BTreeMap<String, u64> {
+    let nodes = survey.nodes.into_iter();
+    nodes.map(|seen| (seen.address, seen.node)).collect()
 }
 
 /// Waits until every node answers, then makes the cluster if some node waits for that.
@@ -78,8 +85,13 @@ async fn init_if_fresh(env: &Env, addresses: &[String], groups: u32) -> Result {
     Ok(())
 }
 
-/// The lines that tell what is there and what to try.
-pub(super) fn message(layout: &Layout, children: &[Child], ephemeral: bool) -> Vec<String> {
+/// The lines that tell what is there and what to try; nodes by the ids that the cluster gave them.
+pub(super) fn message(
+    layout: &Layout,
+    children: &[Child],
+    ids: &BTreeMap<String, u64>,
+    ephemeral: bool,
+) -> Vec<String> {
     let removed = if ephemeral { " (removed at the end)" } else { "" };
     let mut lines = vec![
         format!(
@@ -90,14 +102,17 @@ pub(super) fn message(layout: &Layout, children: &[Child], ephemeral: bool) -> V
         String::new(),
     ];
     let mut table = Table::new(&["  NODE", "ADDRESS", "PID", "LOG"]);
-    for child in children {
-        let number = child.number;
-        let log = shown(&layout.log(number));
+    let mut rows: Vec<_> = children
+        .iter()
+        .map(|child| (ids.get(&layout.address(child.number)).copied(), child))
+        .collect();
+    rows.sort_by_key(|(node, _)| *node);
+    for (node, child) in rows {
         table.row([
-            format!("  {number}"),
-            layout.address(number),
+            format!("  {}", node.unwrap_or_default()),
+            layout.address(child.number),
             child.pid.to_string(),
-            log,
+            shown(&layout.log(child.number)),
         ]);
     }
     lines.extend(table.lines());

@@ -283,7 +283,7 @@ impl Export {
     /// On stderr where the records are on stdout.
     fn print(&self, totals: &Totals, elapsed: Duration) -> Result {
         let line = match self.output {
-            Report::Table => {
+            Report::Table | Report::Raw => {
                 let speed = rate(totals.records, elapsed);
                 let (amount, sum) = (totals.amount(), totals.sum());
                 format!("exported {amount} in {} ({speed:.0}/s), {sum}", span(elapsed))

@@ -267,7 +267,7 @@ impl Import {
                     fields
                 }),
             }))?,
-            Report::Table => {
+            Report::Table | Report::Raw => {
                 if let Some(pass) = written {
                     output.line(&pass_line("imported", pass))?;
                 }

@@ -52,8 +52,8 @@ impl Simulate {
         let mut output = Output::stdout();
         match self.output {
             Report::Json => output.json(&json(&outcome, &change.nodes))?,
-            Report::Table => {
-                for line in lines(&outcome, &change.nodes, screen) {
+            Report::Table | Report::Raw => {
+                for line in lines(&outcome, &change.nodes, self.output.screen(screen)) {
                     output.line(&line)?;
                 }
             }

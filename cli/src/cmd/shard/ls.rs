@@ -39,8 +39,8 @@ impl Ls {
                 "epoch": picture.epoch().to_string(),
                 "groups": picture.groups().map(|group| picture.json(group)).collect::<Vec<_>>(),
             }))?,
-            Report::Table => {
-                for line in table(&picture).fitted(context.screen) {
+            Report::Table | Report::Raw => {
+                for line in table(&picture).fitted(self.output.screen(context.screen)) {
                     output.line(&line)?;
                 }
             }

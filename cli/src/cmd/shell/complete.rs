@@ -117,9 +117,12 @@ impl Completer for Words {
         let words: Vec<_> = before.split_whitespace().collect();
         // A quote at the beginning is taken off and put back by the quoting of keys.
         let bare = word.trim_start_matches(['\'', '"']);
-        let pairs = self.candidates(&words, bare).into_iter().map(|text| Pair {
-            display: text.clone(),
-            replacement: text,
+        let candidates = self.candidates(&words, bare);
+        // The only one is the whole word: what is typed next is another.
+        let end = if candidates.len() == 1 { " " } else { "" };
+        let pairs = candidates.into_iter().map(|text| Pair {
+            replacement: format!("{text}{end}"),
+            display: text,
         });
         Ok((start, pairs.collect()))
     }

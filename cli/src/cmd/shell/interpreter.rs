@@ -138,7 +138,13 @@ fn explain(error: &clap::Error, context: &Context) -> Result<Flow> {
     // The usage and the hint to --help follow in lines of their own.
     let (what, rest) = what.split_once("\n\n").unwrap_or((what, ""));
     let usage = rest.lines().find_map(|line| line.trim().strip_prefix("Usage: "));
+    let similar = rest.lines().find_map(|line| {
+        line.trim()
+            .strip_prefix("tip: ")
+            .filter(|tip| tip.contains("similar"))
+    });
     let next = match usage {
+        _ if let Some(tip) = similar => tip.to_owned(),
         Some(usage) if !usage.starts_with('<') => format!("usage: {}", usage.trim()),
         _ => "`help` lists the commands".to_owned(),
     };

@@ -80,13 +80,13 @@ impl Status {
     fn lines(&self, survey: &Survey, context: &Context) -> Vec<String> {
         match self.output {
             Report::Json => vec![json::to_json(survey).to_string()],
-            Report::Table => {
+            Report::Table | Report::Raw => {
                 let screen = if self.watch.is_some() {
                     context.screen.again()
                 } else {
                     context.screen
                 };
-                tables::to_lines(survey, &problems::find(survey), screen)
+                tables::to_lines(survey, &problems::find(survey), self.output.screen(screen))
             }
         }
     }
