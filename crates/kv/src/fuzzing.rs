@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use crate::testing::MapState;
 use crate::{
-    Applied, Command, CommandKind, EntryHeader, EntryView, Guard, GuardView, KindView, Machine, Op, OpView,
-    SessionRef, encode_entry,
+    Applied, Command, CommandKind, EntryHeader, EntryView, Guard, KindView, Machine, Op, OpView, SessionRef,
+    encode_entry, owned,
 };
 
 const CLUSTER: ClusterId = ClusterId(7);
@@ -42,13 +42,13 @@ pub fn entry(input: &[u8]) {
 fn commands(payload: &[u8], view: &EntryView<'_>) -> Vec<Command> {
     view.commands()
         .map(|command| {
-            let guards = command.guards().map(guard).collect();
+            let guards = command.guards().map(owned::guard).collect();
             let op = |op: OpView<'_>| {
                 if let OpView::Put { value, .. } | OpView::Append { suffix: value, .. } = op {
                     let start = value.offset_in_payload as usize;
                     assert_eq!(payload.get(start..start + value.bytes.len()), Some(value.bytes));
                 }
-                owned(op)
+                owned::op(op)
             };
             Command {
                 session: command.session(),
@@ -75,50 +75,6 @@ fn kind(kind: KindView<'_>) -> CommandKind {
         KindView::Tick => CommandKind::Tick,
         // Their contents are opaque to this version, and so is the kind of those that may be skipped.
         KindView::Reserved(_) => CommandKind::CloseAt,
-    }
-}
-
-fn guard(guard: GuardView<'_>) -> Guard {
-    let copy = Bytes::copy_from_slice;
-    match guard {
-        GuardView::Key { key, expected } => Guard::Key {
-            key: copy(key),
-            expected,
-        },
-        GuardView::Range { start, end, newest } => Guard::Range {
-            start: copy(start),
-            end: copy(end),
-            newest,
-        },
-    }
-}
-
-fn owned(op: OpView<'_>) -> Op {
-    let copy = Bytes::copy_from_slice;
-    match op {
-        OpView::Put { key, value } => Op::Put {
-            key: copy(key),
-            value: copy(value.bytes),
-        },
-        OpView::Delete { key } => Op::Delete { key: copy(key) },
-        OpView::Increment { key, by } => Op::Increment { key: copy(key), by },
-        OpView::Append { key, suffix } => Op::Append {
-            key: copy(key),
-            suffix: copy(suffix.bytes),
-        },
-        OpView::Min { key, number } => Op::Min {
-            key: copy(key),
-            number,
-        },
-        OpView::Max { key, number } => Op::Max {
-            key: copy(key),
-            number,
-        },
-        OpView::DeleteRange { start, end, limit } => Op::DeleteRange {
-            start: copy(start),
-            end: copy(end),
-            limit,
-        },
     }
 }
 

@@ -53,6 +53,8 @@ mod fingerprint;
 pub mod fuzzing;
 mod machine;
 mod number;
+#[cfg(any(test, feature = "fuzzing"))]
+mod owned;
 mod ownership;
 mod sessions;
 mod state;

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::support::*;
 use crate::{
     ApplyError, COMMAND_ROW_BYTES, Command, CommandKind, CommandView, DecodeError, ENTRY_HEADER_BYTES,
-    EntryHeader, EntryView, Guard, GuardView, KindView, Op, OpView, SessionRef, encode_entry, value_crc,
+    EntryHeader, EntryView, Guard, KindView, Op, OpView, SessionRef, encode_entry, value_crc,
 };
 
 const KIND_AT: usize = ENTRY_HEADER_BYTES + 40;
@@ -121,50 +121,13 @@ fn owned(view: &CommandView<'_>) -> Command {
         KindView::Reserved(8) => CommandKind::Seal,
         KindView::Reserved(other) => panic!("kind {other}"),
     };
-    let copy = Bytes::copy_from_slice;
-    let guards = view.guards().map(|guard| match guard {
-        GuardView::Key { key, expected } => Guard::Key {
-            key: copy(key),
-            expected,
-        },
-        GuardView::Range { start, end, newest } => Guard::Range {
-            start: copy(start),
-            end: copy(end),
-            newest,
-        },
-    });
-    let ops = view.ops().map(|op| match op {
-        OpView::Put { key, value } => Op::Put {
-            key: copy(key),
-            value: copy(value.bytes),
-        },
-        OpView::Delete { key } => Op::Delete { key: copy(key) },
-        OpView::Increment { key, by } => Op::Increment { key: copy(key), by },
-        OpView::Append { key, suffix } => Op::Append {
-            key: copy(key),
-            suffix: copy(suffix.bytes),
-        },
-        OpView::Min { key, number } => Op::Min {
-            key: copy(key),
-            number,
-        },
-        OpView::Max { key, number } => Op::Max {
-            key: copy(key),
-            number,
-        },
-        OpView::DeleteRange { start, end, limit } => Op::DeleteRange {
-            start: copy(start),
-            end: copy(end),
-            limit,
-        },
-    });
     Command {
         session: view.session(),
         after: view.after(),
         kind,
         slot: view.slot(),
-        guards: guards.collect(),
-        ops: ops.collect(),
+        guards: view.guards().map(crate::owned::guard).collect(),
+        ops: view.ops().map(crate::owned::op).collect(),
     }
 }
 
