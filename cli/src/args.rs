@@ -19,7 +19,7 @@ Examples:
 
 /// Atoll, a replicated key-value database in one binary.
 #[derive(Debug, Parser)]
-#[command(name = "atoll", version, after_help = format!("{OVERVIEW}\n\n{EXIT_CODES}"))]
+#[command(name = "atoll", version = crate::faults::VERSION, after_help = format!("{OVERVIEW}\n\n{EXIT_CODES}"))]
 #[command(
     arg_required_else_help = true,
     subcommand_required = true,

@@ -9,6 +9,7 @@ mod cmd;
 mod context;
 mod encoding;
 mod failure;
+mod faults;
 mod options;
 mod output;
 mod records;
@@ -30,8 +31,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// What ships has no deliberate bugs in it, not even sleeping ones.
 const _: () = assert!(
-    !atoll_types::mutant::COMPILED_IN,
-    "the feature `mutants` is for the simulator only"
+    faults::BUILD || !atoll_types::mutant::COMPILED_IN,
+    "the feature `mutants` is for the simulator only; for real processes it is `faults`"
 );
 
 fn main() -> ExitCode {

@@ -52,7 +52,7 @@ impl Start {
 }
 
 async fn serve(config: NodeConfig, exit_with_stdin: bool) -> Result {
-    let env = Env::real();
+    let env = crate::faults::env();
     let mut stop = Stop::new(&env, exit_with_stdin)?;
     let node = tokio::select! {
         node = Box::pin(Node::start(env.clone(), config)) => node.map_err(|error| start_failure(&error))?,

@@ -59,6 +59,8 @@ enum Kind {
         rate: f64,
         wall_base_ms: u64,
     },
+    #[cfg(feature = "faults")]
+    Skewed(Arc<crate::faults::Skew>),
 }
 
 type TokioInstant = tokio::time::Instant;
@@ -80,28 +82,29 @@ impl Clock {
         }))
     }
 
+    /// The operating system's clocks, as a fault build shows them.
+    #[cfg(feature = "faults")]
+    pub(crate) fn skewed(skew: Arc<crate::faults::Skew>) -> Self {
+        Self(Arc::new(Kind::Skewed(skew)))
+    }
+
     /// Now, on the boot clock.
     pub fn now(&self) -> Instant {
         match &*self.0 {
-            Kind::Boot => {
-                let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-                Instant(Duration::new(
-                    now.tv_sec.unsigned_abs(),
-                    now.tv_nsec.unsigned_abs() as u32,
-                ))
-            }
+            Kind::Boot => Instant(boot_time()),
             Kind::Virtual { origin, rate, .. } => Instant(origin.elapsed().mul_f64(*rate)),
+            #[cfg(feature = "faults")]
+            Kind::Skewed(skew) => Instant(skew.boot(boot_time)),
         }
     }
 
     /// Wall time in milliseconds since 1970. A label; nothing is decided by it.
     pub fn wall_ms(&self) -> u64 {
         match &*self.0 {
-            Kind::Boot => {
-                let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
-                now.tv_sec.unsigned_abs() * 1000 + now.tv_nsec.unsigned_abs() / 1_000_000
-            }
+            Kind::Boot => system_wall_ms(),
             Kind::Virtual { wall_base_ms, .. } => wall_base_ms + self.now().as_nanos() / 1_000_000,
+            #[cfg(feature = "faults")]
+            Kind::Skewed(skew) => skew.wall_ms(system_wall_ms()),
         }
     }
 
@@ -126,8 +129,20 @@ impl Clock {
         match &*self.0 {
             Kind::Boot => interval,
             Kind::Virtual { rate, .. } => interval.div_f64(*rate),
+            #[cfg(feature = "faults")]
+            Kind::Skewed(skew) => skew.to_system(interval),
         }
     }
+}
+
+fn boot_time() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs() as u32)
+}
+
+fn system_wall_ms() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
+    now.tv_sec.unsigned_abs() * 1000 + now.tv_nsec.unsigned_abs() / 1_000_000
 }
 
 impl fmt::Debug for Clock {

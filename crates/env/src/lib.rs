@@ -8,6 +8,8 @@
 //! Nothing in this crate knows Raft, keys or messages: files hold bytes, links carry frames of bytes.
 
 mod clock;
+#[cfg(feature = "faults")]
+pub mod faults;
 mod halt;
 pub mod net;
 mod pace;
@@ -62,5 +64,16 @@ impl Env {
             vfs: Arc::new(vfs::OsVfs),
             halt: Halt::abort(),
         }
+    }
+
+    /// The operating system's, with a disk and clocks that do what a control file says ([`faults`]).
+    #[cfg(feature = "faults")]
+    pub fn with_faults(control_file: &std::path::Path) -> Self {
+        let mut env = Self::real();
+        let faults = faults::Faults::follow(&env.spawn, control_file);
+        env.clock = faults.clock();
+        env.vfs = Arc::new(faults.vfs(Arc::new(vfs::OsVfs)));
+        env.net = Arc::new(net::GrpcNet::new(env.clock.clone(), env.spawn.clone()));
+        env
     }
 }

@@ -40,7 +40,5 @@ pub fn hunt(planted: Mutant, seeds: Range<u64>, options: &Options, told: impl Fn
 
 /// The bug of this name.
 pub fn named(name: &str) -> Option<Mutant> {
-    Mutant::ALL
-        .into_iter()
-        .find(|mutant| format!("{mutant:?}") == name)
+    Mutant::named(name)
 }

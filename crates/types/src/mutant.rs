@@ -3,7 +3,8 @@
 //! Each [`Mutant`] is one mistake that somebody could make, planted at the place where it would be made
 //! and asleep: [`is`] is false unless the simulator wakes it, and without the feature `mutants` it is a
 //! constant, so that nothing of it is compiled. No crate enables the feature by itself; the binary
-//! refuses to be built with it.
+//! refuses to be built with it, except as a fault build (feature `faults`), where one can be woken for
+//! the whole process.
 
 /// One deliberate bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -122,6 +123,11 @@ impl Mutant {
         Self::ComputedFromOld,
         Self::ScanRowLost,
     ];
+
+    /// The one of this name, as it is written in the source.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|mutant| format!("{mutant:?}") == name)
+    }
 }
 
 /// Whether this build contains deliberate bugs.
@@ -141,18 +147,68 @@ mod planted {
         AWAKE.set(mutant);
     }
 
-    /// True if this is the one that is awake on this thread.
+    /// True if this is the one that is awake on this thread, or in the process.
     pub fn is(mutant: Mutant) -> bool {
+        #[cfg(feature = "faults")]
+        if super::process::is(mutant) {
+            return true;
+        }
         AWAKE.get() == Some(mutant)
+    }
+}
+
+#[cfg(feature = "faults")]
+mod process {
+    use super::Mutant;
+    use std::sync::atomic::{AtomicU8, Ordering};
+
+    const NONE: u8 = u8::MAX;
+    static AWAKE: AtomicU8 = AtomicU8::new(NONE);
+
+    /// Wakes one mutant in the whole process, or none.
+    pub fn wake_everywhere(mutant: Option<Mutant>) {
+        AWAKE.store(mutant.map_or(NONE, |mutant| mutant as u8), Ordering::Relaxed);
+    }
+
+    pub(super) fn is(mutant: Mutant) -> bool {
+        AWAKE.load(Ordering::Relaxed) == mutant as u8
     }
 }
 
 #[cfg(feature = "mutants")]
 pub use planted::{is, wake};
+#[cfg(feature = "faults")]
+pub use process::wake_everywhere;
 
 /// False: this build contains no deliberate bugs.
 #[cfg(not(feature = "mutants"))]
 #[inline]
 pub const fn is(_mutant: Mutant) -> bool {
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_mutant_is_found_by_its_name() {
+        for mutant in Mutant::ALL {
+            assert_eq!(Mutant::named(&format!("{mutant:?}")), Some(mutant));
+        }
+        assert_eq!(Mutant::named("NoSuchBug"), None);
+    }
+
+    #[cfg(feature = "faults")]
+    #[test]
+    fn one_can_be_awake_in_all_threads() {
+        wake_everywhere(Some(Mutant::EntrySkipped));
+        let seen = std::thread::scope(|scope| {
+            let look = || (is(Mutant::EntrySkipped), is(Mutant::BatchTorn));
+            scope.spawn(look).join().unwrap()
+        });
+        wake_everywhere(None);
+        assert_eq!(seen, (true, false));
+        assert!(!is(Mutant::EntrySkipped));
+    }
 }
