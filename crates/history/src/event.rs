@@ -147,6 +147,18 @@ pub struct Origin {
     pub age_ns: Option<u64>,
 }
 
+impl Outcome {
+    /// The version that the key is shown to have had at some point of the operation; 0: it did not exist.
+    pub fn version_shown(&self) -> Option<u64> {
+        match self {
+            Self::Written { version } => *version,
+            Self::Conflict { actual } => Some(*actual),
+            Self::Read(seen) => Some(seen.as_ref().and_then(|seen| seen.version).unwrap_or(0)),
+            Self::Counted(_) | Self::Elements(_) | Self::Failed | Self::Unknown => None,
+        }
+    }
+}
+
 impl Call {
     /// A linearizable get.
     pub const GET: Self = Self::Get {

@@ -23,6 +23,7 @@ pub mod export;
 mod history;
 mod line;
 mod operation;
+pub mod value;
 mod verdict;
 
 pub use error::{Error, Problem};

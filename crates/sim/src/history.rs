@@ -22,13 +22,3 @@ pub struct Operation {
     /// How old the replica that answered said its state was at most.
     pub age: Option<Duration>,
 }
-
-/// The version the key is shown to have had at some point of the operation.
-pub fn version_shown(outcome: &Outcome) -> Option<u64> {
-    match outcome {
-        Outcome::Written { version } => *version,
-        Outcome::Conflict { actual } => Some(*actual),
-        Outcome::Read(seen) => Some(seen.as_ref().and_then(|seen| seen.version).unwrap_or(0)),
-        Outcome::Counted(_) | Outcome::Elements(_) | Outcome::Failed | Outcome::Unknown => None,
-    }
-}

@@ -7,7 +7,7 @@ use std::time::Duration;
 use atoll_history::check::{Budget, counter, linearizable, sessions, set, staleness, versions};
 use atoll_history::{Call, Event, History, Level, Origin, Outcome, Phase, Verdict};
 
-use crate::history::{Operation, version_shown};
+use crate::history::Operation;
 
 /// What the checkers found.
 #[derive(Debug, Default)]
@@ -84,7 +84,7 @@ impl Judgement {
                     "causality: version {version} after its client saw {floor}: {operation:?}"
                 ));
             }
-            *newest = (*newest).max(version_shown(&operation.outcome).unwrap_or(0));
+            *newest = (*newest).max(operation.outcome.version_shown().unwrap_or(0));
         }
         self.judged.insert("causal versions", judged);
     }

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use atoll_client::{Bytes, Cas, Client, Committed, Consistency, Error, ScanOptions, Value, Version};
 
+use atoll_history::value;
+
 use super::recorder::Recorder;
-use super::value::{read, spell};
 use crate::history::{Call, Level, Outcome, Seen};
 
 /// What came back.
@@ -40,11 +41,11 @@ pub(crate) async fn ask(recorder: &Recorder, who: &str, client: &Client, key: &s
 async fn one(client: &Client, key: &str, call: &Call) -> Result<Answer, Error> {
     let name = Bytes::from(key.to_owned());
     Ok(match call {
-        Call::Put { value } => written(client.put(name, spell(number(value))).await?).into(),
+        Call::Put { value } => written(client.put(name, spelled(number(value))).await?).into(),
         Call::Delete => written(client.delete(name).await?).into(),
         Call::Cas { expected, value } => {
             let expected = Some(Version(expected.version)).filter(|version| version.0 != 0);
-            let value = spell(number(value.as_deref().unwrap_or_default()));
+            let value = spelled(number(value.as_deref().unwrap_or_default()));
             match client.compare_and_set(name, expected, value).await? {
                 Cas::Done(version) => written(version).into(),
                 Cas::Conflict { actual } => {
@@ -138,7 +139,10 @@ pub(super) async fn write_pair(
     let batch = if by_range {
         client.batch().delete_range(first, format!("{second}~"), 10)
     } else {
-        client.batch().put(first, spell(value)).put(second, spell(value))
+        client
+            .batch()
+            .put(first, spelled(value))
+            .put(second, spelled(value))
     };
     let outcome = match batch.commit().await {
         Ok(Committed::Done(version)) => written(version),
@@ -211,7 +215,7 @@ pub(super) async fn scan(
     for (key, asked) in keys.iter().zip(asked) {
         let row = rows.iter().find(|row| row.key == key.as_bytes());
         let found = row.map(|row| Seen {
-            value: read(&row.value).to_string(),
+            value: value::read(&row.value).to_string(),
             version: Some(row.version.0),
         });
         recorder.end(asked, Outcome::Read(found).into());
@@ -226,9 +230,13 @@ fn written(version: Version) -> Outcome {
 
 fn seen(value: &Value) -> Seen {
     Seen {
-        value: read(&value.bytes).to_string(),
+        value: value::read(&value.bytes).to_string(),
         version: Some(value.version.0),
     }
+}
+
+fn spelled(value: u64) -> Bytes {
+    value::spell(value).into()
 }
 
 fn number(value: &str) -> u64 {

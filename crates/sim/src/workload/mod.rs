@@ -9,7 +9,6 @@
 mod ask;
 mod recorder;
 mod stray;
-mod value;
 mod worker;
 
 pub(crate) use ask::ask;

@@ -9,7 +9,7 @@ use atoll_history::Expected;
 
 use super::ask::{self, ask};
 use super::recorder::Recorder;
-use crate::history::{Call, Level, version_shown};
+use crate::history::{Call, Level};
 
 /// What a client process does.
 pub(crate) struct Plan {
@@ -150,7 +150,7 @@ impl Worker {
         let key = key_name(self.rng.below(self.keys as u64) as usize);
         let call = self.choose(luck, &key);
         let outcome = ask(&self.recorder, &self.who, client, &key, call).await;
-        if let Some(version) = version_shown(&outcome) {
+        if let Some(version) = outcome.version_shown() {
             self.seen.insert(key, version);
         }
     }

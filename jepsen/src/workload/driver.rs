@@ -1,0 +1,165 @@
+//! What all workloads share: clients, the recorder, the pace.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use atoll_client::{Client, Options as ClientOptions};
+use atoll_env::{Env, Rng};
+use atoll_history::{Call, Outcome};
+
+use super::recorder::Recorder;
+use super::single;
+use super::worker::Worker;
+
+/// The nodes' addresses (`host:port`), node 1 first, as they are now.
+pub type Addresses = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
+
+/// How often a key is read at the end before it counts as unreadable, each time with the client's retries.
+const FINAL_TRIES: u32 = 3;
+
+/// How long one final read may take.
+const FINAL_DEADLINE: Duration = Duration::from_secs(15);
+
+/// After so many keys that cannot be read at the end, the others are not tried any more: it would take hours.
+const UNREADABLE_MAX: usize = 3;
+
+/// What a driver is made of.
+#[derive(Clone)]
+pub struct Plan {
+    /// Where the nodes are.
+    pub addresses: Addresses,
+    /// How many workers there are.
+    pub concurrency: u32,
+    /// Operations per second that all workers together aim at.
+    pub rate: u32,
+    /// Decides what is asked for.
+    pub seed: u64,
+}
+
+/// Drives workloads.
+pub struct Driver {
+    env: Env,
+    plan: Plan,
+    recorder: Recorder,
+    /// One for each worker, and one for the final reads at the end.
+    clients: Vec<Client>,
+}
+
+impl Driver {
+    /// Connects one client for each worker to a cluster that answers, within their deadline.
+    pub async fn connect(env: Env, plan: Plan, recorder: Recorder) -> Result<Self, String> {
+        let seeds = (plan.addresses)();
+        let mut clients = Vec::new();
+        for number in 0..=plan.concurrency {
+            let options = if number == plan.concurrency {
+                final_options()
+            } else {
+                options(&Rng::seeded(mixed(plan.seed, number)))
+            };
+            let client = Client::connect(&env, &seeds, options).await.map_err(|error| {
+                format!("client {number} cannot connect to {}: {error}", seeds.join(", "))
+            })?;
+            clients.push(client);
+        }
+        Ok(Self {
+            env,
+            plan,
+            recorder,
+            clients,
+        })
+    }
+
+    /// The outside world.
+    pub fn env(&self) -> &Env {
+        &self.env
+    }
+
+    /// What was noted.
+    pub fn recorder(&self) -> &Recorder {
+        &self.recorder
+    }
+
+    /// How many workers there are to be.
+    pub fn workers(&self) -> u32 {
+        self.plan.concurrency
+    }
+
+    /// Closes all clients' connections.
+    pub async fn close(&self) {
+        for client in &self.clients {
+            client.close().await;
+        }
+    }
+
+    /// A worker with a number of its own.
+    pub(super) fn worker(&self, number: u32) -> Worker {
+        let count = u64::from(self.plan.concurrency.max(1));
+        let client = u64::from(number) % count;
+        let rng = Rng::seeded(mixed(self.plan.seed ^ 0x5e_ed0f_0a75, number));
+        let interval = Duration::from_secs(count) / self.plan.rate.max(1);
+        Worker::new(
+            self.client(client as usize),
+            self.recorder.process(Some(client as u32)),
+            (self.env.clock.clone(), interval),
+            rng,
+            self.recorder.clone(),
+        )
+    }
+
+    fn client(&self, number: usize) -> Client {
+        let client = self.clients.get(number).or(self.clients.last());
+        client.expect("there is one for the final reads").clone()
+    }
+
+    /// Reads keys at the end, each until there is an answer.
+    pub(super) async fn read_at_end(&self, keys: Vec<String>, call: &Call) {
+        let client = self.client(self.clients.len());
+        let process = self.recorder.process(Some(self.plan.concurrency));
+        let mut unreadable = 0;
+        for key in keys {
+            if unreadable >= UNREADABLE_MAX {
+                self.recorder.read_at_end(Some(format!("{key}: not tried")));
+                continue;
+            }
+            let read = self.read_until_answered(&client, process, &key, call).await;
+            unreadable += usize::from(!read);
+            let unread = (!read).then(|| format!("{key}: no answer, {FINAL_TRIES} times"));
+            self.recorder.read_at_end(unread);
+        }
+    }
+
+    async fn read_until_answered(&self, client: &Client, process: u32, key: &str, call: &Call) -> bool {
+        for _ in 0..FINAL_TRIES {
+            let outcome = single::ask(&self.recorder, process, client, key, call.clone()).await;
+            if !matches!(outcome, Outcome::Failed | Outcome::Unknown) {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// Every client is another one: patient or not, with and without numbered writes.
+fn options(rng: &Rng) -> ClientOptions {
+    ClientOptions {
+        deadline: Duration::from_millis(1_000 + rng.below(4_000)),
+        connect_timeout: Duration::from_millis(300 + rng.below(700)),
+        attempt_timeout: Duration::from_millis(300 + rng.below(1_200)),
+        exactly_once: rng.below(3) > 0,
+        ..ClientOptions::default()
+    }
+}
+
+fn final_options() -> ClientOptions {
+    ClientOptions {
+        deadline: FINAL_DEADLINE,
+        ..ClientOptions::default()
+    }
+}
+
+/// Another seed for each number.
+fn mixed(seed: u64, number: u32) -> u64 {
+    let rng = Rng::seeded(seed ^ (u64::from(number) << 32));
+    rng.bits64();
+    rng.bits64()
+}

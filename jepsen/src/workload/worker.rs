@@ -1,0 +1,81 @@
+//! One worker: asks one thing after the other.
+
+use std::time::Duration;
+
+use atoll_client::{Client, Routing};
+use atoll_env::{Clock, Instant, Rng};
+use atoll_history::{Call, Outcome};
+
+use super::recorder::Recorder;
+use super::single;
+
+/// A worker of a workload: a client, a process number, and a pace.
+pub struct Worker {
+    client: Client,
+    clock: Clock,
+    /// Between two operations, on average.
+    interval: Duration,
+    next: Option<Instant>,
+    rng: Rng,
+    recorder: Recorder,
+    process: u32,
+}
+
+impl Worker {
+    pub(super) fn new(
+        client: Client,
+        process: u32,
+        (clock, interval): (Clock, Duration),
+        rng: Rng,
+        recorder: Recorder,
+    ) -> Self {
+        Self {
+            client,
+            clock,
+            interval,
+            next: None,
+            rng,
+            recorder,
+            process,
+        }
+    }
+
+    /// Waits for the next operation's turn; false if the time has come. Who was held up does not hurry afterwards.
+    pub(super) async fn next(&mut self, until: Instant) -> bool {
+        let now = self.clock.now();
+        let next = self.next.unwrap_or(now).max(now);
+        if next >= until {
+            self.clock.sleep_until(until).await;
+            return false;
+        }
+        self.clock.sleep_until(next).await;
+        self.next = Some(next + self.interval.mul_f64(0.5 + self.rng.fraction()));
+        true
+    }
+
+    /// Its own randomness.
+    pub(super) fn rng(&self) -> &Rng {
+        &self.rng
+    }
+
+    /// Its client, with the replicas that it asks drawn anew.
+    pub(super) fn client(&self) -> Client {
+        let routing = match self.rng.below(6) {
+            0..3 => Routing::Leader,
+            3 => Routing::Nearest,
+            4 => Routing::RoundRobin,
+            _ => Routing::Fastest,
+        };
+        self.client.with_routing(routing)
+    }
+
+    /// A value that nobody has written yet.
+    pub(super) fn value(&self) -> String {
+        self.recorder.value().to_string()
+    }
+
+    /// Asks for one thing of one key and notes it.
+    pub(super) async fn ask(&self, key: &str, call: Call) -> Outcome {
+        single::ask(&self.recorder, self.process, &self.client(), key, call).await
+    }
+}
