@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use atoll_client::ErrorKind;
+use atoll_client::{ErrorKind, Routing};
 use atoll_proto::v1::ErrorDetail;
 use atoll_proto::v1::error_detail::Kind;
 
@@ -39,6 +39,65 @@ async fn a_redirect_may_name_an_address_that_the_map_does_not_know() {
         })
     });
     client.put("k", "v").await.unwrap();
+}
+
+/// Where the client's seed and its map point to, nobody listens any more: not because it was told so,
+/// but one node after the other, while a redirect showed it where one of them went.
+#[tokio::test(start_paused = true)]
+async fn a_map_of_dead_addresses_is_replaced_by_way_of_a_node_known_from_a_redirect() {
+    let world = World::new(3, 1);
+    let client = client(&world).await;
+    client.put("k", "1").await.unwrap();
+    world.change_address("n3", "m3");
+    world.elect(1, 3, true);
+    // As those that have heard of the new address do.
+    world.script(|node, _| match node {
+        "n1" | "n2" => Action::Refuse(ErrorDetail {
+            leader_address: "m3".to_owned(),
+            ..error(Kind::NotLeader)
+        }),
+        _ => Action::Serve,
+    });
+    client.put("k", "2").await.unwrap();
+    let fetched = client.stats().map_fetches;
+    assert_eq!(fetched, 1, "a redirect is no reason to doubt the map");
+
+    world.script(|_, _| Action::Serve);
+    world.change_address("n1", "m1");
+    world.change_address("n2", "m2");
+    // Node 3 now names a leader that the map has at an address where nobody is.
+    world.elect(1, 1, true);
+    let (result, took) = timed(&env(&world), client.put("k", "3")).await;
+    result.unwrap();
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    assert_eq!(world.value("k").unwrap(), "3");
+    // One round over the old addresses, and the live link.
+    assert!(client.stats().map_fetches <= fetched + 4, "{:?}", client.stats());
+    let fetched = client.stats().map_fetches;
+    client.get("k").await.unwrap();
+    assert_eq!(client.stats().map_fetches, fetched, "the newer map holds");
+}
+
+/// A node that answers, if only with refusals, is no reason to trust where the map has the others.
+#[tokio::test(start_paused = true)]
+async fn a_map_with_dead_addresses_is_replaced_although_one_node_still_answers() {
+    let world = World::new(3, 1);
+    world.serve_reads_everywhere();
+    let client = client(&world).await.with_routing(Routing::RoundRobin);
+    for _ in 0..3 {
+        client.get("k").await.unwrap();
+    }
+    world.change_address("n1", "m1");
+    world.change_address("n2", "m2");
+    world.elect(1, 1, true);
+    // A link to the third is there; it answers no read any more, but still hands out the map.
+    world.script(|node, _| match node {
+        "n3" => Action::Refuse(error(Kind::Unavailable)),
+        _ => Action::Serve,
+    });
+    let (result, took) = timed(&env(&world), client.get("k")).await;
+    result.unwrap();
+    assert!(took < Duration::from_secs(1), "{took:?}");
 }
 
 #[tokio::test(start_paused = true)]

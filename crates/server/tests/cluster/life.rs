@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use atoll_env::Env;
 use atoll_env::net::{CallError, Code};
+use atoll_env::{Clock, Env};
 use atoll_proto::{method, v1};
 use atoll_server::{Node, NodeConfig, StartError};
+use atoll_types::Version;
 
 use crate::world::{LIMIT, World, address, serving};
 
@@ -152,6 +153,71 @@ async fn a_shutdown_gives_leaderships_away_first() {
         world.get(leaving.name, "after").await,
         Some("shutdown".to_owned())
     );
+}
+
+/// It does not know that it was deposed, nor that its successor's clock is ahead: it must not call
+/// genuine versions impossible, for then clients would give up.
+#[tokio::test(start_paused = true)]
+async fn a_deposed_leader_takes_no_version_from_far_ahead_and_says_that_waiting_may_help() {
+    let mut world = World::new(8);
+    let mut processes = world.start_all(3).await;
+    world.init(1, 3).await;
+    serving(&processes).await;
+    world.leads(&[1, 2, 3]).await;
+    world.put_until_done(1, "k", "old").await;
+    let leader = world.leader_of("k").await;
+    world.isolate_from_nodes(leader);
+    // The others come back with clocks that are ten minutes ahead, and go on without it.
+    let others: Vec<u64> = (1..=3).filter(|name| *name != leader).collect();
+    for name in &others {
+        let now = world.clock.wall_ms();
+        world
+            .wrong_clocks
+            .insert(*name, Clock::simulated(1.0, now + 600_000));
+        let place = processes.iter().position(|process| process.name == *name);
+        let gone = processes.remove(place.unwrap());
+        world.crash(&gone);
+    }
+    for name in &others {
+        processes.push(world.start(*name).await);
+    }
+    serving(&processes).await;
+    world.put_until_done(others[0], "k", "new").await;
+    let version = Version(world.read(others[0], "k").await.version);
+    assert!(version.millis() > world.clock.wall_ms() + 500_000);
+
+    let request = v1::PutRequest {
+        key: "k".into(),
+        value: "newer".into(),
+        after: version.0,
+        ..v1::PutRequest::default()
+    };
+    let refused = world
+        .call::<v1::WriteReply>(leader, method::PUT, request.clone())
+        .await;
+    let Err(CallError::Status(status)) = refused else {
+        panic!("{refused:?}")
+    };
+    assert_eq!(status.code, Code::Unavailable, "{status:?}");
+    let detail = atoll_proto::details::decode(&status.details).unwrap();
+    assert_eq!(detail.kind(), v1::error_detail::Kind::Unavailable);
+    assert!(
+        status.message.contains("ahead of this node's clock"),
+        "{status:?}"
+    );
+
+    // And so it is.
+    world.heal();
+    let mut tries = 0;
+    let written: v1::WriteReply = loop {
+        match world.call(leader, method::PUT, request.clone()).await {
+            Ok(reply) => break reply,
+            Err(CallError::Status(status)) if status.code == Code::Unavailable && tries < 300 => tries += 1,
+            Err(error) => panic!("after {tries} tries: {error:?}"),
+        }
+        world.clock.sleep(Duration::from_millis(50)).await;
+    };
+    assert!(written.version > version.0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -15,6 +15,9 @@ use prost::Message;
 
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 
+/// What wall clocks show at first, if they are right.
+pub(crate) const WALL_MS: u64 = 1_700_000_000_000;
+
 pub(crate) fn address(node: u64) -> String {
     format!("n{node}:7000")
 }
@@ -23,6 +26,8 @@ pub(crate) fn address(node: u64) -> String {
 pub(crate) struct World {
     net: MemNet,
     pub(crate) clock: Clock,
+    /// Nodes whose clocks show another wall time.
+    pub(crate) wrong_clocks: BTreeMap<u64, Clock>,
     pub(crate) disks: BTreeMap<u64, MemVfs>,
     caller: Arc<dyn Net>,
 }
@@ -43,7 +48,8 @@ impl World {
         let caller = Arc::new(net.node("caller", Spawn::tokio()));
         Self {
             net,
-            clock: Clock::simulated(1.0, 1_700_000_000_000),
+            clock: Clock::simulated(1.0, WALL_MS),
+            wrong_clocks: BTreeMap::new(),
             disks: BTreeMap::new(),
             caller,
         }
@@ -60,7 +66,7 @@ impl World {
         let scope = Scope::new(rng.clone());
         let spawn = Spawn::simulated(scope.clone());
         let env = Env {
-            clock: self.clock.clone(),
+            clock: self.wrong_clocks.get(&name).unwrap_or(&self.clock).clone(),
             rng,
             spawn: spawn.clone(),
             vfs: Arc::new(disk.clone()),
@@ -181,17 +187,37 @@ impl World {
     }
 
     pub(crate) async fn get(&self, node: u64, key: &str) -> Option<String> {
+        let reply = self.read(node, key).await;
+        reply
+            .found
+            .then(|| String::from_utf8(reply.value.to_vec()).unwrap())
+    }
+
+    /// The name of the node that leads the key's group.
+    pub(crate) async fn leader_of(&self, key: &str) -> u64 {
+        let names: Vec<u64> = self.disks.keys().copied().collect();
+        self.leads(&names).await;
+        let group = self.read(1, key).await.proof.unwrap().group;
+        for name in names {
+            let status = self.status(name).await;
+            let group = status.groups.iter().find(|row| row.group == group);
+            // Nodes of these tests are named by their numbers only by luck of their uuids.
+            if group.unwrap().leader_node == status.node {
+                return name;
+            }
+        }
+        panic!("nobody leads");
+    }
+
+    /// Retries while the group has no leader.
+    pub(crate) async fn read(&self, node: u64, key: &str) -> v1::GetReply {
         for _ in 0..300 {
             let request = v1::GetRequest {
                 key: Bytes::from(key.to_owned()),
                 ..Default::default()
             };
             match self.call::<v1::GetReply>(node, method::GET, request).await {
-                Ok(reply) => {
-                    return reply
-                        .found
-                        .then(|| String::from_utf8(reply.value.to_vec()).unwrap());
-                }
+                Ok(reply) => return reply,
                 Err(CallError::Status(status)) if status.code == Code::Unavailable => {}
                 Err(error) => panic!("{key}: {error:?}"),
             }

@@ -160,6 +160,19 @@ impl World {
         }
     }
 
+    /// A node goes on under another address: nobody listens where it was, and there is a newer map.
+    pub(crate) fn change_address(&self, from: &str, to: &str) {
+        let mut inner = self.0.lock();
+        let node = inner.nodes.remove(from).unwrap();
+        node.cut.send_modify(|cuts| *cuts += 1);
+        let node = Node {
+            cut: watch::Sender::new(0),
+            ..node
+        };
+        inner.nodes.insert(to.to_owned(), node);
+        inner.epoch += 1;
+    }
+
     pub(crate) fn cuts(&self, node: &str) -> watch::Receiver<u64> {
         self.0.lock().nodes[node].cut.subscribe()
     }
