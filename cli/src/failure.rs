@@ -147,7 +147,7 @@ fn classify(kind: ErrorKind) -> (Exit, &'static str) {
         ),
         ErrorKind::Corrupt => (
             Exit::Internal,
-            "stored bytes fail their checksum on that node; see its log before anything else",
+            "stored bytes fail their checksum on every replica asked; see the nodes' logs before anything else",
         ),
         _ => (
             Exit::Internal,

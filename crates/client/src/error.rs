@@ -24,7 +24,8 @@ pub enum ErrorKind {
     Unknown,
     /// No session could be had in time. Nothing happened.
     SessionExpired,
-    /// The stored bytes fail their checksum. Do not retry; the node's log says where.
+    /// The stored bytes fail their checksum on every replica of the group. Do not retry; the nodes' logs
+    /// say where.
     Corrupt,
     /// The client was closed. Nothing happened.
     Closed,

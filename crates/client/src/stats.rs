@@ -18,6 +18,8 @@ pub struct ClientStats {
     pub redirects: u64,
     /// Answers that the server is overloaded.
     pub overloaded: u64,
+    /// Answers that stored bytes are damaged on one replica; such reads go on at another.
+    pub corrupt: u64,
     /// Attempts that got no reply in time.
     pub timeouts: u64,
     /// Links opened.
@@ -57,6 +59,7 @@ counters!(
     retries,
     redirects,
     overloaded,
+    corrupt,
     timeouts,
     links_opened,
     links_lost,

@@ -6,14 +6,14 @@ use std::time::Duration;
 use atoll_env::Instant;
 use atoll_proto::v1::PipeRequestItem;
 use atoll_proto::v1::pipe_request_item::Operation;
-use atoll_types::{Epoch, GroupId, SlotId};
+use atoll_types::{Epoch, GroupId, GroupKey, SlotId};
 use tracing::{Span, field};
 
 use crate::consistency::Routing;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::options::CallOptions;
 use crate::pipe::Peer;
-use crate::retry::{Backoff, Fault};
+use crate::retry::{Backoff, Effect, Fault};
 use crate::route::Group;
 use crate::session::Ticket;
 
@@ -68,6 +68,8 @@ pub(super) struct Trip<'a> {
     pub(super) attempts: u32,
     /// The replica that failed last; a read is not sent there again if there is another.
     pub(super) avoid: Option<Arc<Peer>>,
+    /// Where the bytes that this read wants are damaged; boxed, because there is hardly ever such a place.
+    pub(super) rot: Option<Box<Rot>>,
     /// A replica has sent this read on to the leader.
     pub(super) to_leader: bool,
     /// A node did not answer where the map says it is.
@@ -98,10 +100,19 @@ impl<'a> Trip<'a> {
             timeouts: 0,
             attempts: 0,
             avoid: None,
+            rot: None,
             to_leader: false,
             unreached: false,
             span,
             asked: None,
+        }
+    }
+
+    pub(super) fn effect(&self) -> Effect {
+        match self.item.operation {
+            Some(Operation::Write(_)) => Effect::Write,
+            Some(Operation::OpenSession(_)) => Effect::Opening,
+            Some(Operation::Get(_) | Operation::MultiGet(_) | Operation::Scan(_)) | None => Effect::Read,
         }
     }
 
@@ -120,11 +131,7 @@ impl<'a> Trip<'a> {
 
     /// Which replica is to be asked: the leader, unless it is a read and the caller wants another.
     pub(super) fn routing(&self) -> Routing {
-        let read = matches!(
-            self.item.operation,
-            Some(Operation::Get(_) | Operation::MultiGet(_) | Operation::Scan(_))
-        );
-        if read && !self.to_leader {
+        if self.effect() == Effect::Read && !self.to_leader {
             self.options.routing
         } else {
             Routing::Leader
@@ -158,6 +165,47 @@ fn span_of(operation: &Operation) -> Span {
         node = field::Empty,
         attempts = field::Empty,
     )
+}
+
+/// Replicas of one group that answered a read with `Corrupt`. It is not sent to them again.
+pub(super) struct Rot {
+    group: GroupKey,
+    peers: Vec<Arc<Peer>>,
+    /// What the last of them said.
+    why: String,
+}
+
+impl Rot {
+    /// Notes one more replica. The slot may have moved meanwhile: what was damaged in one group says
+    /// nothing about the replicas of another.
+    pub(super) fn note(rot: &mut Option<Box<Self>>, group: GroupKey, peer: &Arc<Peer>, why: &str) {
+        let known = rot.take().filter(|rot| rot.group == group);
+        let mut peers = known.map(|rot| rot.peers).unwrap_or_default();
+        peers.push(Arc::clone(peer));
+        let why = format!("{}: {why}", peer.address());
+        *rot = Some(Box::new(Self { group, peers, why }));
+    }
+
+    /// The replicas of this group whose bytes are damaged.
+    pub(super) fn of(rot: Option<&Self>, group: GroupKey) -> &[Arc<Peer>] {
+        rot.filter(|rot| rot.group == group).map_or(&[], |rot| &rot.peers)
+    }
+
+    /// Says why the replicas asked first did not answer the read either.
+    pub(super) fn so_far(&self, then: &Error) -> Error {
+        let message = format!("{}; damaged before that: {}", then.message(), self.why);
+        Error::new(then.kind(), message)
+    }
+
+    /// The error if there is no other replica.
+    pub(super) fn everywhere(&self) -> Error {
+        let count = self.peers.len();
+        let why = &self.why;
+        Error::new(
+            ErrorKind::Corrupt,
+            format!("on all {count} replicas of group {}; {why}", self.group),
+        )
+    }
 }
 
 /// A failed attempt.

@@ -1,5 +1,6 @@
 //! One call from start to end: find the node, send, and after a failure do what [`crate::retry`] says.
 
+mod blame;
 mod job;
 mod reading;
 mod run;

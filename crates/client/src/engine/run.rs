@@ -4,21 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atoll_env::{Instant, trouble};
-use atoll_proto::v1::error_detail::Kind;
 use atoll_proto::v1::pipe_request_item::Operation;
 use atoll_types::{GroupId, Mutant, mutant};
 use tracing::Instrument;
 
 use super::Engine;
-use super::job::{Job, Miss, Route, Stop, Trip};
+use super::blame::shun;
+use super::job::{Job, Miss, Rot, Route, Stop, Trip};
 use super::reading;
 use super::session::Unready;
 use crate::consistency::Routing;
 use crate::error::{Error, ErrorKind};
 use crate::pipe::{Failure, Peer, Reply};
-use crate::retry::{Facts, Fault, Next, decide};
+use crate::retry::{Effect, Facts, Fault, Next, decide};
 use crate::route::{Choice, Group};
-use crate::stats::count;
 
 /// Redirects followed at once; then nodes disagree about who leads, and time is what they need.
 const REDIRECTS_IN_A_ROW: u32 = 3;
@@ -88,6 +87,9 @@ impl Engine {
             }
         }
         let Some(peer) = self.choose(trip, &group) else {
+            if let Some(rot) = &trip.rot {
+                return Err(Err(rot.everywhere()));
+            }
             return Err(miss(
                 Fault::NoRoute("the group has no replica".to_owned()),
                 Some(group),
@@ -144,12 +146,14 @@ impl Engine {
     /// The replica to ask.
     fn choose(&self, trip: &Trip<'_>, group: &Group) -> Option<Arc<Peer>> {
         let routing = trip.routing();
-        if routing == Routing::Leader {
+        let rotten = Rot::of(trip.rot.as_deref(), group.key());
+        if routing == Routing::Leader && rotten.is_empty() {
             return group.target(&self.wires);
         }
         group.reader(&Choice {
             routing,
             avoid: trip.avoid.as_ref(),
+            rotten,
             now: self.wires.env.clock.now(),
             rng: &self.wires.env.rng,
         })
@@ -157,11 +161,10 @@ impl Engine {
 
     /// Learns from a failed attempt and waits as long as it takes until the next one makes sense.
     async fn recover(&self, trip: &mut Trip<'_>, miss: &Miss) -> Result<(), Stop> {
-        let write = trip.is_write();
-        let session = write && self.options.exactly_once;
+        let effect = trip.effect();
         let facts = Facts {
-            write,
-            session,
+            effect,
+            session: effect == Effect::Write && self.options.exactly_once,
             maybe_applied: trip.maybe_applied,
         };
         let (mut next, maybe_applied) = decide(&miss.fault, facts);
@@ -183,6 +186,7 @@ impl Engine {
                 trouble::sometimes("a client followed a redirect");
                 trip.redirects += 1;
             }
+            Next::Elsewhere => shun(trip, miss),
             Next::Wait => self.pause(trip, miss).await,
             Next::Spend(at_least) => {
                 if !self.budget.take() {
@@ -227,89 +231,6 @@ impl Engine {
         }
     }
 
-    /// Corrects the guess at the leader. True if there is a better one than before.
-    fn learn(&self, miss: &Miss) -> bool {
-        let (Some(group), Some(peer)) = (&miss.group, &miss.peer) else {
-            return false;
-        };
-        match &miss.fault {
-            Fault::Refused(detail) if detail.kind() == Kind::NotLeader => {
-                let named = self
-                    .router
-                    .named(detail)
-                    .filter(|named| !Arc::ptr_eq(named, peer));
-                // Followers go on naming a dead leader until its lease is over.
-                if let Some(named) = named.filter(|named| named.looks_alive(&self.wires)) {
-                    group.leads(&named);
-                    return true;
-                }
-                group.failed(peer);
-            }
-            Fault::Refused(detail) if matches!(detail.kind(), Kind::Unavailable | Kind::UnknownOutcome) => {
-                group.failed(peer);
-            }
-            Fault::Pipe(Failure::NotSent(_) | Failure::Lost(_) | Failure::TimedOut { sent: true }) => {
-                group.failed(peer);
-            }
-            Fault::NoRoute(_) | Fault::Refused(_) | Fault::Pipe(_) => {}
-        }
-        false
-    }
-
-    /// Draws conclusions about the node that failed. True if the call may go to another replica.
-    fn turn_away(&self, trip: &mut Trip<'_>, miss: &Miss) -> bool {
-        let Some(peer) = &miss.peer else {
-            return false;
-        };
-        let routing = trip.routing();
-        let failed = match &miss.fault {
-            Fault::Pipe(failure) => !matches!(failure, Failure::Full),
-            Fault::NoRoute(_) | Fault::Refused(_) => false,
-        };
-        if failed {
-            let env = &self.wires.env;
-            if peer.health.failed(env.clock.now(), &env.rng) {
-                count(&self.wires.counters.ejections);
-                tracing::debug!(target: "atoll_client", node = peer.address(), "reads avoid this node for a while");
-            }
-        }
-        let refusal = match &miss.fault {
-            Fault::Refused(detail) => detail.kind(),
-            Fault::NoRoute(_) | Fault::Pipe(_) => Kind::Unspecified,
-        };
-        if refusal == Kind::NotLeader {
-            trip.to_leader = true;
-            return false;
-        }
-        if refusal == Kind::NotOwner && routing != Routing::Leader {
-            // Perhaps only this replica is behind, and would be asked again and again. The leader knows.
-            trip.to_leader = true;
-            return true;
-        }
-        let cannot = failed || matches!(refusal, Kind::Unavailable | Kind::Deadline);
-        if cannot {
-            // A leader that this read was sent on to: any replica may be asked again.
-            trip.to_leader = false;
-            trip.avoid = Some(Arc::clone(peer));
-        }
-        // Whoever hunts for a leader need not wait because one of the candidates is down.
-        let unsent = matches!(&miss.fault, Fault::Pipe(Failure::NotSent(_)));
-        unsent || cannot && routing != Routing::Leader
-    }
-
-    fn tally(&self, trip: &mut Trip<'_>, miss: &Miss) {
-        let counters = &self.wires.counters;
-        match &miss.fault {
-            Fault::Refused(detail) if detail.kind() == Kind::NotLeader => count(&counters.redirects),
-            Fault::Refused(detail) if detail.kind() == Kind::Overloaded => count(&counters.overloaded),
-            Fault::Pipe(Failure::TimedOut { .. }) => {
-                trip.timeouts += 1;
-                count(&counters.timeouts);
-            }
-            Fault::NoRoute(_) | Fault::Refused(_) | Fault::Pipe(_) => count(&counters.retries),
-        }
-    }
-
     /// Waits for a leader: until somebody finds one, or for a growing, random while. If a node cannot be
     /// reached, the map may be why: a newer one ends the wait too.
     async fn pause(&self, trip: &mut Trip<'_>, miss: &Miss) {
@@ -351,7 +272,12 @@ impl Engine {
         if now < trip.deadline {
             return Ok(());
         }
-        Err(after_all(trip, failed(ErrorKind::Deadline, &miss.fault)))
+        let error = failed(ErrorKind::Deadline, &miss.fault);
+        let error = match &trip.rot {
+            Some(rot) => rot.so_far(&error),
+            None => error,
+        };
+        Err(after_all(trip, error))
     }
 }
 

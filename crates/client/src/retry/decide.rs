@@ -20,11 +20,22 @@ pub(crate) enum Fault {
     Refused(ErrorDetail),
 }
 
+/// What a call does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// Nothing: any replica may answer it.
+    Read,
+    /// It opens a session, which does no harm twice.
+    Opening,
+    /// It changes rows.
+    Write,
+}
+
 /// What is known of the call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Facts {
-    /// It changes something if it happens.
-    pub(crate) write: bool,
+    /// What it does if it happens.
+    pub(crate) effect: Effect,
     /// It carries a session, so that sending it again cannot do it twice.
     pub(crate) session: bool,
     /// An earlier attempt may have happened.
@@ -36,6 +47,8 @@ pub(crate) struct Facts {
 pub(crate) enum Next {
     /// Send to the node the answer named. Free and at once.
     Redirect,
+    /// Send to another replica, and never again to this one. At once.
+    Elsewhere,
     /// Wait, then send to the next replica or whoever leads by then.
     Wait,
     /// Wait at least this long, if the retry budget allows a re-send.
@@ -50,6 +63,7 @@ pub(crate) enum Next {
 
 /// Decides, and says whether this attempt may have happened.
 pub(crate) fn decide(fault: &Fault, facts: Facts) -> (Next, bool) {
+    let write = facts.effect == Effect::Write;
     let unanswered = match fault {
         Fault::NoRoute(_) => return (Next::Refresh, false),
         Fault::Pipe(Failure::NotSent(_) | Failure::Full | Failure::TimedOut { sent: false }) => {
@@ -59,14 +73,14 @@ pub(crate) fn decide(fault: &Fault, facts: Facts) -> (Next, bool) {
         Fault::Refused(detail) => detail.kind() == Kind::UnknownOutcome,
     };
     if unanswered {
-        let repeatable = !facts.write || facts.session || mutant::is(Mutant::UnsafeRetry);
+        let repeatable = !write || facts.session || mutant::is(Mutant::UnsafeRetry);
         return (
             if repeatable {
                 Next::Wait
             } else {
                 Next::Fail(ErrorKind::Unknown)
             },
-            facts.write,
+            write,
         );
     }
     match fault {
@@ -81,6 +95,8 @@ fn after_refusal(detail: &ErrorDetail, facts: Facts) -> Next {
         Kind::NotLeader if detail.leader_node != 0 || !detail.leader_address.is_empty() => Next::Redirect,
         Kind::NotLeader | Kind::Deadline | Kind::Unavailable => Next::Wait,
         Kind::NotOwner => Next::Refresh,
+        // Each replica has its own copy of the bytes.
+        Kind::Corrupt if facts.effect == Effect::Read => Next::Elsewhere,
         Kind::Overloaded => Next::Spend(Duration::from_millis(detail.retry_after_ms)),
         Kind::SessionExpired
             if facts.session && (!facts.maybe_applied || mutant::is(Mutant::RetryUnderNewSession)) =>
@@ -88,7 +104,7 @@ fn after_refusal(detail: &ErrorDetail, facts: Facts) -> Next {
             Next::Renew
         }
         // A server that broke down half-way through a write says nothing about the write.
-        Kind::Internal | Kind::Unspecified if facts.write => Next::Fail(ErrorKind::Unknown),
+        Kind::Internal | Kind::Unspecified if facts.effect == Effect::Write => Next::Fail(ErrorKind::Unknown),
         _ => Next::Fail(kind_of_detail(kind)),
     };
     match next {
@@ -103,22 +119,22 @@ mod tests {
     use super::*;
 
     const READ: Facts = Facts {
-        write: false,
+        effect: Effect::Read,
         session: false,
         maybe_applied: false,
     };
     const BARE: Facts = Facts {
-        write: true,
+        effect: Effect::Write,
         session: false,
         maybe_applied: false,
     };
     const SAFE: Facts = Facts {
-        write: true,
+        effect: Effect::Write,
         session: true,
         maybe_applied: false,
     };
     const SENT: Facts = Facts {
-        write: true,
+        effect: Effect::Write,
         session: true,
         maybe_applied: true,
     };
@@ -171,6 +187,19 @@ mod tests {
             if let (Next::Fail(kind), _) = decide(&refused(kind), SENT) {
                 assert_eq!(kind, ErrorKind::Unknown);
             }
+        }
+    }
+
+    #[test]
+    fn damage_on_one_replica_sends_only_reads_elsewhere() {
+        assert_eq!(decide(&refused(Kind::Corrupt), READ), (Next::Elsewhere, false));
+        let opening = Facts {
+            effect: Effect::Opening,
+            ..READ
+        };
+        for facts in [opening, BARE, SAFE] {
+            let failed = (Next::Fail(ErrorKind::Corrupt), false);
+            assert_eq!(decide(&refused(Kind::Corrupt), facts), failed);
         }
     }
 

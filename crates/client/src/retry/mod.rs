@@ -6,4 +6,4 @@ mod decide;
 
 pub(crate) use backoff::Backoff;
 pub(crate) use budget::Budget;
-pub(crate) use decide::{Facts, Fault, Next, decide};
+pub(crate) use decide::{Effect, Facts, Fault, Next, decide};

@@ -25,21 +25,29 @@ pub(crate) struct Choice<'a> {
     pub(crate) routing: Routing,
     /// Failed a moment ago for the same call: not again if there is another.
     pub(crate) avoid: Option<&'a Arc<Peer>>,
+    /// Damaged for what this call reads: never again, also if there is no other.
+    pub(crate) rotten: &'a [Arc<Peer>],
     pub(crate) now: Instant,
     pub(crate) rng: &'a Rng,
 }
 
 impl Choice<'_> {
     /// Chooses among replicas. An ejected one whose probe is due comes first and gets this one call;
-    /// then the healthy ones by the policy; and if there is none, the one whose probe is due next.
+    /// then the healthy ones by the policy; and if there is none, the one whose probe is due next. None
+    /// only if all are damaged.
     pub(super) fn among(&self, replicas: &[Replica], turn: &AtomicUsize) -> Option<Arc<Peer>> {
-        let allowed = || replicas.iter().filter(|replica| !self.avoids(replica));
+        let sound = || replicas.iter().filter(|replica| !self.is_rotten(replica));
+        let allowed = || sound().filter(|replica| !self.avoids(replica));
         let probe = allowed().find(|replica| replica.peer.health.claim_probe(self.now, self.rng));
         let chosen = probe
             .or_else(|| self.by_policy(replicas, turn))
             .or_else(|| allowed().min_by_key(|replica| replica.peer.health.probe_at()))
-            .or_else(|| replicas.first());
+            .or_else(|| sound().next());
         chosen.map(|replica| Arc::clone(&replica.peer))
+    }
+
+    fn is_rotten(&self, replica: &Replica) -> bool {
+        self.rotten.iter().any(|peer| Arc::ptr_eq(peer, &replica.peer))
     }
 
     fn avoids(&self, replica: &Replica) -> bool {
@@ -48,7 +56,9 @@ impl Choice<'_> {
 
     fn by_policy<'r>(&self, replicas: &'r [Replica], turn: &AtomicUsize) -> Option<&'r Replica> {
         let healthy = || {
-            let fit = |replica: &&Replica| !self.avoids(replica) && !replica.peer.health.is_ejected();
+            let fit = |replica: &&Replica| {
+                !self.avoids(replica) && !self.is_rotten(replica) && !replica.peer.health.is_ejected()
+            };
             replicas.iter().filter(fit)
         };
         match self.routing {

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod cancellation;
 #[cfg(test)]
+mod damage;
+#[cfg(test)]
 mod deadlines;
 #[cfg(test)]
 mod exactly_once;

@@ -216,6 +216,8 @@ async fn a_scan_neither_misses_nor_repeats_rows_when_slots_move_under_it() {
 #[tokio::test(start_paused = true)]
 async fn a_scan_goes_on_after_an_error() {
     let (world, client, keys) = filled(3, 200).await;
+    // Every replica is asked, and each refuses: else there would be no error.
+    world.serve_reads_everywhere();
     world.set_page_rows(10);
     let mut scan = client.scan(ScanOptions {
         page_rows: 25,

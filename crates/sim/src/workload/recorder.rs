@@ -20,7 +20,7 @@ pub(crate) struct Recorder {
     clock: Clock,
     pub(super) trace: Trace,
     violations: Violations,
-    /// Answers that say that the bytes asked for are damaged.
+    /// Answers that say that the bytes asked for are damaged everywhere.
     corrupt: Violations,
 }
 
@@ -57,7 +57,7 @@ impl Recorder {
         self.notes.lock().history.clone()
     }
 
-    /// Answers that are right only where a disk spoiled bytes.
+    /// Answers that are right only if the disks of all replicas spoiled bytes.
     pub(crate) fn corrupt(&self) -> Vec<String> {
         self.corrupt.lock().clone()
     }

@@ -170,9 +170,10 @@ impl World {
         done
     }
 
-    /// True if any disk spoiled bytes.
-    pub(crate) fn is_unreadable(&self) -> bool {
-        self.machines.values().any(super::Machine::is_unreadable)
+    /// How many disks spoiled bytes, or failed to read them.
+    pub(crate) fn unreadable_disks(&self) -> usize {
+        let machines = self.machines.values();
+        machines.filter(|machine| machine.is_unreadable()).count()
     }
 
     /// Nodes that must serve: all but those whose disk was damaged.
