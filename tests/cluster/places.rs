@@ -1,10 +1,12 @@
 //! Where nodes are: addresses that all change, zones, and a node that is added later.
 
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use atoll_client::{Client, Options, admin};
+use atoll_env::Env;
 
-use crate::support::{Cluster, Process, atoll, eventually, free_addresses, text};
+use crate::support::{BINARY, Cluster, Process, atoll, eventually, free_addresses, text};
 
 const KEYS: usize = 40;
 
@@ -141,4 +143,51 @@ async fn impostor(cluster: &Cluster, admitted: &std::path::Path) {
         said.contains("never admitted") && said.contains("node 4"),
         "{said}"
     );
+}
+
+/// Nobody listens where these nodes say that they are; each knows where to dial instead.
+#[tokio::test]
+async fn nodes_dial_where_their_dial_map_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let (listened, advertised) = (free_addresses(3), free_addresses(3));
+    let pairs: Vec<_> = advertised
+        .iter()
+        .zip(&listened)
+        .map(|(to, by)| format!("{to}={by}"))
+        .collect();
+    let start = |node: usize| {
+        let child = Command::new(BINARY)
+            .arg("start")
+            .arg("--data-dir")
+            .arg(dir.path().join(node.to_string()))
+            .args(["--listen", &listened[node], "--advertise", &advertised[node]])
+            .args([
+                "--dial-map",
+                &pairs.join(","),
+                "--segment-mib",
+                "8",
+                "--threads",
+                "1",
+            ])
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Process { child }
+    };
+    let _nodes: Vec<_> = (0..3).map(start).collect();
+    let env = Env::real();
+    let status = async |node: usize| admin::status(&env, &listened[node]).await.ok();
+    for node in 0..3 {
+        eventually("the node answers", async || status(node).await.is_some()).await;
+    }
+    let nodes = advertised.join(",");
+    let output = atoll(&["init", "--endpoints", &listened[0], "--nodes", &nodes]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    for node in 0..3 {
+        eventually("the node has met the others", async || {
+            status(node).await.is_some_and(|status| status.state == "serving")
+        })
+        .await;
+    }
 }

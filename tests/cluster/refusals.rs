@@ -105,6 +105,25 @@ async fn a_folder_of_a_newer_version_is_refused_and_says_what_to_do() {
 }
 
 #[test]
+fn a_dial_map_that_cannot_be_used_is_refused_before_anything_is_touched() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    for (map, why) in [
+        ("127.0.0.1:7402", "ADDRESS=DIALED"),
+        ("127.0.0.1:7402=127.0.0.1", "host:port"),
+        ("127.0.0.1:7402=a:1,127.0.0.1:7402=b:1", "given twice"),
+    ] {
+        let output = atoll(&["start", "--data-dir", data.to_str().unwrap(), "--dial-map", map]);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains("dial-map") && said.contains(why), "{said}");
+    }
+    assert!(!data.exists());
+    let help = text(&atoll(&["start", "--help"]).stdout);
+    assert!(help.contains("--listen") && !help.contains("dial-map"), "{help}");
+}
+
+#[test]
 fn settings_are_checked_as_a_whole() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("atoll.toml");

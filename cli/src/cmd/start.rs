@@ -37,6 +37,22 @@ pub(crate) struct Start {
     /// Stop when standard input closes, so that a node cannot outlive the process that started it.
     #[arg(long, hide = true)]
     exit_with_stdin: bool,
+
+    /// Dial address A at B instead: proxies in between, for tests that break links.
+    #[arg(long, hide = true, value_name = "A=B,…", value_delimiter = ',', value_parser = detour)]
+    dial_map: Vec<(String, String)>,
+}
+
+/// Reads one pair of `--dial-map`; the addresses are checked with the other settings.
+fn detour(text: &str) -> std::result::Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((address, dialed)) => Ok((address.trim().to_owned(), dialed.trim().to_owned())),
+        None => Err(
+            "a pair is ADDRESS=DIALED, both host:port, for example 127.0.0.1:7402=127.0.0.1:9402; pairs are \
+             separated by commas"
+                .to_owned(),
+        ),
+    }
 }
 
 impl Start {
@@ -47,6 +63,7 @@ impl Start {
         telemetry::abort_on_panic();
         let mut config = resolved.config;
         config.data_dir = std::path::absolute(&config.data_dir)?;
+        config.dial_map = self.dial_map;
         runtime::run(resolved.threads, serve(config, self.exit_with_stdin))
     }
 }

@@ -1,5 +1,6 @@
 //! What a node is told when it starts, checked as a whole before anything is touched.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -25,6 +26,9 @@ pub struct NodeConfig {
     /// Addresses of other nodes, to find the cluster by when addresses have changed, and the initial
     /// set of an `init` that names none.
     pub join: Vec<String>,
+    /// Addresses that are dialed at another place, each with that place: the proxies of tests that break
+    /// links. None in production.
+    pub dial_map: Vec<(String, String)>,
     /// The failure domain this node is in (rack, room, data centre): 1 to 63 of `A-Z a-z 0-9 . _ -`; empty:
     /// not told. Replicas of a group are kept in different zones where there are enough.
     pub zone: String,
@@ -68,6 +72,7 @@ impl NodeConfig {
             listen: listen.into(),
             advertise: None,
             join: Vec::new(),
+            dial_map: Vec::new(),
             zone: String::new(),
             insecure: false,
             segment_bytes: 64 * 1024 * 1024,
@@ -107,6 +112,7 @@ impl NodeConfig {
         for address in &self.join {
             problems.check(check_dialable("join", address));
         }
+        self.check_dial_map(&mut problems);
         if !is_zone(&self.zone) {
             problems.add("zone", &self.zone, "a zone is 1 to 63 of A-Z a-z 0-9 . _ -");
         }
@@ -120,6 +126,22 @@ impl NodeConfig {
             return Ok(());
         }
         Err(error(setting, address, NOT_LOOPBACK))
+    }
+
+    fn check_dial_map(&self, problems: &mut Problems) {
+        let mut mapped = BTreeSet::new();
+        for (address, dialed) in &self.dial_map {
+            for side in [address, dialed] {
+                problems.check(check_dialable("dial-map", side));
+            }
+            if !mapped.insert(address) {
+                problems.add(
+                    "dial-map",
+                    address,
+                    "this address is given twice; it is dialed at one place",
+                );
+            }
+        }
     }
 
     fn check_numbers(&self, problems: &mut Problems) {
@@ -278,6 +300,32 @@ mod tests {
         assert_eq!(config.validate(), Ok(()));
         config.raft.heartbeat_ms = config.raft.election_min_ms;
         assert!(config.validate().is_err());
+    }
+
+    #[test]
+    fn a_dial_map_has_addresses_that_can_be_dialed_each_once() {
+        let check = |pairs: &[(&str, &str)]| {
+            let mut config = NodeConfig::new("data", "127.0.0.1:0");
+            let pairs = pairs.iter().map(|(to, by)| ((*to).to_owned(), (*by).to_owned()));
+            config.dial_map = pairs.collect();
+            config.validate().map_err(|error| error.to_string())
+        };
+        assert_eq!(
+            check(&[("127.0.0.1:1", "127.0.0.1:9"), ("b.example:1", "127.0.0.1:9")]),
+            Ok(())
+        );
+        for bad in [
+            ("a", "b:1"),
+            ("a:1", "b"),
+            ("a:0", "b:1"),
+            ("a:1", "b:0"),
+            ("a:1", "0.0.0.0:1"),
+        ] {
+            let error = check(&[bad]).unwrap_err();
+            assert!(error.starts_with("dial-map"), "{error}");
+        }
+        let error = check(&[("a:1", "b:1"), ("a:1", "c:1")]).unwrap_err();
+        assert!(error.contains("a:1") && error.contains("twice"), "{error}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use atoll_env::net::Serving;
+use atoll_env::net::{DetourNet, Serving};
 use atoll_env::{Env, Instant, Task};
 use atoll_raft::RaftError;
 use atoll_storage::{Identity, Journal, JournalOptions, OpenError};
@@ -257,6 +257,7 @@ impl Node {
     /// nodes of `join` whether they are of a cluster that it may join.
     pub async fn start(env: Env, config: NodeConfig) -> Result<Self, StartError> {
         config.validate()?;
+        let env = with_detours(env, &config);
         let dir = DataDir::open(&env, &config.data_dir).await?;
         let membership = Membership::open(&env, dir).await?;
         let core = Arc::new(Core {
@@ -380,6 +381,15 @@ impl Node {
         core.membership.dir().unlock();
         tracing::info!(address = core.membership.address(), "stopped");
     }
+}
+
+/// The same world with the detours of the settings, if there are any.
+fn with_detours(mut env: Env, config: &NodeConfig) -> Env {
+    if !config.dial_map.is_empty() {
+        let detours = config.dial_map.iter().cloned().collect();
+        env.net = Arc::new(DetourNet::new(env.net, detours));
+    }
+    env
 }
 
 /// Starts the node once its set is complete or it joins. What fails here cannot be reported to anyone

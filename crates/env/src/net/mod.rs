@@ -4,6 +4,7 @@
 //! above. `GrpcNet` is HTTP/2 gRPC, so any gRPC tool can speak to a node; [`MemNet`] is the
 //! simulator's, with delay, loss and cut links. No type of the gRPC library shows above this folder.
 
+mod detour;
 #[cfg(feature = "grpc")]
 mod grpc;
 mod link;
@@ -11,6 +12,7 @@ mod mem;
 mod none;
 mod status;
 
+pub use detour::DetourNet;
 #[cfg(feature = "grpc")]
 pub use grpc::GrpcNet;
 pub use link::{Link, LinkReceiver, LinkSender};
