@@ -4,7 +4,16 @@
 //! several nemeses overlap: each is an overlay of its own, what a link does is the worst of all overlays on it,
 //! and lifting one leaves the others in place.
 
+mod overlays;
+mod proxy;
+
+use std::io;
+use std::sync::Arc;
 use std::time::Duration;
+
+use atoll_env::Env;
+
+use crate::options::NetKind;
 
 /// Someone who sends and receives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,4 +78,15 @@ pub trait Net: Send + Sync {
 
     /// Takes an overlay away again.
     fn lift(&self, overlay: Overlay) -> std::io::Result<()>;
+}
+
+/// Makes links between so many nodes, and from clients to each. Needs a running tokio runtime.
+///
+/// # Errors
+/// If this machine or this user cannot have links of that kind; the text says what is missing.
+pub fn make(kind: NetKind, nodes: u16, env: &Env) -> io::Result<Arc<dyn Net>> {
+    match kind {
+        NetKind::Proxy => Ok(Arc::new(proxy::ProxyNet::new(nodes, env)?)),
+        NetKind::Netns => Err(io::Error::from(io::ErrorKind::Unsupported)),
+    }
 }
