@@ -255,9 +255,9 @@ impl Node {
     /// Opens the data directory, serves at `listen`, and, if the directory is part of a cluster,
     /// opens the journal and starts its groups. Otherwise it waits to be claimed by an `init`, and asks the
     /// nodes of `join` whether they are of a cluster that it may join.
-    pub async fn start(env: Env, config: NodeConfig) -> Result<Self, StartError> {
+    pub async fn start(mut env: Env, config: NodeConfig) -> Result<Self, StartError> {
         config.validate()?;
-        let env = with_detours(env, &config);
+        env.net = DetourNet::around(env.net, &config.dial_map);
         let dir = DataDir::open(&env, &config.data_dir).await?;
         let membership = Membership::open(&env, dir).await?;
         let core = Arc::new(Core {
@@ -381,15 +381,6 @@ impl Node {
         core.membership.dir().unlock();
         tracing::info!(address = core.membership.address(), "stopped");
     }
-}
-
-/// The same world with the detours of the settings, if there are any.
-fn with_detours(mut env: Env, config: &NodeConfig) -> Env {
-    if !config.dial_map.is_empty() {
-        let detours = config.dial_map.iter().cloned().collect();
-        env.net = Arc::new(DetourNet::new(env.net, detours));
-    }
-    env
 }
 
 /// Starts the node once its set is complete or it joins. What fails here cannot be reported to anyone

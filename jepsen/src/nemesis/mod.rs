@@ -4,6 +4,8 @@
 //! [`Installed`] thing that knows how to mend itself; the runner decides when. Faults overlap: a nemesis must be able to begin
 //! and end whatever others do meanwhile, and says so ([`Refusal::NotNow`]) when it cannot begin. A refusal is never counted as a fault.
 
+pub mod network;
+
 use atoll_env::{BoxFuture, Rng};
 
 /// A family of faults that act on a `Field`: the cluster and its links.

@@ -74,10 +74,10 @@ pub trait Net: Send + Sync {
     fn cannot(&self, fault: LinkFault) -> Option<&'static str>;
 
     /// Lays faults over links. Each is in place when this returns.
-    fn lay(&self, cuts: &[Cut]) -> std::io::Result<Overlay>;
+    fn lay(&self, cuts: &[Cut]) -> io::Result<Overlay>;
 
     /// Takes an overlay away again.
-    fn lift(&self, overlay: Overlay) -> std::io::Result<()>;
+    fn lift(&self, overlay: Overlay) -> io::Result<()>;
 }
 
 /// Makes links between so many nodes, and from clients to each. Needs a running tokio runtime.

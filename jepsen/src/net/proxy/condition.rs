@@ -21,8 +21,9 @@ pub(super) struct Condition {
     pub(super) drip: bool,
 }
 
-impl FromIterator<LinkFault> for Condition {
-    fn from_iter<I: IntoIterator<Item = LinkFault>>(faults: I) -> Self {
+impl Condition {
+    /// Of all these faults together.
+    pub(super) fn worst(faults: impl IntoIterator<Item = LinkFault>) -> Self {
         let mut worst = Self::default();
         for fault in faults {
             match fault {
@@ -69,10 +70,10 @@ mod tests {
             drip: true,
             ..Condition::default()
         };
-        assert_eq!(Condition::from_iter(faults), expected);
-        assert_eq!(Condition::from_iter([]), Condition::default());
-        let both = Condition::from_iter([LinkFault::Blackhole, LinkFault::Reset]);
+        assert_eq!(Condition::worst(faults), expected);
+        assert_eq!(Condition::worst([]), Condition::default());
+        let both = Condition::worst([LinkFault::Blackhole, LinkFault::Reset]);
         assert!(both.blackhole && both.reset);
-        assert_eq!(Condition::from_iter([LinkFault::Bandwidth(0)]).bandwidth, Some(1));
+        assert_eq!(Condition::worst([LinkFault::Bandwidth(0)]).bandwidth, Some(1));
     }
 }

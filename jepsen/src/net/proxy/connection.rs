@@ -36,7 +36,9 @@ impl Connection {
     async fn carry(&mut self) -> Result<(), Broken> {
         // While nothing reaches the target, not even the wish to connect does.
         hold(&self.opener, &mut self.forth).await?;
-        let connecting = self.clock.timeout(CONNECT_TIMEOUT, TcpStream::connect(self.target));
+        let connecting = self
+            .clock
+            .timeout(CONNECT_TIMEOUT, TcpStream::connect(self.target));
         let Ok(Ok(target)) = connecting.await else {
             // That nobody is there is news too, which a cut does not let pass.
             hold(&self.opener, &mut self.back).await?;

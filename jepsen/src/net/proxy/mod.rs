@@ -121,7 +121,7 @@ impl ProxyNet {
     fn apply(&self, overlays: &Overlays, cuts: &[Cut]) {
         for direction in overlays::directions(cuts) {
             if let Some(way) = self.ways.get(&direction) {
-                way.set(Condition::from_iter(overlays.faults(direction)));
+                way.set(Condition::worst(overlays.faults(direction)));
             }
         }
     }

@@ -109,7 +109,7 @@ impl<'a> Pump<'a> {
                         return Err(Broken);
                     }
                 }
-                _ = self.both_ended.wait_for(|ended| *ended == 2), if unheard => return Ok(()),
+                () = both(&mut self.both_ended), if unheard => return Ok(()),
                 _ = self.sink.writable(), if ready.is_some() && due => self.write(),
                 () = self.clock.sleep_until(ready.unwrap_or_default()), if !due => {}
                 _ = self.source.readable(), if may_read => self.read(),
@@ -203,4 +203,8 @@ impl<'a> Pump<'a> {
         let _ = rustix::net::shutdown(self.sink, Shutdown::Write);
         Ok(())
     }
+}
+
+async fn both(ended: &mut watch::Receiver<u8>) {
+    drop(ended.wait_for(|ended| *ended == 2).await);
 }

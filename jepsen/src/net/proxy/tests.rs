@@ -1,9 +1,4 @@
 //! Plain TCP through the proxies, on loopback.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "helpers of tests: what fails in them ends the test"
-)]
 
 use std::time::Duration;
 
@@ -129,10 +124,7 @@ async fn bytes_and_ends_pass_unchanged() {
     for from in [Party::Clients, TWO] {
         let (mut opener, mut target) = world.pair(from, 1).await;
         let bytes: Vec<u8> = (0..3_000_000_u32).map(|number| (number % 251) as u8).collect();
-        let (sent, received) = futures_util::join!(
-            opener.write_all(&bytes),
-            world.receive(&mut target, 3_000_000)
-        );
+        let (sent, received) = tokio::join!(opener.write_all(&bytes), world.receive(&mut target, 3_000_000));
         sent.unwrap();
         assert!(received == bytes);
         // One side ends, the other may still answer.
@@ -295,7 +287,7 @@ async fn a_narrow_way_is_shared_by_its_connections() {
     let began = world.env.clock.now();
     let (first, second) = (vec![1; 20_000], vec![2; 20_000]);
     let done = async {
-        futures_util::join!(
+        tokio::join!(
             one.write_all(&first),
             other_one.write_all(&second),
             world.receive(&mut two, 20_000),
@@ -309,7 +301,7 @@ async fn a_narrow_way_is_shared_by_its_connections() {
     assert!(world.env.clock.now().since(began) >= ms(360));
     world.lift(overlay);
     let flood = vec![3; FLOOD];
-    let (sent, received) = futures_util::join!(one.write_all(&flood), world.receive(&mut two, FLOOD));
+    let (sent, received) = tokio::join!(one.write_all(&flood), world.receive(&mut two, FLOOD));
     sent.unwrap();
     assert!(received == flood);
 }
@@ -443,7 +435,7 @@ fn once_a_way_is_cut_nothing_is_sent_any_more() {
     let pass = || course.pass(&clock, b"abc", |bytes| Ok(bytes.len())).unwrap();
     assert!(matches!(pass(), Passed::Sent(3)));
     for fault in [LinkFault::Blackhole, LinkFault::Reset] {
-        way.set(Condition::from_iter([fault]));
+        way.set(Condition::worst([fault]));
         assert!(matches!(pass(), Passed::Barred));
     }
     way.set(Condition::default());
