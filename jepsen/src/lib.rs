@@ -11,6 +11,7 @@
 
 pub mod cluster;
 pub mod field;
+pub mod interrupt;
 pub mod nemesis;
 pub mod net;
 pub mod options;

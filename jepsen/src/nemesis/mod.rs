@@ -4,9 +4,15 @@
 //! [`Installed`] thing that knows how to mend itself; the runner decides when. Faults overlap: a nemesis must be able to begin
 //! and end whatever others do meanwhile, and says so ([`Refusal::NotNow`]) when it cannot begin. A refusal is never counted as a fault.
 
+pub mod cluster;
 pub mod network;
+pub(crate) mod pick;
+pub mod process;
+mod registry;
 
 use atoll_env::{BoxFuture, Rng};
+
+pub use registry::{Chosen, choose, nemeses};
 
 /// A family of faults that act on a `Field`: the cluster and its links.
 pub trait Nemesis<Field>: Send + Sync {
@@ -30,7 +36,7 @@ pub trait Nemesis<Field>: Send + Sync {
 
 /// A fault that is in place.
 pub trait Installed<Field>: Send {
-    /// What exactly, for people: `isolate node 2 from 1, 3, 4, 5`.
+    /// What exactly, for people: `isolate node 2 from 1, 3, 4, 5`. Asked when it begins and when it is mended.
     fn what(&self) -> String;
 
     /// The nodes it hits; empty: all or none in particular.
