@@ -4,6 +4,7 @@
 //! several nemeses overlap: each is an overlay of its own, what a link does is the worst of all overlays on it,
 //! and lifting one leaves the others in place.
 
+mod netns;
 mod overlays;
 mod proxy;
 
@@ -87,6 +88,6 @@ pub trait Net: Send + Sync {
 pub fn make(kind: NetKind, nodes: u16, env: &Env) -> io::Result<Arc<dyn Net>> {
     match kind {
         NetKind::Proxy => Ok(Arc::new(proxy::ProxyNet::new(nodes, env)?)),
-        NetKind::Netns => Err(io::Error::from(io::ErrorKind::Unsupported)),
+        NetKind::Netns => Ok(Arc::new(netns::NetnsNet::new(nodes)?)),
     }
 }
