@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use atoll_env::Rng;
 
-use super::plan::{Plan, list, one_of, shuffled};
+use super::plan::{Plan, list, named, one_of, shuffled};
 use crate::net::{Cut, LinkFault, Party};
 
 /// Who leads each group.
@@ -45,7 +45,7 @@ fn halves(nodes: &[u16], rng: &Rng) -> Option<Plan> {
     let nodes = shuffled(nodes, rng);
     let (few, many) = nodes.split_at_checked(nodes.len() / 2)?;
     Some(Plan {
-        what: format!("nodes {} apart from {}", list(few), list(many)),
+        what: format!("{} apart from {}", named(few), list(many)),
         nodes: few.to_vec(),
         cuts: apart(few, many),
     })
@@ -110,9 +110,9 @@ fn bridge(nodes: &[u16], rng: &Rng) -> Option<Plan> {
     if one.is_empty() {
         return None;
     }
-    let (left, right) = (list(one), list(other));
+    let (left, right) = (named(one), list(other));
     Some(Plan {
-        what: format!("nodes {left} apart from {right}; {bridge} hears both"),
+        what: format!("{left} apart from {right}; {bridge} hears both"),
         nodes: vec![*bridge],
         cuts: apart(one, other),
     })
@@ -200,7 +200,7 @@ fn isolated(island: &[u16], nodes: &[u16], remark: &str) -> Plan {
         .filter(|node| !island.contains(node))
         .collect();
     Plan {
-        what: format!("isolate nodes {} from {}{remark}", list(island), list(&others)),
+        what: format!("isolate {} from {}{remark}", named(island), list(&others)),
         nodes: island.to_vec(),
         cuts: apart(island, &others),
     }

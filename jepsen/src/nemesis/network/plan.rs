@@ -78,6 +78,12 @@ pub(super) fn one_of<T: Copy>(items: &[T], rng: &Rng) -> Option<T> {
     items.get(rng.below(items.len() as u64) as usize).copied()
 }
 
+/// `node 3` or `nodes 1, 3, 4`
+pub(super) fn named(nodes: &[u16]) -> String {
+    let word = if nodes.len() == 1 { "node" } else { "nodes" };
+    format!("{word} {}", list(nodes))
+}
+
 /// `1, 3, 4`
 pub(super) fn list(nodes: &[u16]) -> String {
     let mut nodes = nodes.to_vec();
