@@ -158,6 +158,10 @@ def check_health(tool):
     watch = tool.stream(health, "Watch", service="no.such.Service")
     assert next(watch).status == 3, "SERVICE_UNKNOWN"
     watch.cancel()
+    # Nothing changes any more, so that only the time limit ends it, after the status of now.
+    watch = tool.stream(health, "Watch", service="atoll.v1.Kv", timeout=3)
+    assert next(watch).status == 1, "SERVING"
+    expect_code(grpc.StatusCode.DEADLINE_EXCEEDED, next, watch)
 
 
 def check_codes(tool, channel):
