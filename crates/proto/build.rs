@@ -27,6 +27,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     std::fs::write(out.join("descriptors.bin"), compiler.encode_file_descriptor_set())?;
     prost_build::Config::new()
         .bytes(["."])
+        // Else every point read would be moved about in the room of a scan.
+        .boxed(".atoll.v1.PipeRequestItem.operation.scan")
+        .boxed(".atoll.v1.PipeReplyItem.result.scan")
         .compile_fds(compiler.file_descriptor_set())?;
     Ok(())
 }

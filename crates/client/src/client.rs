@@ -157,12 +157,13 @@ impl Client {
     }
 
     pub(crate) async fn call(&self, slot: SlotId, lane: u8, operation: Operation) -> Result<Reply, Error> {
-        let deadline = self.deadline_from_now();
+        let now = self.engine.wires.env.clock.now();
         let job = Job {
             route: Route::Slot(slot),
             lane,
             operation,
-            deadline,
+            begun: Some(now),
+            deadline: now + self.options.deadline,
             options: &self.options,
         };
         self.engine.run(job).await.map_err(|stop| match stop {

@@ -125,6 +125,7 @@ async fn fetch(
         route: Route::Group(group),
         lane: LANE_LARGE,
         operation,
+        begun: None,
         deadline,
         options: &client.options,
     };

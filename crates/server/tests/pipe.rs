@@ -212,7 +212,7 @@ async fn what_is_wrong_with_one_operation_is_told_beside_the_others() {
                 options: None,
             }),
         ),
-        item(7, Operation::Scan(v1::ScanRequest::default())),
+        item(7, Operation::Scan(Box::default())),
         get(8, key(0)),
     ];
     send(&link, items).await;

@@ -31,6 +31,8 @@ pub(crate) struct Job<'a> {
     pub(crate) route: Route,
     pub(crate) lane: u8,
     pub(crate) operation: Operation,
+    /// Now, if the caller has just looked at the clock: reads are many, and looking takes time.
+    pub(crate) begun: Option<Instant>,
     pub(crate) deadline: Instant,
     /// Level and routing, if it is a read. The time limit in here has gone into `deadline`.
     pub(crate) options: &'a CallOptions,
@@ -56,6 +58,8 @@ pub(super) struct Trip<'a> {
     pub(super) route: Route,
     pub(super) options: &'a CallOptions,
     pub(super) lane: u8,
+    /// Now, until the first attempt has begun or something was waited for.
+    pub(super) begun: Option<Instant>,
     pub(super) deadline: Instant,
     pub(super) item: PipeRequestItem,
     /// Its number, if it is a write under a session.
@@ -91,6 +95,7 @@ impl<'a> Trip<'a> {
             route: job.route,
             options: job.options,
             lane: job.lane,
+            begun: job.begun,
             deadline: job.deadline,
             item,
             ticket: None,

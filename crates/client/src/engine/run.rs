@@ -26,6 +26,9 @@ impl Engine {
     /// Does a call, however many attempts it takes, until its deadline.
     pub(crate) async fn run(&self, job: Job<'_>) -> Result<Reply, Stop> {
         let mut trip = Trip::new(job);
+        if trip.span.is_disabled() {
+            return self.travel(&mut trip).await;
+        }
         let span = trip.span.clone();
         let result = self.travel(&mut trip).instrument(span).await;
         trip.tell();
@@ -80,6 +83,7 @@ impl Engine {
             ));
         };
         if trip.is_write() && self.options.exactly_once {
+            trip.begun = None;
             match self.prepare(trip, &group).await {
                 Ok(()) => {}
                 Err(Unready::Fault(fault)) => return Err(miss(fault, Some(group), None)),
@@ -123,7 +127,8 @@ impl Engine {
         if trip.maybe_applied {
             trouble::sometimes("an ambiguous write was sent again");
         }
-        let now = self.wires.env.clock.now();
+        let clock = &self.wires.env.clock;
+        let now = trip.begun.take().unwrap_or_else(|| clock.now());
         let until = trip.attempt_until(now, self.options.attempt_timeout);
         trip.item.group = group.0;
         // 0 would mean the server's own default.
@@ -137,7 +142,7 @@ impl Engine {
         let reply = connection.start(&mut trip.item, now, until)?.await;
         // A refusal comes quickly and says nothing about how long an answer takes.
         if !matches!(reply, Ok(Reply::Error(_))) {
-            let end = self.wires.env.clock.now();
+            let end = clock.now();
             peer.latency.observe(end, end.since(now));
         }
         reply
@@ -146,6 +151,9 @@ impl Engine {
     /// The replica to ask.
     fn choose(&self, trip: &Trip<'_>, group: &Group) -> Option<Arc<Peer>> {
         let routing = trip.routing();
+        if routing == Routing::Leader && trip.rot.is_none() {
+            return group.target(&self.wires);
+        }
         let rotten = Rot::of(trip.rot.as_deref(), group.key());
         if routing == Routing::Leader && rotten.is_empty() {
             return group.target(&self.wires);

@@ -117,7 +117,8 @@ impl Engine {
         let job = Job {
             route: Route::Group(group),
             lane: LANE_SMALL,
-            operation: Operation::Scan(request),
+            operation: Operation::Scan(Box::new(request)),
+            begun: None,
             deadline,
             options: &PLAIN,
         };
@@ -173,6 +174,7 @@ fn open_job(client: ClientId, group: GroupId, read: Version, deadline: Instant) 
         route: Route::Group(group),
         lane: LANE_SMALL,
         operation: Operation::OpenSession(request),
+        begun: None,
         deadline,
         options: &PLAIN,
     }

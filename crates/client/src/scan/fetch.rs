@@ -41,12 +41,13 @@ pub(super) async fn fetch(
     let job = Job {
         route: Route::Group(atoll_types::GroupId(request.group)),
         lane: LANE_LARGE,
-        operation: Operation::Scan(request),
+        operation: Operation::Scan(Box::new(request)),
+        begun: None,
         deadline,
         options: &client.options,
     };
     match client.engine.run(job).await {
-        Ok(Reply::Scan(reply)) => Ok(Some(reply)),
+        Ok(Reply::Scan(reply)) => Ok(Some(*reply)),
         Ok(_) => Err(Error::internal("the reply does not fit the request")),
         Err(Stop::Moved) => Ok(None),
         Err(Stop::Failed(error)) => Err(error),

@@ -77,7 +77,12 @@ impl Fetch<'_> {
     /// Reads, if it is admitted.
     pub(crate) fn run(&self, item: &ReadItem, now: Instant) -> Result<Reply, Miss> {
         let epoch = self.admit(item, now)?;
-        match &item.op {
+        self.read(&item.op, epoch)
+    }
+
+    /// Reads what was admitted in this epoch.
+    pub(crate) fn read(&self, op: &ReadOp, epoch: Epoch) -> Result<Reply, Miss> {
+        match op {
             ReadOp::Get { key, .. } => self.get(key, epoch),
             ReadOp::MultiGet { keys } => self.multi_get(keys, epoch),
             ReadOp::Scan(scan) => self.short_page(scan, epoch),

@@ -111,7 +111,7 @@ impl Group {
         } else {
             reply.rows = rows;
         }
-        Reply::Scan(reply)
+        Reply::Scan(Box::new(reply))
     }
 
     pub(super) fn open(&mut self, open: &OpenSessionRequest) -> Reply {

@@ -67,7 +67,7 @@ pub(crate) fn operation(operation: Operation) -> Result<Addressed, Failure> {
         Operation::Write(request) => write(request),
         Operation::Get(request) => get(request),
         Operation::MultiGet(request) => multi_get(request),
-        Operation::Scan(request) => scan(request),
+        Operation::Scan(request) => scan(*request),
         Operation::OpenSession(request) => open_session(&request),
     }
 }
@@ -151,11 +151,11 @@ mod tests {
                 keys: vec![key(), key()],
                 options: None,
             }),
-            Operation::Scan(v1::ScanRequest {
+            Operation::Scan(Box::new(v1::ScanRequest {
                 start: key(),
                 limit: 10,
                 ..v1::ScanRequest::default()
-            }),
+            })),
             Operation::OpenSession(v1::OpenSessionRequest {
                 client_high: 1,
                 client_low: 2,

@@ -86,7 +86,7 @@ pub(crate) fn scan(request: v1::ScanRequest) -> Result<Addressed, Failure> {
         what,
         slots,
     };
-    read(ReadOp::Scan(scan), options.as_ref(), GroupId(group))
+    read(ReadOp::Scan(Box::new(scan)), options.as_ref(), GroupId(group))
 }
 
 fn read(op: ReadOp, options: Option<&v1::ReadOptions>, group: GroupId) -> Result<Addressed, Failure> {
@@ -142,13 +142,7 @@ mod tests {
         }) else {
             panic!()
         };
-        assert!(matches!(
-            read.op,
-            ReadOp::Scan(ScanOp {
-                limit: SCAN_PAGE_ROWS_MAX,
-                ..
-            })
-        ));
+        assert!(matches!(&read.op, ReadOp::Scan(scan) if scan.limit == SCAN_PAGE_ROWS_MAX));
         let with = |slots: Vec<u32>, limit| {
             let count = v1::ScanRequest {
                 count_only: true,
@@ -169,14 +163,10 @@ mod tests {
             (COUNT_PAGE_ROWS_MAX, ScanWhat::Count)
         );
         assert_eq!(counting.slots.map(|slots| slots.len()), Some(7));
-        assert!(matches!(
-            with(vec![], 9),
-            Ok(ReadOp::Scan(ScanOp {
-                limit: 9,
-                slots: None,
-                ..
-            }))
-        ));
+        let Ok(ReadOp::Scan(all)) = with(vec![], 9) else {
+            panic!()
+        };
+        assert_eq!((all.limit, all.slots), (9, None));
         invalid(with(vec![0], 0));
         invalid(with(vec![5, 4], 0));
         invalid(with(vec![0, 16_384], 0));

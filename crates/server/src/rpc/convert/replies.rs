@@ -60,24 +60,24 @@ pub(crate) fn result(reply: Reply, places: &dyn Locate) -> ReplyResult {
             unread,
             proof: Some(wire_proof(&proof)),
         }),
-        Reply::Page { rows, more, proof } => ReplyResult::Scan(v1::ScanReply {
+        Reply::Page { rows, more, proof } => ReplyResult::Scan(Box::new(v1::ScanReply {
             rows: rows.into_iter().map(wire_row).collect(),
             more,
             proof: Some(wire_proof(&proof)),
             ..v1::ScanReply::default()
-        }),
+        })),
         Reply::Counted {
             count,
             last_key,
             more,
             proof,
-        } => ReplyResult::Scan(v1::ScanReply {
+        } => ReplyResult::Scan(Box::new(v1::ScanReply {
             more,
             proof: Some(wire_proof(&proof)),
             count,
             last_key,
             ..v1::ScanReply::default()
-        }),
+        })),
         Reply::Failed(failure) => ReplyResult::Error(detail(&failure, places)),
     }
 }

@@ -64,8 +64,8 @@ pub(crate) enum ReadOp {
     Get { key: Bytes, slot: SlotId },
     /// Several keys of this group.
     MultiGet { keys: Vec<(Bytes, SlotId)> },
-    /// A page of rows in key order.
-    Scan(ScanOp),
+    /// A page of rows in key order. Boxed: point reads are many and small.
+    Scan(Box<ScanOp>),
 }
 
 /// Which rows to scan.
@@ -122,9 +122,10 @@ impl ReadItem {
         let bytes = match op {
             ReadOp::Get { key, .. } => key.len(),
             ReadOp::MultiGet { keys } => keys.iter().map(|(key, _)| key.len()).sum(),
-            ReadOp::Scan(ScanOp {
-                start, end, slots, ..
-            }) => start.len() + end.len() + slots.as_ref().map_or(0, |slots| slots.memory_bytes()),
+            ReadOp::Scan(scan) => {
+                let slots = scan.slots.as_ref();
+                scan.start.len() + scan.end.len() + slots.map_or(0, |slots| slots.memory_bytes())
+            }
         };
         bytes as u32
     }

@@ -150,7 +150,7 @@ impl Shard {
             let fetch = self.fetch(stand, false);
             let tried = match fetch.admit(&item, now) {
                 Ok(_) if item.op.rows_max() > ROWS_INLINE_MAX => Err(Miss::Cold),
-                Ok(_) => fetch.run(&item, now),
+                Ok(epoch) => fetch.read(&item.op, epoch),
                 Err(failure) => Err(failure.into()),
             };
             match tried {
@@ -163,7 +163,9 @@ impl Shard {
             }
         }
         self.deliver(replies, &**batch.to());
-        self.serve_after_round(ReadBatch::new(after_round, batch.to().clone()));
+        if !after_round.is_empty() {
+            self.serve_after_round(ReadBatch::new(after_round, batch.to().clone()));
+        }
     }
 
     /// Counts replies and hands them over.

@@ -43,14 +43,14 @@ fn multi_get(keys: &[&str]) -> ReadOp {
 
 fn scan(start: &[u8], end: &[u8], limit: usize, reverse: bool) -> ReadOp {
     let (start, end) = (Bytes::copy_from_slice(start), Bytes::copy_from_slice(end));
-    ReadOp::Scan(ScanOp {
+    ReadOp::Scan(Box::new(ScanOp {
         start,
         end,
         limit,
         reverse,
 
         ..ScanOp::default()
-    })
+    }))
 }
 
 fn page(bench: &Bench, op: ReadOp) -> (Vec<Plain>, bool) {
@@ -162,14 +162,14 @@ async fn bytes_bound_pages_and_multi_gets() {
     );
     assert_eq!(proof.applied_index, 6);
 
-    let keys_only = ReadOp::Scan(ScanOp {
+    let keys_only = ReadOp::Scan(Box::new(ScanOp {
         start: Bytes::new(),
         end: Bytes::new(),
         limit: 100,
         reverse: false,
         what: ScanWhat::Keys,
         ..ScanOp::default()
-    });
+    }));
     let (rows, more) = page(&bench, keys_only);
     assert_eq!((rows.len(), more), (5, false));
     assert!(rows.iter().all(|(_, value)| value.is_empty()));

@@ -35,7 +35,7 @@ fn admitted(bench: &Bench, scan: ScanOp, slot_epoch: Epoch) -> Result<Reply, Mis
         deadline: Instant::from_nanos(1_000_000),
         consistency: crate::shard::Consistency::Linearizable,
         slot_epoch,
-        op: ReadOp::Scan(scan),
+        op: ReadOp::Scan(Box::new(scan)),
     };
     fetch(bench, &snapshot).run(&item, Instant::from_nanos(1))
 }

@@ -220,14 +220,14 @@ async fn large_pages_go_to_the_pool_and_come_back() {
         .collect();
     whole.shard.submit_writes(items);
     whole.inbox.wait(600).await;
-    let scan = ReadOp::Scan(ScanOp {
+    let scan = ReadOp::Scan(Box::new(ScanOp {
         start: Bytes::new(),
         end: Bytes::new(),
         limit: 4096,
         reverse: false,
 
         ..ScanOp::default()
-    });
+    }));
     let reads = vec![
         whole.read(1, Consistency::Linearizable, scan),
         whole.read(2, Consistency::Eventual, get("no")),
