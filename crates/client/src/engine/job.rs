@@ -9,13 +9,16 @@ use atoll_proto::v1::pipe_request_item::Operation;
 use atoll_types::{Epoch, GroupId, GroupKey, SlotId};
 use tracing::{Span, field};
 
-use crate::consistency::Routing;
+use crate::consistency::{Consistency, Routing};
 use crate::error::{Error, ErrorKind};
 use crate::options::CallOptions;
 use crate::pipe::Peer;
 use crate::retry::{Backoff, Effect, Fault};
 use crate::route::Group;
 use crate::session::Ticket;
+
+/// How long the first replica asked may hold a session's read; doubles with each attempt.
+const SESSION_HOLD: Duration = Duration::from_millis(100);
 
 /// Who is to do it.
 #[derive(Clone, Copy, Debug)]
@@ -141,6 +144,14 @@ impl<'a> Trip<'a> {
         } else {
             Routing::Leader
         }
+    }
+
+    /// How long the replica asked may hold the read, if it is behind what the session has seen. Then
+    /// another one is asked, which may be further: a replica that is cut off would hold it for ever.
+    pub(super) fn hold(&self) -> Option<Duration> {
+        let is_session = matches!(self.options.consistency, Consistency::Session(_));
+        let anywhere = is_session && self.routing() != Routing::Leader;
+        anywhere.then(|| SESSION_HOLD.saturating_mul(1 << self.attempts.saturating_sub(1).min(10)))
     }
 
     /// When the next attempt ends: at the deadline, or earlier if the call may be sent again.

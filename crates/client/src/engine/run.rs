@@ -130,20 +130,23 @@ impl Engine {
         let clock = &self.wires.env.clock;
         let now = trip.begun.take().unwrap_or_else(|| clock.now());
         let until = trip.attempt_until(now, self.options.attempt_timeout);
+        let (hold, left) = (trip.hold(), until.since(now));
+        let held = hold.map_or(left, |hold| left.min(hold));
         trip.item.group = group.0;
         // 0 would mean the server's own default.
-        trip.item.deadline_ms = u32::try_from(until.since(now).as_millis())
-            .unwrap_or(u32::MAX)
-            .max(1);
+        trip.item.deadline_ms = u32::try_from(held.as_millis()).unwrap_or(u32::MAX).max(1);
         if !measured(trip) {
             return connection.start(&mut trip.item, now, until)?.await;
         }
         let _pending = peer.latency.begin();
         let reply = connection.start(&mut trip.item, now, until)?.await;
-        // A refusal comes quickly and says nothing about how long an answer takes.
-        if !matches!(reply, Ok(Reply::Error(_))) {
-            let end = clock.now();
-            peer.latency.observe(end, end.since(now));
+        let end = clock.now();
+        let took = end.since(now);
+        // A refusal comes quickly and says nothing about how long an answer takes; but one that came when
+        // the replica had held the read for so long says that others are quicker.
+        let given_up = hold.is_some_and(|hold| took >= hold / 2);
+        if given_up || !matches!(reply, Ok(Reply::Error(_))) {
+            peer.latency.observe(end, took);
         }
         reply
     }

@@ -1,11 +1,14 @@
 //! One group as the client knows it, and its guess at who leads.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicU64, AtomicUsize,
+    Ordering::{Acquire, Relaxed, Release},
+};
 
 use atoll_proto::v1;
 use atoll_types::{GroupGen, GroupId, GroupKey};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
 use super::choose::{Choice, Replica};
@@ -16,7 +19,7 @@ use crate::token::Mark;
 /// What is kept of one incarnation of a group over all maps that have it.
 #[derive(Default)]
 pub(crate) struct Lasting {
-    /// The highest applied index in any proof: what this client has seen of the group.
+    /// The highest applied index in any proof of this incarnation.
     applied: AtomicU64,
     sessions: Sessions,
     /// Counts reads that go to the replicas in turn.
@@ -29,6 +32,9 @@ pub(crate) struct Group {
     pub(crate) id: GroupId,
     pub(crate) generation: GroupGen,
     pub(super) lasting: Arc<Lasting>,
+    /// The newest state that any proof came from, of whatever incarnation: a replica may know of the next
+    /// one before the map does, and until something of it was seen, the last one's state counts.
+    seen: Arc<Mutex<Option<Mark>>>,
     replicas: Vec<Replica>,
     leader: RwLock<Option<Arc<Peer>>>,
     /// Which replica to ask while nobody is known to lead.
@@ -48,6 +54,7 @@ impl Group {
             id,
             generation,
             lasting: Arc::default(),
+            seen: Arc::default(),
             replicas,
             leader,
             turn: AtomicUsize::new(id.0 as usize),
@@ -57,20 +64,29 @@ impl Group {
 
     /// Notes how far the group was in the state that a reply came from.
     pub(crate) fn saw(&self, proof: &v1::Proof) {
-        let ours = proof.group == self.id.0 && proof.generation == self.generation.0;
+        let ours = proof.generation == self.generation.0;
         // Most replies come with an index that is known already: they share an entry.
-        if ours && proof.applied_index > self.lasting.applied.load(Relaxed) {
-            self.lasting.applied.fetch_max(proof.applied_index, Relaxed);
+        let known = ours && proof.applied_index <= self.lasting.applied.load(Acquire);
+        if known || proof.group != self.id.0 || proof.applied_index == 0 {
+            return;
+        }
+        let mark = Mark {
+            generation: GroupGen(proof.generation),
+            applied_index: proof.applied_index,
+        };
+        {
+            let mut seen = self.seen.lock();
+            *seen = seen.max(Some(mark));
+        }
+        if ours {
+            // After the mark, which others take to be there if they find this.
+            self.lasting.applied.fetch_max(proof.applied_index, Release);
         }
     }
 
     /// How far this client has seen the group.
     pub(crate) fn mark(&self) -> Option<Mark> {
-        let applied_index = self.lasting.applied.load(Relaxed);
-        (applied_index > 0).then_some(Mark {
-            generation: self.generation,
-            applied_index,
-        })
+        *self.seen.lock()
     }
 
     /// Its id and incarnation.
@@ -108,6 +124,7 @@ impl Group {
 
     /// The same group, with what was learned of it under an older map.
     pub(super) fn after(mut self, old: &Self) -> Self {
+        self.seen = Arc::clone(&old.seen);
         if old.generation == self.generation {
             self.lasting = Arc::clone(&old.lasting);
         }
@@ -165,5 +182,71 @@ impl Group {
     /// Waits until the guess at the leader changes.
     pub(crate) async fn leader_changed(&self) {
         self.changed.notified().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn group(generation: u32) -> Group {
+        Group::new((GroupId(7), GroupGen(generation)), Vec::new(), None)
+    }
+
+    fn proof(group: u64, generation: u32, applied_index: u64) -> v1::Proof {
+        v1::Proof {
+            group,
+            generation,
+            applied_index,
+            ..v1::Proof::default()
+        }
+    }
+
+    fn mark(generation: u32, applied_index: u64) -> Mark {
+        let generation = GroupGen(generation);
+        Mark {
+            generation,
+            applied_index,
+        }
+    }
+
+    #[test]
+    fn the_newest_incarnation_seen_counts_and_within_it_the_highest_index() {
+        let group = group(2);
+        assert_eq!(group.mark(), None);
+        for (shown, kept) in [
+            (proof(8, 2, 50), None),
+            (proof(7, 2, 0), None),
+            (proof(7, 1, 99), Some(mark(1, 99))),
+            (proof(7, 2, 20), Some(mark(2, 20))),
+            (proof(7, 2, 10), Some(mark(2, 20))),
+            (proof(7, 1, 100), Some(mark(2, 20))),
+            // A replica knows of the next incarnation before the map does.
+            (proof(7, 3, 4), Some(mark(3, 4))),
+            (proof(7, 2, 21), Some(mark(3, 4))),
+            (proof(7, 3, 5), Some(mark(3, 5))),
+        ] {
+            group.saw(&shown);
+            assert_eq!(group.mark(), kept, "after {shown:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_seen_outlasts_maps_and_incarnations() {
+        let first = group(1);
+        first.saw(&proof(7, 1, 30));
+        let second = group(2).after(&first);
+        assert_eq!(second.mark(), Some(mark(1, 30)), "nothing newer was seen yet");
+        first.saw(&proof(7, 1, 31));
+        assert_eq!(
+            second.mark(),
+            Some(mark(1, 31)),
+            "a call of before the new map ends"
+        );
+        second.saw(&proof(7, 2, 3));
+        let third = group(2).after(&second);
+        assert_eq!(third.mark(), Some(mark(2, 3)));
+        third.saw(&proof(7, 2, 2));
+        assert_eq!(third.mark(), Some(mark(2, 3)));
     }
 }

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use atoll_client::{Consistency, Options, Routing, ScanOptions, SessionToken};
+use atoll_proto::v1::error_detail::Kind;
 use atoll_proto::v1::pipe_request_item::Operation;
 use atoll_proto::v1::{Consistency as WireLevel, ReadOptions};
 
-use crate::support::{Action, World, client, client_with, env, keys_of, timed};
+use crate::support::{Action, World, client, client_with, env, error, keys_of, timed};
 
 /// What each read says about its level.
 fn levels(world: &World) -> std::sync::Arc<parking_lot::Mutex<Vec<Option<ReadOptions>>>> {
@@ -108,6 +109,94 @@ async fn a_session_reads_its_own_writes_although_a_replica_lags() {
     for _ in 0..6 {
         assert_eq!(handed_on.get("k").await.unwrap().unwrap().bytes, "new");
     }
+}
+
+/// What a replica that is cut off does with a session's read: it waits for what never comes.
+fn cut_off(world: &World, node: &'static str) -> std::sync::Arc<parking_lot::Mutex<Vec<u32>>> {
+    let held: std::sync::Arc<parking_lot::Mutex<Vec<_>>> = std::sync::Arc::default();
+    let noted = std::sync::Arc::clone(&held);
+    world.script(move |at, item| {
+        let session = match &item.operation {
+            Some(Operation::Get(get)) => {
+                let options = get.options.as_ref();
+                options.is_some_and(|options| options.consistency() == WireLevel::Session)
+            }
+            _ => false,
+        };
+        if !session || at != node {
+            return Action::Serve;
+        }
+        noted.lock().push(item.deadline_ms);
+        Action::Hold(error(Kind::Unavailable))
+    });
+    held
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_waits_a_tenth_of_a_second_for_a_replica_that_is_cut_off_and_then_asks_another() {
+    let world = World::new(3, 1);
+    world.serve_reads_everywhere();
+    for (node, zone) in [("n1", "a"), ("n2", "b"), ("n3", "b")] {
+        world.set_zone(node, zone);
+        world.set_delay(node, Duration::from_millis(1));
+    }
+    let options = Options {
+        zone: "a".to_owned(),
+        routing: Routing::Nearest,
+        consistency: Consistency::Session(SessionToken::default()),
+        ..Options::default()
+    };
+    let (client, env) = (client_with(&world, options).await, env(&world));
+    client.put("k", "v").await.unwrap();
+    for _ in 0..5 {
+        client.get("k").await.unwrap();
+    }
+    let held = cut_off(&world, "n1");
+    let (result, took) = timed(&env, client.get("k")).await;
+    assert_eq!(result.unwrap().unwrap().bytes, "v");
+    assert!((100..120).contains(&took.as_millis()), "{took:?}");
+    // It is known to be slow now, and it is not taken for dead: reads that need not wait may go there.
+    let ((), took) = timed(&env, async {
+        for _ in 0..20 {
+            client.get("k").await.unwrap();
+        }
+    })
+    .await;
+    assert!(took < Duration::from_millis(100), "{took:?}");
+    assert_eq!((held.lock().len(), client.stats().ejections), (1, 0));
+    // With less time than that, the call has what it has.
+    let hurried = client
+        .with_deadline(Duration::from_millis(30))
+        .with_routing(Routing::RoundRobin);
+    for _ in 0..3 {
+        let _ = hurried.get("k").await;
+    }
+    assert_eq!(*held.lock(), [100, 30]);
+    // The leader is asked without a bound of that kind: there is nobody else.
+    held.lock().clear();
+    world.elect(1, 1, true);
+    client.put("k", "w").await.unwrap();
+    let short = client
+        .with_deadline(Duration::from_secs(2))
+        .with_routing(Routing::Leader);
+    assert!(short.get("k").await.is_err());
+    assert_eq!(*held.lock(), [2_000]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_every_replica_is_behind_a_session_gives_each_more_time() {
+    let world = World::new(1, 1);
+    let client = client(&world).await;
+    client.put("k", "v").await.unwrap();
+    let held = cut_off(&world, "n1");
+    let session = client
+        .with_consistency(Consistency::Session(SessionToken::default()))
+        .with_routing(Routing::Nearest);
+    let error = session.get("k").await.unwrap_err();
+    assert_eq!(error.kind(), atoll_client::ErrorKind::Deadline);
+    let held = held.lock();
+    assert_eq!(held[..4], [100, 200, 400, 800]);
+    assert!(held.len() < 12, "{held:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use atoll_env::net::{CallError, Code, Handler, Link, LinkReceiver, LinkSender, Net, Serving, Status};
 use atoll_env::{BoxFuture, Clock, Spawn};
 use atoll_proto::method;
-use atoll_proto::v1::{GetMapReply, GetMapRequest, PipeReply, PipeRequest};
+use atoll_proto::v1::{GetMapReply, GetMapRequest, PipeReply, PipeReplyItem, PipeRequest};
 use bytes::Bytes;
 use futures_util::stream;
 use prost::Message;
@@ -110,13 +110,9 @@ async fn serve(
         let items = PipeRequest::decode(frame).unwrap().items;
         match world.answer(&node, lane, items) {
             Frame::Replies(items) if items.is_empty() => {}
+            Frame::Held(items, delay) => send_late(&spawn, items, &replies, (clock.clone(), delay)),
             Frame::Replies(items) if !world.delay(&node).is_zero() => {
-                let (delay, clock, replies) = (world.delay(&node), clock.clone(), replies.clone());
-                let late = async move {
-                    clock.sleep(delay).await;
-                    let _ = replies.send(PipeReply { items }.encode_to_vec().into()).await;
-                };
-                spawn.spawn(late);
+                send_late(&spawn, items, &replies, (clock.clone(), world.delay(&node)));
             }
             Frame::Replies(items) => {
                 if replies
@@ -133,4 +129,17 @@ async fn serve(
             Frame::Cut => return,
         }
     }
+}
+
+fn send_late(
+    spawn: &Spawn,
+    items: Vec<PipeReplyItem>,
+    replies: &mpsc::Sender<Bytes>,
+    (clock, delay): (Clock, Duration),
+) {
+    let replies = replies.clone();
+    spawn.spawn(async move {
+        clock.sleep(delay).await;
+        let _ = replies.send(PipeReply { items }.encode_to_vec().into()).await;
+    });
 }

@@ -32,6 +32,8 @@ pub(crate) enum Action {
     Cut,
     /// Done, but there is no reply.
     ServeSilently,
+    /// This instead, when the time that the request has is over.
+    Hold(ErrorDetail),
     /// Nothing.
     Ignore,
     /// These bytes instead of a frame.
@@ -41,6 +43,8 @@ pub(crate) enum Action {
 /// What goes back for one frame.
 pub(crate) enum Frame {
     Replies(Vec<PipeReplyItem>),
+    /// Later, all of them.
+    Held(Vec<PipeReplyItem>, Duration),
     Raw(Bytes),
     Cut,
 }
@@ -327,6 +331,7 @@ impl World {
         let mut inner = self.0.lock();
         inner.frames.push((lane, items.len()));
         let mut replies = Vec::new();
+        let mut held = Duration::ZERO;
         for item in items {
             let action = (inner.script)(node, &item);
             if let Action::Raw(bytes) = action {
@@ -334,6 +339,10 @@ impl World {
             }
             let result = match &action {
                 Action::Refuse(detail) => Reply::Error(detail.clone()),
+                Action::Hold(detail) => {
+                    held = held.max(Duration::from_millis(item.deadline_ms.into()));
+                    Reply::Error(detail.clone())
+                }
                 Action::Ignore | Action::Raw(_) => continue,
                 Action::Cut => return Frame::Cut,
                 _ => inner.serve(node, &item),
@@ -347,7 +356,11 @@ impl World {
                 }),
             }
         }
-        Frame::Replies(replies)
+        if held.is_zero() {
+            Frame::Replies(replies)
+        } else {
+            Frame::Held(replies, held)
+        }
     }
 }
 
