@@ -16,4 +16,5 @@ pub mod nemesis;
 pub mod net;
 pub mod options;
 pub mod record;
+pub mod report;
 pub mod workload;

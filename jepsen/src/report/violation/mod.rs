@@ -1,0 +1,180 @@
+//! What is shown of a violation: the operations around the one that cannot be placed, in words and as a drawing.
+//!
+//! [`focus`] chooses the few operations of a key that matter, [`layout`] gives each its place, [`drawing`] draws them.
+
+mod drawing;
+mod focus;
+mod layout;
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write};
+
+use atoll_history::{Operation, Outcome, Verdict, Violation};
+
+use super::html::Text;
+use super::words;
+use crate::record::Record;
+use focus::Focus;
+
+/// Violations that are drawn; the others are listed.
+const DRAWN_MAX: usize = 6;
+
+/// Violations that are listed.
+const LISTED_MAX: usize = 100;
+
+/// Letters of a message or a key.
+const LETTERS_MAX: usize = 1_200;
+
+/// All violations of a run.
+pub(super) fn violations(out: &mut String, record: &Record) -> fmt::Result {
+    let found: Vec<&Violation> = record
+        .checks
+        .iter()
+        .filter_map(|check| match &check.verdict {
+            Verdict::Violation(found) => Some(found),
+            Verdict::Ok { .. } | Verdict::Unknown(_) => None,
+        })
+        .flatten()
+        .collect();
+    if found.is_empty() {
+        return Ok(());
+    }
+    // Those that come with an order first: they show most.
+    let mut order = found.clone();
+    order.sort_by_key(|one| (one.prefix.is_empty(), one.operation.is_none()));
+    write!(
+        out,
+        "<section class=\"card bad\" id=violations><h2>{}</h2>",
+        words::things(found.len(), "violation")
+    )?;
+    let by_index: BTreeMap<u64, &Operation> = record
+        .history
+        .operations()
+        .iter()
+        .map(|operation| (operation.invoked.index, operation))
+        .collect();
+    for one in order.iter().take(DRAWN_MAX) {
+        violation(out, record, &by_index, one)?;
+    }
+    if order.len() > DRAWN_MAX {
+        rest(out, order.get(DRAWN_MAX..).unwrap_or_default())?;
+    }
+    out.push_str("</section>\n");
+    Ok(())
+}
+
+fn violation(
+    out: &mut String,
+    record: &Record,
+    by_index: &BTreeMap<u64, &Operation>,
+    violation: &Violation,
+) -> fmt::Result {
+    write!(
+        out,
+        "<article class=violation><h3>{}: key <code>{}</code></h3>",
+        Text(violation.checker),
+        Text(&words::clip(&violation.key, 200))
+    )?;
+    if let Some(focus) = Focus::of(record, by_index, violation) {
+        in_words(out, &focus)?;
+        drawing::draw(out, &focus)?;
+    }
+    writeln!(
+        out,
+        "<details><summary>What the checker says</summary><p class=text>{}</p></details></article>",
+        Text(&words::clip(&violation.message, LETTERS_MAX))
+    )
+}
+
+/// Two or three sentences: what the operation was told, and what the others tell.
+fn in_words(out: &mut String, focus: &Focus<'_>) -> fmt::Result {
+    let blocked = focus.blocked;
+    let node = blocked
+        .origin
+        .node
+        .map_or(String::new(), |node| format!(" by node {node}"));
+    let ended = blocked
+        .completed
+        .map_or("the end".to_owned(), |point| words::moment(point.time_ns));
+    write!(
+        out,
+        "<p class=lead><b>Process {} asked <code>{}</code> and was told <code>{}</code>{node}, between {} and {ended}.</b> ",
+        blocked.process,
+        Text(&words::clip(&words::call(&blocked.call), 80)),
+        Text(&words::clip(&words::answer(&blocked.outcome), 80)),
+        words::moment(blocked.invoked.time_ns),
+    )?;
+    if focus.placed > 0 {
+        write!(
+            out,
+            "An order of {} on this key that explains their answers was found, and this one fits nowhere after it. ",
+            words::things(focus.placed, "operation")
+        )?;
+        held(out, focus)?;
+    }
+    if let Some(writer) = focus.writer {
+        write!(
+            out,
+            "What it saw was written by process {} at {}. ",
+            writer.process,
+            words::moment(writer.invoked.time_ns)
+        )?;
+    }
+    out.push_str("</p>");
+    Ok(())
+}
+
+fn held(out: &mut String, focus: &Focus<'_>) -> fmt::Result {
+    let Some(last) = focus.last_write else {
+        out.push_str("At its end nothing is stored. ");
+        return Ok(());
+    };
+    let version = match last.outcome {
+        Outcome::Written {
+            version: Some(version),
+        } => format!(" (v{version})"),
+        _ => String::new(),
+    };
+    let what = last.call.stored().unwrap_or("nothing");
+    write!(
+        out,
+        "At its end the key holds <code>{}{version}</code>, written by process {}",
+        Text(&words::clip(what, 80)),
+        last.process
+    )?;
+    if last.ended() < focus.blocked.invoked.index {
+        let at = last
+            .completed
+            .map_or(String::new(), |point| words::moment(point.time_ns));
+        write!(out, " and acknowledged at {at}, before this operation began")?;
+    }
+    out.push_str(". ");
+    Ok(())
+}
+
+fn rest(out: &mut String, rest: &[&Violation]) -> fmt::Result {
+    write!(
+        out,
+        "<details><summary>{} more</summary><ul>",
+        words::count(rest.len())
+    )?;
+    for one in rest.iter().take(LISTED_MAX) {
+        write!(
+            out,
+            "<li>{}: <code>{}</code>: {}",
+            Text(one.checker),
+            Text(&words::clip(&one.key, 200)),
+            Text(&words::clip(&one.message, LETTERS_MAX))
+        )?;
+    }
+    out.push_str("</ul>");
+    if rest.len() > LISTED_MAX {
+        write!(
+            out,
+            "<p class=more>and {} more</p>",
+            words::count(rest.len() - LISTED_MAX)
+        )?;
+    }
+    out.push_str("</details>");
+    Ok(())
+}
