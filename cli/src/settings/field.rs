@@ -12,6 +12,7 @@ pub(crate) enum Field {
     Threads,
     SegmentMib,
     Preallocate,
+    DiskQuotaMib,
     HeartbeatMs,
     ElectionMinMs,
     ElectionMaxMs,
@@ -37,10 +38,12 @@ pub(super) enum Kind {
 const LOG_DEFAULT: &str = "info,openraft=warn";
 /// A month; an upper bound only so that sums cannot overflow.
 const MS_MAX: u64 = 2_678_400_000;
+/// A pebibyte, for the same reason.
+const DISK_QUOTA_MIB_MAX: u64 = 1 << 30;
 
 impl Field {
     /// All, in the order in which they are shown.
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::DataDir,
         Self::Listen,
         Self::Advertise,
@@ -50,6 +53,7 @@ impl Field {
         Self::Threads,
         Self::SegmentMib,
         Self::Preallocate,
+        Self::DiskQuotaMib,
         Self::HeartbeatMs,
         Self::ElectionMinMs,
         Self::ElectionMaxMs,
@@ -69,6 +73,7 @@ impl Field {
             Self::Threads => "threads",
             Self::SegmentMib => "segment-mib",
             Self::Preallocate => "preallocate",
+            Self::DiskQuotaMib => "disk-quota-mib",
             Self::HeartbeatMs => "heartbeat-ms",
             Self::ElectionMinMs => "election-min-ms",
             Self::ElectionMaxMs => "election-max-ms",
@@ -94,6 +99,7 @@ impl Field {
             Self::Threads => "ATOLL_THREADS",
             Self::SegmentMib => "ATOLL_SEGMENT_MIB",
             Self::Preallocate => "ATOLL_NO_PREALLOCATE",
+            Self::DiskQuotaMib => "ATOLL_DISK_QUOTA_MIB",
             Self::HeartbeatMs => "ATOLL_HEARTBEAT_MS",
             Self::ElectionMinMs => "ATOLL_ELECTION_MIN_MS",
             Self::ElectionMaxMs => "ATOLL_ELECTION_MAX_MS",
@@ -114,6 +120,7 @@ impl Field {
             Self::Threads => "--threads",
             Self::SegmentMib => "--segment-mib",
             Self::Preallocate => "--no-preallocate",
+            Self::DiskQuotaMib => "--disk-quota-mib",
             Self::HeartbeatMs => "--heartbeat-ms",
             Self::ElectionMinMs => "--election-min-ms",
             Self::ElectionMaxMs => "--election-max-ms",
@@ -134,6 +141,10 @@ impl Field {
             Self::Insecure | Self::Preallocate => Kind::Flag,
             Self::Threads => Kind::Number { least: 1, most: 256 },
             Self::SegmentMib => Kind::Number { least: 8, most: 1024 },
+            Self::DiskQuotaMib => Kind::Number {
+                least: 0,
+                most: DISK_QUOTA_MIB_MAX,
+            },
             Self::HeartbeatMs | Self::ElectionMinMs | Self::ElectionMaxMs => Kind::Number {
                 least: 1,
                 most: MS_MAX,
@@ -148,6 +159,7 @@ impl Field {
             Self::Listen => "127.0.0.1:7401",
             Self::Insecure => "false",
             Self::SegmentMib => "64",
+            Self::DiskQuotaMib => "0",
             Self::Log => LOG_DEFAULT,
             Self::LogFormat => "text",
             _ => "",

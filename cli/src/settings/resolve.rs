@@ -186,6 +186,10 @@ impl Layers {
         config.preallocate = self.flag(Field::Preallocate);
         // At most 1,024, so it fits.
         config.segment_bytes = self.number(Field::SegmentMib) as u32 * 1024 * 1024;
+        config.disk_quota_bytes = match self.number(Field::DiskQuotaMib) {
+            0 => None,
+            mib => Some(mib * 1024 * 1024),
+        };
         config.raft.heartbeat_ms = self.number(Field::HeartbeatMs);
         config.raft.election_min_ms = self.number(Field::ElectionMinMs);
         config.raft.election_max_ms = self.number(Field::ElectionMaxMs);

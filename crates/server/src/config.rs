@@ -38,6 +38,9 @@ pub struct NodeConfig {
     pub segment_bytes: u32,
     /// Fill segments with zeros ahead of time, so that writes inside them need no new blocks.
     pub preallocate: bool,
+    /// Bytes the journal may take before groups led here refuse writes; none: as many as the disk has. A tenth of it,
+    /// at most 64 MiB, is kept for what other leaders replicate to this node, which is never refused.
+    pub disk_quota_bytes: Option<u64>,
     /// Bytes of log entries kept in memory.
     pub tail_bytes: usize,
     /// Bytes of values kept in memory after they were read from disk.
@@ -77,6 +80,7 @@ impl NodeConfig {
             insecure: false,
             segment_bytes: 64 * 1024 * 1024,
             preallocate: true,
+            disk_quota_bytes: None,
             tail_bytes: atoll_types::limits::TAIL_BYTES,
             cache_bytes: atoll_types::limits::VALUE_CACHE_BYTES,
             raft: RaftOptions::default(),

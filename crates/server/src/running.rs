@@ -20,7 +20,7 @@ use crate::membership::Membership;
 use crate::patience;
 use crate::peers::CheckedPeers;
 use crate::rpc::{KvService, PeerClient};
-use crate::shard::{ReadPool, Shared};
+use crate::shard::{DiskQuota, ReadPool, Shared};
 use crate::store::{Keeper, Registry, birth};
 
 const LOOK: Duration = Duration::from_millis(20);
@@ -66,6 +66,7 @@ impl Running {
             pool: ReadPool::new(env.spawn.clone()),
             cluster: ident.cluster,
             sessions: config.sessions,
+            quota: Arc::new(DiskQuota::new(config.disk_quota_bytes)),
         };
         let keeper = Keeper::new(shared, directory.clone(), registry.clone());
         let running = Arc::new(Self {

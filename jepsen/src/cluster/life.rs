@@ -28,6 +28,8 @@ pub(super) struct Life {
     pub(super) spoiled: Option<String>,
     /// Why it may end by itself and say so.
     pub(super) excuses: BTreeSet<String>,
+    /// Options that its next start has and others have not.
+    pub(super) arguments: Vec<String>,
     /// Ends that nobody asked for.
     pub(super) deaths: Vec<Death>,
 }

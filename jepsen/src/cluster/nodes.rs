@@ -141,8 +141,10 @@ impl Cluster {
     fn start_locked(&self, node: u16, life: &mut Life) -> io::Result<()> {
         if life.process.is_none() {
             let faults = self.fault_file(node).display().to_string();
+            let mut line = self.line(node);
+            line.extend(life.arguments.iter().cloned());
             let settings = [("ATOLL_FAULTS".to_owned(), faults)];
-            life.process = Some(Process::spawn(&self.line(node), &settings, &self.log(node))?);
+            life.process = Some(Process::spawn(&line, &settings, &self.log(node))?);
         }
         Ok(())
     }
@@ -278,6 +280,13 @@ impl Cluster {
     pub fn change_address(&self, down: &Down) {
         if let Some(node) = self.node(down.node) {
             node.addresses.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// From its next start on, which is its holder's business, the node has these options more; none: as it was.
+    pub fn set_arguments(&self, down: &Down, arguments: Vec<String>) {
+        if let Some(mut life) = self.life(down.node) {
+            life.arguments = arguments;
         }
     }
 

@@ -9,6 +9,9 @@ pub mod network;
 pub(crate) mod pick;
 pub mod process;
 mod registry;
+pub mod clock;
+pub mod control;
+pub mod disk;
 
 use atoll_env::{BoxFuture, Rng};
 

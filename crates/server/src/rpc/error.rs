@@ -5,7 +5,7 @@ use atoll_env::net::{Code, Status};
 use atoll_proto::{details, v1};
 use atoll_types::{Epoch, GroupId, NodeId, ReplicaId};
 
-use crate::shard::Failure;
+use crate::shard::{Failure, RETRY_FULL_DISK_MS};
 
 /// Where replicas are, as far as this node knows.
 pub(crate) trait Locate: Send + Sync + 'static {
@@ -36,6 +36,7 @@ pub(crate) fn detail(failure: &Failure, places: &dyn Locate) -> v1::ErrorDetail 
         Failure::NotOwner { group, .. } => detail.group = group.id.0,
         Failure::NotHere { group } => detail.group = group.0,
         Failure::Overloaded { retry_after_ms, .. } => detail.retry_after_ms = *retry_after_ms,
+        Failure::DiskQuota { .. } => detail.retry_after_ms = RETRY_FULL_DISK_MS,
         _ => {}
     }
     detail
@@ -45,7 +46,7 @@ fn kind_of(failure: &Failure) -> Kind {
     match failure {
         Failure::NotLeader { .. } => Kind::NotLeader,
         Failure::NotOwner { .. } | Failure::NotHere { .. } => Kind::NotOwner,
-        Failure::Overloaded { .. } => Kind::Overloaded,
+        Failure::Overloaded { .. } | Failure::DiskQuota { .. } => Kind::Overloaded,
         Failure::Invalid(_) => Kind::Invalid,
         Failure::SessionExpired => Kind::SessionExpired,
         Failure::Stale => Kind::Stale,
@@ -140,6 +141,13 @@ pub(crate) mod tests {
                 Failure::Overloaded {
                     what: "full",
                     retry_after_ms: 9,
+                },
+                Code::ResourceExhausted,
+            ),
+            (
+                Failure::DiskQuota {
+                    used_bytes: 9,
+                    quota_bytes: 10,
                 },
                 Code::ResourceExhausted,
             ),

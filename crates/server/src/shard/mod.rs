@@ -20,6 +20,7 @@ mod machine;
 mod ownership;
 mod pack;
 mod pool;
+mod quota;
 mod read;
 mod reply;
 mod state;
@@ -30,10 +31,13 @@ mod write;
 
 pub(crate) use counters::HistogramCounts;
 pub(crate) use pool::ReadPool;
+pub(crate) use quota::DiskQuota;
 pub(crate) use read::{Consistency, Mark, ReadBatch, ReadItem, ReadOp, ScanOp, ScanWhat, SlotSet};
 #[cfg(test)]
 pub(crate) use reply::answer_all;
-pub(crate) use reply::{Delivery, Failure, Proof, RETRY_AFTER_MS, Replies, Reply, ReplySlot, Row};
+pub(crate) use reply::{
+    Delivery, Failure, Proof, RETRY_AFTER_MS, RETRY_FULL_DISK_MS, Replies, Reply, ReplySlot, Row,
+};
 pub use state::ReplicaState;
 pub(crate) use write::{DEADLINE_DEFAULT, WriteItem};
 
@@ -63,6 +67,7 @@ pub(crate) struct Shared {
     pub(crate) pool: ReadPool,
     pub(crate) cluster: ClusterId,
     pub(crate) sessions: SessionLimits,
+    pub(crate) quota: Arc<DiskQuota>,
 }
 
 /// One data group's replica on this node.
@@ -79,6 +84,7 @@ pub(crate) struct Shard {
     counters: Arc<Counters>,
     refresher: Refresher,
     waits: Waits,
+    quota: Arc<DiskQuota>,
     ticker: Mutex<Option<Task<()>>>,
 }
 
@@ -97,6 +103,7 @@ impl Shard {
             pool,
             cluster,
             sessions,
+            quota,
         } = shared.clone();
         let state = Arc::new(ShardState::new(key, replica));
         let machine = ShardMachine::new(cluster, sessions, state.clone());
@@ -126,6 +133,7 @@ impl Shard {
             counters,
             refresher: Refresher::default(),
             waits: Waits::default(),
+            quota,
             env,
         }))
     }

@@ -101,6 +101,11 @@ pub(crate) enum Failure {
     /// No room.
     #[error("overloaded: {what}; retry after {retry_after_ms} ms")]
     Overloaded { what: &'static str, retry_after_ms: u64 },
+    /// The node's journal may not grow by client writes any more.
+    #[error(
+        "the disk quota of this node is used up: {used_bytes} of {quota_bytes} bytes, the last of them in reserve"
+    )]
+    DiskQuota { used_bytes: u64, quota_bytes: u64 },
     /// Bad input.
     #[error("{0}")]
     Invalid(String),
@@ -132,6 +137,9 @@ pub(crate) enum Failure {
 
 /// Milliseconds after which a shed operation is worth another try: several entries fit into it.
 pub(crate) const RETRY_AFTER_MS: u64 = 50;
+
+/// As [`RETRY_AFTER_MS`], for a full disk: another node may lead by then.
+pub(crate) const RETRY_FULL_DISK_MS: u64 = 1000;
 
 impl Failure {
     /// A failure of proposing, with exactly the certainty the proposer has.

@@ -101,10 +101,11 @@ impl Shard {
 
     fn refuses_writes(&self) -> Option<Failure> {
         let leader = *self.leader.borrow();
-        (leader != Some(self.state.replica)).then_some(Failure::NotLeader {
-            group: self.state.key,
-            leader,
-        })
+        if leader != Some(self.state.replica) {
+            let group = self.state.key;
+            return Some(Failure::NotLeader { group, leader });
+        }
+        self.quota.refuses(self.journal.used_bytes())
     }
 
     fn admit(&self, item: &WriteItem, admission: &Admission<'_>) -> Result<(), Failure> {

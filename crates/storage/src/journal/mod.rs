@@ -263,6 +263,12 @@ impl Journal {
         self.0.stats.read(self.0.segments.count())
     }
 
+    /// Bytes the journal takes on disk up to its end. Up to two files that are prepared ahead come on top, as does
+    /// what was given to it and is not written yet.
+    pub fn used_bytes(&self) -> u64 {
+        self.0.used_bytes.load(Ordering::Relaxed)
+    }
+
     /// Writes everything given so far, commit marks included, and ends. On return nothing touches the
     /// folder any more, and it can be opened again. Later writes fail; reads go on.
     pub async fn close(&self) {

@@ -34,6 +34,8 @@ pub(crate) struct Shared {
     pub(crate) segments: Arc<SegmentTable>,
     /// Segment and offset up to which everything is durable.
     durable: AtomicU64,
+    /// Bytes of all files up to where the journal ends; what is prepared beyond does not count.
+    pub(crate) used_bytes: AtomicU64,
     /// Bytes in all tails.
     pub(crate) tail_bytes: AtomicUsize,
     pub(crate) groups: RwLock<BTreeMap<GroupKey, Arc<Group>>>,
@@ -63,6 +65,7 @@ impl Shared {
             room: Semaphore::new(UNDURABLE_BYTES_MAX),
             segments,
             durable: AtomicU64::new(0),
+            used_bytes: AtomicU64::new(0),
             tail_bytes: AtomicUsize::new(0),
             groups: RwLock::new(groups),
             quarantined,

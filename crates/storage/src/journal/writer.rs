@@ -7,6 +7,7 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use atoll_env::{Env, Instant, trouble};
@@ -39,6 +40,8 @@ pub(crate) struct Writer {
     lock: FolderLock,
     current: Arc<Segment>,
     salt: u64,
+    /// Bytes of the files before the current one.
+    sealed_bytes: u64,
     /// Of the next frame.
     seq: u64,
     chain: Chain,
@@ -67,6 +70,7 @@ impl Writer {
             next_seq,
             next_segment,
             frames,
+            bytes,
             damage,
         } = recovered;
         let preparer = Preparer::start(&env, dir, lock.clone());
@@ -84,12 +88,14 @@ impl Writer {
             lock,
             current: first.clone(),
             salt: 0,
+            sealed_bytes: bytes,
             seq: next_seq,
             chain,
             buffer: Vec::new(),
             last_marker,
             marked: true,
         };
+        writer.note_used(0);
         if let Err(error) = writer.begin(first).await {
             writer.end().await;
             return Err(error.into());
@@ -180,6 +186,7 @@ impl Writer {
 
     async fn write(&mut self, batch: &mut Batch) -> io::Result<()> {
         if batch.segment.id != self.current.id {
+            self.sealed_bytes += self.current_file_bytes();
             self.enter(batch.segment.clone()).await?;
         }
         let crc = self.encode(batch);
@@ -210,6 +217,7 @@ impl Writer {
         self.marked = false;
         self.current.set_durable(end);
         self.shared.set_durable(self.current.id, end);
+        self.note_used(end);
         self.shared.room.add_permits(batch.room);
         for done in batch.completions.drain(..) {
             done(Ok(()));
@@ -218,6 +226,22 @@ impl Writer {
             self.buffer = Vec::new();
         }
         Ok(())
+    }
+
+    /// The journal ends at `end` of the current file.
+    fn note_used(&self, end: u32) {
+        let used = self.sealed_bytes + u64::from(end);
+        self.shared.used_bytes.store(used, Ordering::Relaxed);
+    }
+
+    /// What the current file takes on disk, once nothing is written to it any more.
+    fn current_file_bytes(&self) -> u64 {
+        let reserved = if self.options.preallocate {
+            self.options.segment_bytes
+        } else {
+            0
+        };
+        u64::from(self.chain.end.max(reserved))
     }
 
     /// Builds the frame in the buffer; this is the one copy of an entry's bytes. Returns the header's sum.
@@ -281,6 +305,7 @@ impl Writer {
             crc: self.chain.crc,
         };
         self.current = segment;
+        self.note_used(SEGMENT_HEADER_LEN);
         let fill = if self.options.preallocate {
             Fill::Zeros
         } else {

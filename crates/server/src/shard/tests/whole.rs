@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::*;
 use crate::shard::read::{Consistency, ReadBatch, ReadItem, ReadOp, ScanOp};
 use crate::shard::reply::{Delivery, Failure, Replies, Reply, ReplySlot};
-use crate::shard::{ReadPool, Shard, Shared, WriteItem};
+use crate::shard::{DiskQuota, ReadPool, Shard, Shared, WriteItem};
 use atoll_env::BoxFuture;
 use atoll_env::net::Link;
 use atoll_raft::{Peers, RaftHost, RaftOptions};
@@ -71,6 +71,10 @@ impl Whole {
     }
 
     async fn start_in(env: Env) -> Self {
+        Self::start_with(env, Arc::default()).await
+    }
+
+    async fn start_with(env: Env, quota: Arc<DiskQuota>) -> Self {
         let journal = open_journal(&env).await;
         let host = RaftHost::new(
             env.clone(),
@@ -86,6 +90,7 @@ impl Whole {
             pool,
             cluster: CLUSTER,
             sessions: SessionLimits::default(),
+            quota,
         };
         let shard = Shard::start(&shared, group(), REPLICA).await.unwrap();
         Self {
@@ -101,7 +106,10 @@ impl Whole {
     }
 
     pub(super) async fn leading_in(env: Env) -> Self {
-        let whole = Self::start_in(env).await;
+        Self::lead(Self::start_in(env).await).await
+    }
+
+    async fn lead(whole: Self) -> Self {
         whole
             .shard
             .group()
@@ -396,4 +404,56 @@ async fn a_dropped_batch_answers_its_reads() {
         inbox.one().await,
         Reply::Failed(Failure::Unavailable(_))
     ));
+}
+
+#[tokio::test]
+async fn a_full_quota_refuses_writes_before_the_log_and_nothing_else() {
+    const QUOTA: u64 = 1024 * 1024;
+    let quota = Arc::new(DiskQuota::new(Some(QUOTA)));
+    let whole = Whole::lead(Whole::start_with(test_env(0), quota).await).await;
+    let mut stored = 0;
+    let refused = loop {
+        match whole.submit(put(&format!("key{stored}"), vec![7; 50_000])).await {
+            Reply::Written { .. } => stored += 1,
+            other => break other,
+        }
+        assert!(stored < 100, "the quota is never used up");
+    };
+    let Reply::Failed(Failure::DiskQuota {
+        used_bytes,
+        quota_bytes,
+    }) = &refused
+    else {
+        panic!("{refused:?}")
+    };
+    assert_eq!(*quota_bytes, QUOTA);
+    assert!((QUOTA - QUOTA / 10..QUOTA).contains(used_bytes), "{refused:?}");
+    assert!(
+        stored >= 15,
+        "{stored} of 50 kB fit into 1 MiB without its reserve"
+    );
+    // A deletion is a write too, for a journal that keeps everything.
+    let log_end = whole.shard.group().status().last_index;
+    let command = Command::write(
+        slot_of(b"key0"),
+        vec![atoll_kv::Op::Delete {
+            key: Bytes::from_static(b"key0"),
+        }],
+    );
+    let refused = whole.submit(command).await;
+    assert!(
+        matches!(refused, Reply::Failed(Failure::DiskQuota { .. })),
+        "{refused:?}"
+    );
+    assert_eq!(
+        whole.shard.group().status().last_index,
+        log_end,
+        "nothing came into the log"
+    );
+    let read = whole.read(1, Consistency::Linearizable, get("key0"));
+    whole
+        .shard
+        .submit_reads(ReadBatch::new(vec![read], whole.inbox.clone()));
+    let read = whole.inbox.one().await;
+    assert!(matches!(read, Reply::Value { found: Some(_), .. }), "{read:?}");
 }

@@ -85,6 +85,8 @@ pub(crate) struct Recovered {
     pub(crate) next_segment: u32,
     /// Sound frames read.
     pub(crate) frames: u64,
+    /// Bytes of the files kept.
+    pub(crate) bytes: u64,
     /// The first damage, if any: then there may have been groups that nothing tells of any more.
     pub(crate) damage: Option<String>,
 }
@@ -131,7 +133,9 @@ pub(crate) async fn recover(
         what: "no segment could follow it".to_owned(),
     })?;
     let segments = Arc::new(SegmentTable::new(cache_bytes));
+    let mut bytes = 0;
     for file in files {
+        bytes += file.file.len()?;
         segments.push(Arc::new(Segment::sealed(file.id, file.file)));
     }
     let Scan {
@@ -158,6 +162,7 @@ pub(crate) async fn recover(
         next_seq,
         next_segment,
         frames,
+        bytes,
         damage,
     })
 }
