@@ -10,8 +10,10 @@
 mod client;
 mod docs;
 mod failover;
+mod faults;
 mod init;
 mod places;
+mod quota;
 mod refusals;
 mod retries;
 mod scans;

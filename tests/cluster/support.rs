@@ -55,6 +55,11 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) fn start(data_dir: &Path, address: &str, join: &[String]) -> Self {
+        Self::start_with(data_dir, address, join, &[])
+    }
+
+    /// With more in its environment.
+    fn start_with(data_dir: &Path, address: &str, join: &[String], more: &[(&str, &str)]) -> Self {
         let log = std::fs::File::options()
             .create(true)
             .append(true)
@@ -74,6 +79,7 @@ impl Process {
                 "--threads",
                 "1",
             ])
+            .envs(more.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
@@ -156,7 +162,12 @@ impl Cluster {
     }
 
     pub(crate) fn start(&mut self, node: usize) {
-        let process = Process::start(&self.data_dir(node), &self.addresses[node], &self.addresses);
+        self.start_with(node, &[]);
+    }
+
+    /// Starts a node with more in its environment.
+    pub(crate) fn start_with(&mut self, node: usize, more: &[(&str, &str)]) {
+        let process = Process::start_with(&self.data_dir(node), &self.addresses[node], &self.addresses, more);
         self.nodes[node] = Some(process);
     }
 

@@ -19,7 +19,7 @@ struct Full {
     node: u16,
 }
 
-pub(super) async fn begin(field: &Field, rng: &Rng) -> Result<Box<dyn Installed<Field>>, Refusal> {
+pub(super) fn begin(field: &Field, rng: &Rng) -> Result<Box<dyn Installed<Field>>, Refusal> {
     let node = running(field, rng)?;
     let down = field.cluster.hold_down(node).ok_or_else(|| taken(node))?;
     let quota = ["--disk-quota-mib", QUOTA_MIB].map(str::to_owned);

@@ -45,11 +45,10 @@ impl Nemesis<Field> for Disk {
 
     fn missing(&self, field: &Field, variant: &str) -> Option<String> {
         match variant {
-            "full" => None,
             "bit-flip" | "truncate" | "wipe" if field.options.nodes < 3 => {
                 Some("needs three nodes: the others must have what one loses".to_owned())
             }
-            "bit-flip" | "truncate" | "wipe" => None,
+            "full" | "bit-flip" | "truncate" | "wipe" => None,
             _ => control::missing(&field.options.binary),
         }
     }
@@ -62,7 +61,7 @@ impl Nemesis<Field> for Disk {
     ) -> BoxFuture<'a, Result<Box<dyn Installed<Field>>, Refusal>> {
         Box::pin(async move {
             match variant {
-                "full" => full::begin(field, rng).await,
+                "full" => full::begin(field, rng),
                 "bit-flip" => damage::begin(field, rng, damage::Kind::BitFlip).await,
                 "truncate" => damage::begin(field, rng, damage::Kind::Truncate).await,
                 "wipe" => damage::begin(field, rng, damage::Kind::Wipe).await,

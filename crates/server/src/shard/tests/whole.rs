@@ -436,7 +436,7 @@ async fn a_full_quota_refuses_writes_before_the_log_and_nothing_else() {
     let log_end = whole.shard.group().status().last_index;
     let command = Command::write(
         slot_of(b"key0"),
-        vec![atoll_kv::Op::Delete {
+        vec![Op::Delete {
             key: Bytes::from_static(b"key0"),
         }],
     );
