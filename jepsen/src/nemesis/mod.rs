@@ -4,14 +4,14 @@
 //! [`Installed`] thing that knows how to mend itself; the runner decides when. Faults overlap: a nemesis must be able to begin
 //! and end whatever others do meanwhile, and says so ([`Refusal::NotNow`]) when it cannot begin. A refusal is never counted as a fault.
 
+pub mod clock;
 pub mod cluster;
+pub mod control;
+pub mod disk;
 pub mod network;
 pub(crate) mod pick;
 pub mod process;
 mod registry;
-pub mod clock;
-pub mod control;
-pub mod disk;
 
 use atoll_env::{BoxFuture, Rng};
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Nemesis, cluster, network, process};
+use super::{Nemesis, clock, cluster, disk, network, process};
 use crate::field::Field;
 
 /// Every family that there is, in the order in which they are listed.
@@ -14,6 +14,8 @@ pub fn nemeses() -> Vec<Arc<dyn Nemesis<Field>>> {
         Arc::new(process::Kill),
         Arc::new(process::Pause),
         Arc::new(process::Restart),
+        Arc::new(disk::Disk),
+        Arc::new(clock::Clocks),
         Arc::new(cluster::Operator),
     ]
 }
