@@ -12,6 +12,7 @@
 pub mod cluster;
 pub mod field;
 pub mod interrupt;
+pub mod judge;
 pub mod mutants;
 pub mod nemesis;
 pub mod net;

@@ -1,5 +1,7 @@
 //! One line of a history: an operation was invoked or completed.
 
+use crate::step::{Found, Step};
+
 /// A noted event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
@@ -72,6 +74,24 @@ pub enum Call {
         /// How fresh.
         level: Level,
     },
+    /// Do several steps on keys that belong together, all or none, at one moment. The event's key names what they
+    /// belong to.
+    Txn {
+        /// In the order in which they are done.
+        steps: Vec<Step>,
+        /// How fresh the reads have to be. Whatever writes is linearizable.
+        level: Level,
+    },
+    /// Read the rows of a range in the order of their keys: each as it was at some moment of the scan, not all at
+    /// the same. The event's key names the range.
+    Scan {
+        /// All keys of the range that can have rows.
+        keys: Vec<String>,
+        /// From the highest key down.
+        reverse: bool,
+        /// How fresh.
+        level: Level,
+    },
 }
 
 /// The condition of a compare-and-set.
@@ -99,7 +119,7 @@ pub enum Level {
     Eventual,
 }
 
-/// How an operation ended. `Failed` and `Conflict` are `fail` in a file, `Unknown` is `info`, the
+/// How an operation ended. `Failed`, `Conflict` and `Refused` are `fail` in a file, `Unknown` is `info`, the
 /// others are `ok`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -112,8 +132,26 @@ pub enum Outcome {
     Read(Option<Seen>),
     /// What the counter was.
     Counted(i64),
+    /// An addition happened, and the counter then was this.
+    Added(i64),
     /// What the set held, in the order of the answer.
     Elements(Vec<String>),
+    /// All steps of a transaction were done.
+    Done {
+        /// The version that all its writes got, never 0; `None` if it wrote nothing or the answer did not tell.
+        version: Option<u64>,
+        /// What each step found.
+        found: Vec<Found>,
+    },
+    /// The rows of a scan, in the order of the answer: key and value.
+    Rows(Vec<(String, Seen)>),
+    /// Nothing of a transaction happened, because the condition of one of its steps did not hold.
+    Refused {
+        /// The step, counted from 0.
+        step: usize,
+        /// The version found instead; 0: the key did not exist.
+        actual: u64,
+    },
     /// A compare-and-set did not happen, because its condition did not hold.
     Conflict {
         /// The version found instead; 0: the key did not exist.
@@ -148,13 +186,42 @@ pub struct Origin {
 }
 
 impl Outcome {
-    /// The version that the key is shown to have had at some point of the operation; 0: it did not exist.
+    /// The version that the key is shown to have had at some point of the operation; 0: it did not exist. `None` for
+    /// what is about more than one key.
     pub fn version_shown(&self) -> Option<u64> {
         match self {
             Self::Written { version } => *version,
             Self::Conflict { actual } => Some(*actual),
             Self::Read(seen) => Some(seen.as_ref().and_then(|seen| seen.version).unwrap_or(0)),
-            Self::Counted(_) | Self::Elements(_) | Self::Failed | Self::Unknown => None,
+            _ => None,
+        }
+    }
+
+    /// The version that its writes got, if it wrote and the answer told.
+    pub fn version_written(&self) -> Option<u64> {
+        match self {
+            Self::Written { version } | Self::Done { version, .. } => *version,
+            _ => None,
+        }
+    }
+
+    /// The highest version in the answer; 0 if there is none.
+    pub fn highest_version(&self) -> u64 {
+        match self {
+            Self::Done { version, found } => {
+                let seen = found.iter().filter_map(|found| match found {
+                    Found::Value(seen) => seen.as_ref()?.version,
+                    Found::Nothing | Found::Elements(_) => None,
+                });
+                seen.chain(*version).max().unwrap_or(0)
+            }
+            Self::Rows(rows) => rows
+                .iter()
+                .filter_map(|(_, seen)| seen.version)
+                .max()
+                .unwrap_or(0),
+            Self::Refused { actual, .. } => *actual,
+            other => other.version_shown().unwrap_or(0),
         }
     }
 }
@@ -194,23 +261,56 @@ impl Call {
     /// How fresh a read has to be; `None` for a write.
     pub fn level(&self) -> Option<Level> {
         match *self {
-            Self::Get { level } | Self::CounterRead { level } | Self::SetRead { level } => Some(level),
+            Self::Get { level }
+            | Self::CounterRead { level }
+            | Self::SetRead { level }
+            | Self::Scan { level, .. } => Some(level),
+            Self::Txn { ref steps, level } => (!steps.iter().any(Step::is_write)).then_some(level),
             _ => None,
+        }
+    }
+
+    /// Its name, as in files.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Put { .. } => "put",
+            Self::Delete => "delete",
+            Self::Cas { .. } => "cas",
+            Self::Get { .. } => "get",
+            Self::CounterAdd { .. } => "counter_add",
+            Self::CounterRead { .. } => "counter_read",
+            Self::SetAdd { .. } => "set_add",
+            Self::SetRead { .. } => "set_read",
+            Self::Txn { .. } => "txn",
+            Self::Scan { .. } => "scan",
         }
     }
 
     /// Whether this can be the answer.
     pub(crate) fn fits(&self, outcome: &Outcome) -> bool {
-        match outcome {
-            Outcome::Failed | Outcome::Unknown => true,
-            Outcome::Written { version } => self.is_write() && *version != Some(0),
-            Outcome::Conflict { .. } => matches!(self, Self::Cas { .. }),
-            Outcome::Read(seen) => {
-                let version = seen.as_ref().and_then(|seen| seen.version);
-                matches!(self, Self::Get { .. }) && version != Some(0)
+        match (outcome, self) {
+            (Outcome::Failed | Outcome::Unknown, _)
+            | (Outcome::Conflict { .. }, Self::Cas { .. })
+            | (Outcome::Counted(_), Self::CounterRead { .. })
+            | (Outcome::Added(_), Self::CounterAdd { .. })
+            | (Outcome::Elements(_), Self::SetRead { .. }) => true,
+            (Outcome::Written { version }, call) => {
+                call.is_write() && !matches!(call, Self::Txn { .. }) && *version != Some(0)
             }
-            Outcome::Counted(_) => matches!(self, Self::CounterRead { .. }),
-            Outcome::Elements(_) => matches!(self, Self::SetRead { .. }),
+            (Outcome::Read(seen), Self::Get { .. }) => is_version(seen.as_ref()),
+            (Outcome::Done { version, found }, Self::Txn { steps, .. }) => {
+                let fits = |(step, found): (&Step, &Found)| step.fits(found);
+                *version != Some(0) && steps.len() == found.len() && steps.iter().zip(found).all(fits)
+            }
+            (Outcome::Rows(rows), Self::Scan { .. }) => rows.iter().all(|(_, seen)| is_version(Some(seen))),
+            (Outcome::Refused { step, .. }, Self::Txn { steps, .. }) => {
+                steps.get(*step).is_some_and(Step::has_condition)
+            }
+            _ => false,
         }
     }
+}
+
+fn is_version(seen: Option<&Seen>) -> bool {
+    seen.and_then(|seen| seen.version) != Some(0)
 }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, Read as _, Write};
+use std::time::Duration;
 
 use crate::error::{Error, Problem};
-use crate::event::{Event, Outcome, Phase};
+use crate::event::{Call, Event, Level, Origin, Outcome, Phase};
 use crate::line::Line;
 use crate::operation::{Operation, Point};
 
@@ -32,6 +33,30 @@ impl History {
     /// The operations, in the order of their invocations.
     pub fn operations(&self) -> &[Operation] {
         &self.operations
+    }
+
+    /// The same, if clocks of replicas may have run slower than the history's by the part `drift` (0.01: one percent):
+    /// all ages are as much longer as they may have been in truth.
+    #[must_use]
+    pub fn stretched(&self, drift: f64) -> Self {
+        let mut history = self.clone();
+        let stretch =
+            |nanos: &mut u64| *nanos = Duration::from_nanos(*nanos).div_f64(1.0 - drift).as_nanos() as u64;
+        let stretch_both = |call: &mut Call, origin: &mut Origin| {
+            if let Call::Get { level } | Call::Txn { level, .. } | Call::Scan { level, .. } = call
+                && let Level::Bounded { max_age_ns } = level
+            {
+                stretch(max_age_ns);
+            }
+            origin.age_ns.iter_mut().for_each(stretch);
+        };
+        for event in &mut history.events {
+            stretch_both(&mut event.call, &mut event.origin);
+        }
+        for operation in &mut history.operations {
+            stretch_both(&mut operation.call, &mut operation.origin);
+        }
+        history
     }
 
     /// Appends an event. Refuses one that cannot follow; the history stays as it was.

@@ -22,7 +22,11 @@ mod event;
 pub mod export;
 mod history;
 mod line;
+mod number;
 mod operation;
+mod parts;
+mod step;
+mod step_line;
 pub mod value;
 mod verdict;
 
@@ -30,4 +34,6 @@ pub use error::{Error, Problem};
 pub use event::{Call, Event, Expected, Level, Origin, Outcome, Phase, Seen};
 pub use history::{EVENTS_MAX, History, LINE_BYTES_MAX};
 pub use operation::{Operation, Point};
+pub use parts::Parts;
+pub use step::{Found, Step};
 pub use verdict::{Unknown, Verdict, Violation};

@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Problem;
 use crate::event::{Call, Event, Expected, Level, Origin, Outcome, Phase, Seen};
+use crate::number::{optional_text, text};
+use crate::step::{Found, Step};
+use crate::step_line::{FoundLine, RowLine, StepLine};
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -31,6 +34,26 @@ pub(crate) struct Line {
     /// The version that did not fit the condition; makes a `fail` a conflict.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_text")]
     actual: Option<u64>,
+    /// What the counter was after an addition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sum: Option<String>,
+    /// Of transactions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    steps: Option<Vec<StepLine>>,
+    /// What each step of a transaction found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    found: Option<Vec<FoundLine>>,
+    /// The step whose condition did not hold, with `actual`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    refused: Option<usize>,
+    /// What a scan may find.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    keys: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reverse: Option<bool>,
+    /// What a scan found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rows: Option<Vec<RowLine>>,
     /// Of reads; linearizable if missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     level: Option<LevelName>,
@@ -70,6 +93,8 @@ enum Name {
     CounterRead,
     SetAdd,
     SetRead,
+    Txn,
+    Scan,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,7 +160,21 @@ impl Line {
             Name::SetRead => Call::SetRead {
                 level: self.take_level()?,
             },
+            Name::Txn => Call::Txn {
+                steps: self.take_steps()?,
+                level: self.take_level()?,
+            },
+            Name::Scan => Call::Scan {
+                keys: self.keys.take().ok_or(Problem::Missing("keys"))?,
+                reverse: self.reverse.take().unwrap_or(false),
+                level: self.take_level()?,
+            },
         })
+    }
+
+    fn take_steps(&mut self) -> Result<Vec<Step>, Problem> {
+        let steps = self.steps.take().ok_or(Problem::Missing("steps"))?;
+        steps.into_iter().map(StepLine::step).collect()
     }
 
     fn take_level(&mut self) -> Result<Level, Problem> {
@@ -158,9 +197,11 @@ impl Line {
         let outcome = match self.r#type {
             Type::Invoke => return Ok(Phase::Invoke),
             Type::Info => Outcome::Unknown,
-            Type::Fail => match self.actual.take() {
-                Some(actual) => Outcome::Conflict { actual },
-                None => Outcome::Failed,
+            Type::Fail => match (self.actual.take(), self.refused.take()) {
+                (Some(actual), Some(step)) => Outcome::Refused { step, actual },
+                (Some(actual), None) => Outcome::Conflict { actual },
+                (None, Some(_)) => return Err(Problem::Missing("actual")),
+                (None, None) => Outcome::Failed,
             },
             Type::Ok => self.take_answer()?,
         };
@@ -175,10 +216,27 @@ impl Line {
             })),
             Name::CounterRead => Outcome::Counted(self.take_number()?),
             Name::SetRead => Outcome::Elements(self.values.take().ok_or(Problem::Missing("values"))?),
+            Name::CounterAdd if self.sum.is_some() => {
+                let sum = self.sum.take().unwrap_or_default();
+                Outcome::Added(sum.parse().map_err(|_| Problem::Misplaced("sum"))?)
+            }
+            Name::Txn => Outcome::Done {
+                version: self.version.take(),
+                found: self.take_found()?,
+            },
+            Name::Scan => {
+                let rows = self.rows.take().ok_or(Problem::Missing("rows"))?;
+                Outcome::Rows(rows.into_iter().map(RowLine::row).collect())
+            }
             Name::Put | Name::Delete | Name::Cas | Name::CounterAdd | Name::SetAdd => Outcome::Written {
                 version: self.version.take(),
             },
         })
+    }
+
+    fn take_found(&mut self) -> Result<Vec<Found>, Problem> {
+        let found = self.found.take().ok_or(Problem::Missing("found"))?;
+        found.into_iter().map(FoundLine::found).collect()
     }
 
     /// A field that was written down but means nothing is a recorder's mistake, and could hide what
@@ -191,6 +249,13 @@ impl Line {
             ("expected", self.expected.is_some()),
             ("expected_value", self.expected_value.is_some()),
             ("actual", self.actual.is_some()),
+            ("sum", self.sum.is_some()),
+            ("steps", self.steps.is_some()),
+            ("found", self.found.is_some()),
+            ("refused", self.refused.is_some()),
+            ("keys", self.keys.is_some()),
+            ("reverse", self.reverse.is_some()),
+            ("rows", self.rows.is_some()),
             ("level", self.level.is_some()),
             ("max_age", self.max_age.is_some()),
         ];
@@ -214,6 +279,13 @@ impl Line {
             expected: None,
             expected_value: None,
             actual: None,
+            sum: None,
+            steps: None,
+            found: None,
+            refused: None,
+            keys: None,
+            reverse: None,
+            rows: None,
             level: None,
             max_age: None,
             node: event.origin.node,
@@ -239,6 +311,8 @@ impl Line {
             Call::CounterRead { .. } => Name::CounterRead,
             Call::SetAdd { .. } => Name::SetAdd,
             Call::SetRead { .. } => Name::SetRead,
+            Call::Txn { .. } => Name::Txn,
+            Call::Scan { .. } => Name::Scan,
         };
         match call {
             Call::Put { value } | Call::SetAdd { element: value } => self.value = Some(value.clone()),
@@ -250,6 +324,15 @@ impl Line {
             }
             Call::Delete => {}
             Call::Get { level } | Call::CounterRead { level } | Call::SetRead { level } => {
+                self.put_level(*level);
+            }
+            Call::Txn { steps, level } => {
+                self.steps = Some(steps.iter().map(StepLine::of).collect());
+                self.put_level(*level);
+            }
+            Call::Scan { keys, reverse, level } => {
+                self.keys = Some(keys.clone());
+                self.reverse = Some(*reverse);
                 self.put_level(*level);
             }
         }
@@ -269,7 +352,7 @@ impl Line {
 
     fn put_outcome(&mut self, outcome: &Outcome) {
         self.r#type = match outcome {
-            Outcome::Conflict { .. } | Outcome::Failed => Type::Fail,
+            Outcome::Conflict { .. } | Outcome::Refused { .. } | Outcome::Failed => Type::Fail,
             Outcome::Unknown => Type::Info,
             _ => Type::Ok,
         };
@@ -282,40 +365,17 @@ impl Line {
             Outcome::Counted(value) => self.value = Some(value.to_string()),
             Outcome::Elements(values) => self.values = Some(values.clone()),
             Outcome::Conflict { actual } => self.actual = Some(*actual),
+            Outcome::Added(sum) => self.sum = Some(sum.to_string()),
+            Outcome::Done { version, found } => {
+                self.version = *version;
+                self.found = Some(found.iter().map(FoundLine::of).collect());
+            }
+            Outcome::Rows(rows) => self.rows = Some(rows.iter().map(RowLine::of).collect()),
+            Outcome::Refused { step, actual } => {
+                self.refused = Some(*step);
+                self.actual = Some(*actual);
+            }
             Outcome::Read(None) | Outcome::Failed | Outcome::Unknown => {}
         }
-    }
-}
-
-/// 64-bit numbers as strings, because readers of JSON round them above 2^53.
-mod text {
-    use serde::de::Error as _;
-    use serde::{Deserialize as _, Deserializer, Serializer};
-
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
-    pub(super) fn serialize<S: Serializer>(number: &u64, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(number)
-    }
-
-    pub(super) fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<u64, D::Error> {
-        let text = String::deserialize(from)?;
-        text.parse()
-            .map_err(|_| D::Error::custom(format!("{text:?} is not a 64-bit number")))
-    }
-}
-
-mod optional_text {
-    use serde::{Deserializer, Serializer};
-
-    #[expect(clippy::ref_option, reason = "serde's signature")]
-    pub(super) fn serialize<S: Serializer>(number: &Option<u64>, to: S) -> Result<S::Ok, S::Error> {
-        match number {
-            Some(number) => to.collect_str(number),
-            None => to.serialize_none(),
-        }
-    }
-
-    pub(super) fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<Option<u64>, D::Error> {
-        super::text::deserialize(from).map(Some)
     }
 }

@@ -42,7 +42,10 @@ impl Operation {
 
     /// Whether it may have changed something.
     pub fn may_have_written(&self) -> bool {
-        let happened = matches!(self.outcome, Outcome::Written { .. } | Outcome::Unknown);
+        let happened = matches!(
+            self.outcome,
+            Outcome::Written { .. } | Outcome::Added(_) | Outcome::Done { .. } | Outcome::Unknown
+        );
         self.call.is_write() && happened
     }
 

@@ -1,11 +1,9 @@
-//! Judges what clients saw, with the checkers of [`atoll_history`], and one thing they do not look at:
-//! versions order what one client did over all keys and groups.
+//! Judges what clients saw, with the checkers of [`atoll_history`].
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use atoll_history::check::{Budget, counter, linearizable, sessions, set, staleness, versions};
-use atoll_history::{Call, Event, History, Level, Origin, Outcome, Phase, Verdict};
+use atoll_history::check::{Budget, causality, counter, linearizable, sessions, set, staleness, versions};
+use atoll_history::{Event, History, Origin, Phase, Verdict};
 
 use crate::history::Operation;
 
@@ -21,8 +19,8 @@ pub struct Judgement {
 /// Judges a history. Clocks of replicas may have run slower than the history's by the part `drift`.
 pub fn judge(operations: &[Operation], drift: f64) -> Judgement {
     let mut judgement = Judgement::default();
-    let history = match convert(operations, drift) {
-        Ok(history) => history,
+    let (history, clients) = match convert(operations) {
+        Ok((history, clients)) => (history.stretched(drift), clients),
         Err(problem) => {
             judgement.violations.push(problem);
             return judgement;
@@ -34,7 +32,7 @@ pub fn judge(operations: &[Operation], drift: f64) -> Judgement {
     judgement.take("ages", staleness(&history));
     judgement.take("counters", counter(&history));
     judgement.take("sets", set(&history));
-    judgement.causality(operations);
+    judgement.take("causal versions", causality(&history, &clients));
     judgement
 }
 
@@ -55,39 +53,6 @@ impl Judgement {
             ),
         }
     }
-
-    /// A write's version is above every version that its client had seen before, of whatever key.
-    fn causality(&mut self, operations: &[Operation]) {
-        let mut events: Vec<(u64, bool, &Operation)> = Vec::new();
-        for operation in operations {
-            events.push((operation.invoked.index, false, operation));
-            events.push((operation.completed.index, true, operation));
-        }
-        events.sort_by_key(|(at, completed, _)| (*at, *completed));
-        let mut seen: BTreeMap<&str, u64> = BTreeMap::new();
-        let mut floors: BTreeMap<u64, u64> = BTreeMap::new();
-        let mut judged = 0;
-        for (_, completed, operation) in events {
-            let newest = seen.entry(client(&operation.who)).or_default();
-            if !completed {
-                floors.insert(operation.invoked.index, *newest);
-                continue;
-            }
-            let floor = floors.remove(&operation.invoked.index).unwrap_or(0);
-            let written = match operation.outcome {
-                Outcome::Written { version } => version,
-                _ => None,
-            };
-            judged += u64::from(written.is_some());
-            if let Some(version) = written.filter(|version| *version <= floor) {
-                self.violations.push(format!(
-                    "causality: version {version} after its client saw {floor}: {operation:?}"
-                ));
-            }
-            *newest = (*newest).max(operation.outcome.version_shown().unwrap_or(0));
-        }
-        self.judged.insert("causal versions", judged);
-    }
 }
 
 /// The client that a worker belongs to.
@@ -95,21 +60,26 @@ fn client(who: &str) -> &str {
     who.split('.').next().unwrap_or(who)
 }
 
-fn convert(operations: &[Operation], drift: f64) -> Result<History, String> {
+/// The history, and by process the number of its client.
+fn convert(operations: &[Operation]) -> Result<(History, BTreeMap<u32, u32>), String> {
     let mut processes: BTreeMap<&str, u32> = BTreeMap::new();
+    let mut numbers: BTreeMap<&str, u32> = BTreeMap::new();
+    let mut clients = BTreeMap::new();
     let mut events = Vec::with_capacity(2 * operations.len());
     for operation in operations {
         let count = processes.len() as u32;
         let process = *processes.entry(&operation.who).or_insert(count);
+        let count = numbers.len() as u32;
+        clients.insert(process, *numbers.entry(client(&operation.who)).or_insert(count));
         let event = |point: atoll_history::Point, phase: Phase| Event {
             index: point.index,
             time_ns: point.time_ns,
             process,
             key: operation.key.clone(),
-            call: stretched(&operation.call, drift),
+            call: operation.call.clone(),
             phase,
             origin: Origin {
-                age_ns: operation.age.map(|age| stretch(age.as_nanos() as u64, drift)),
+                age_ns: operation.age.map(|age| age.as_nanos() as u64),
                 ..Origin::default()
             },
             error: None,
@@ -127,30 +97,14 @@ fn convert(operations: &[Operation], drift: f64) -> Result<History, String> {
             .push(event)
             .map_err(|problem| format!("the history is malformed: {problem:?}"))?;
     }
-    Ok(history)
-}
-
-/// A time by a replica's clock, as long as it may have been in truth.
-fn stretch(nanos: u64, drift: f64) -> u64 {
-    Duration::from_nanos(nanos).div_f64(1.0 - drift).as_nanos() as u64
-}
-
-fn stretched(call: &Call, drift: f64) -> Call {
-    match call {
-        Call::Get {
-            level: Level::Bounded { max_age_ns },
-        } => Call::Get {
-            level: Level::Bounded {
-                max_age_ns: stretch(*max_age_ns, drift),
-            },
-        },
-        other => other.clone(),
-    }
+    Ok((history, clients))
 }
 
 #[cfg(test)]
 mod tests {
-    use atoll_history::{Point, Seen};
+    use std::time::Duration;
+
+    use atoll_history::{Call, Level, Outcome, Point, Seen};
 
     use super::*;
 

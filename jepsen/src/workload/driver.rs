@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atoll_client::{Client, Options as ClientOptions};
-use atoll_env::{Env, Rng};
+use atoll_env::{BoxFuture, Env, Rng};
 use atoll_history::{Call, Outcome};
 
 use super::recorder::Recorder;
-use super::single;
 use super::worker::Worker;
 
 /// The nodes' addresses (`host:port`), node 1 first, as they are now.
@@ -111,31 +110,48 @@ impl Driver {
         client.expect("there is one for the final reads").clone()
     }
 
-    /// Reads keys at the end, each until there is an answer.
-    pub(super) async fn read_at_end(&self, keys: Vec<String>, call: &Call) {
+    /// Who reads at the end: patient.
+    pub(super) fn final_worker(&self) -> Worker {
         let client = self.client(self.clients.len());
         let process = self.recorder.process(Some(self.plan.concurrency));
-        let mut unreadable = 0;
+        let rng = Rng::seeded(self.plan.seed);
+        let pace = (self.env.clock.clone(), Duration::ZERO);
+        Worker::new(client, process, pace, rng, self.recorder.clone())
+    }
+
+    /// Reads keys at the end, each until there is an answer.
+    pub(super) async fn read_at_end(&self, keys: Vec<String>, call: &Call) {
+        let worker = self.final_worker();
         for key in keys {
-            if unreadable >= UNREADABLE_MAX {
-                self.recorder.read_at_end(Some(format!("{key}: not tried")));
-                continue;
-            }
-            let read = self.read_until_answered(&client, process, &key, call).await;
-            unreadable += usize::from(!read);
-            let unread = (!read).then(|| format!("{key}: no answer, {FINAL_TRIES} times"));
-            self.recorder.read_at_end(unread);
+            let read = || -> BoxFuture<'_, bool> {
+                Box::pin(async {
+                    let outcome = worker.ask(&key, call.clone()).await;
+                    !matches!(outcome, Outcome::Failed | Outcome::Unknown)
+                })
+            };
+            self.at_end(&key, read).await;
         }
     }
 
-    async fn read_until_answered(&self, client: &Client, process: u32, key: &str, call: &Call) -> bool {
+    /// Reads something at the end, until `read` says that there was an answer.
+    pub(super) async fn at_end<'a>(&self, what: &str, read: impl Fn() -> BoxFuture<'a, bool> + Send) {
+        if self.recorder.unread_at_end() >= UNREADABLE_MAX {
+            self.recorder.read_at_end(Some(format!("{what}: not tried")));
+            return;
+        }
         for _ in 0..FINAL_TRIES {
-            let outcome = single::ask(&self.recorder, process, client, key, call.clone()).await;
-            if !matches!(outcome, Outcome::Failed | Outcome::Unknown) {
-                return true;
+            if read().await {
+                self.recorder.read_at_end(None);
+                return;
             }
         }
-        false
+        let unread = format!("{what}: no answer, {FINAL_TRIES} times");
+        self.recorder.read_at_end(Some(unread));
+    }
+
+    /// Where the nodes are now.
+    pub(super) fn addresses(&self) -> Vec<String> {
+        (self.plan.addresses)()
     }
 }
 

@@ -9,10 +9,17 @@
 //! healed, [`Workload::finish`] reads everything once more: what was acknowledged must be there.
 
 mod answer;
+mod append;
+pub(crate) mod bank;
+mod counter;
 mod driver;
 mod keys;
+mod levels;
+mod raw;
 mod recorder;
 mod register;
+mod scan;
+mod set;
 mod single;
 mod worker;
 
@@ -43,7 +50,16 @@ pub trait Workload: Send + Sync {
 
 /// All workloads, new.
 fn all() -> Vec<Arc<dyn Workload>> {
-    vec![Arc::new(register::Register::default())]
+    vec![
+        Arc::new(register::Register::default()),
+        Arc::new(set::Set::default()),
+        Arc::new(counter::Counter::default()),
+        Arc::new(levels::Levels::default()),
+        Arc::new(scan::Scan::default()),
+        Arc::new(bank::Bank::default()),
+        Arc::new(append::Append::default()),
+        Arc::new(raw::Raw::default()),
+    ]
 }
 
 /// The workloads of these names, in this order, each once; `all` is all of them. The error is for people.

@@ -104,6 +104,11 @@ impl Recorder {
         note(&mut self.0.state.lock().notes.corrupt, what);
     }
 
+    /// How many keys could not be read at the end, so far.
+    pub(super) fn unread_at_end(&self) -> usize {
+        self.0.state.lock().notes.unread_at_end.len()
+    }
+
     /// A key was read at the end, or it could not be.
     pub(super) fn read_at_end(&self, unread: Option<String>) {
         let mut state = self.0.state.lock();

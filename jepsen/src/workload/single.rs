@@ -52,9 +52,10 @@ async fn one(client: &Client, key: &str, call: &Call) -> Result<Answer, Error> {
             Outcome::Written { version: None }.into()
         }
         Call::CounterAdd { amount } => {
-            client.increment(name, *amount).await?;
-            Outcome::Written { version: None }.into()
+            let sum = client.increment(name, *amount).await?;
+            Outcome::Added(sum).into()
         }
+        Call::Txn { .. } | Call::Scan { .. } => unreachable!("not about a single key"),
     })
 }
 
@@ -89,7 +90,7 @@ pub(super) fn spelled(name: &str) -> Bytes {
     value::spell(number).into()
 }
 
-fn elements(found: Option<&Value>) -> Vec<String> {
+pub(super) fn elements(found: Option<&Value>) -> Vec<String> {
     let bytes = found.map(|value| value.bytes.clone()).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
     text.split_terminator(';').map(str::to_owned).collect()

@@ -58,6 +58,16 @@ impl Worker {
         &self.rng
     }
 
+    /// Where it notes things.
+    pub(super) fn recorder(&self) -> &Recorder {
+        &self.recorder
+    }
+
+    /// Its process number.
+    pub(super) fn process(&self) -> u32 {
+        self.process
+    }
+
     /// Its client, with the replicas that it asks drawn anew.
     pub(super) fn client(&self) -> Client {
         let routing = match self.rng.below(6) {
@@ -77,5 +87,16 @@ impl Worker {
     /// Asks for one thing of one key and notes it.
     pub(super) async fn ask(&self, key: &str, call: Call) -> Outcome {
         single::ask(&self.recorder, self.process, &self.client(), key, call).await
+    }
+
+    /// The same, but any replica may answer.
+    pub(super) async fn ask_any_replica(&self, key: &str, call: Call) -> Outcome {
+        let routing = if self.rng.below(2) == 0 {
+            Routing::RoundRobin
+        } else {
+            Routing::Nearest
+        };
+        let client = self.client.with_routing(routing);
+        single::ask(&self.recorder, self.process, &client, key, call).await
     }
 }

@@ -3,6 +3,11 @@
 //! A linearizable read has every addition acknowledged before it was invoked, and may have any that
 //! was invoked before it completed. The least it can have found is thus the sum of the former and of
 //! the negative ones of the latter, the most likewise. A weaker read need not have any.
+//!
+//! An addition that was answered with the sum is a linearizable read too, which has the addition itself. If all
+//! additions to a counter are positive, no two can have been answered with one sum.
+
+use std::collections::BTreeMap;
 
 use super::by_key;
 use crate::event::{Call, Outcome};
@@ -17,8 +22,8 @@ pub fn counter(history: &History) -> Verdict {
     for (key, operations) in by_key(history, kind) {
         findings.judged(operations.len());
         let sums = Sums::new(&operations);
-        for operation in operations {
-            let Outcome::Counted(found) = operation.outcome else {
+        for operation in &operations {
+            let (Outcome::Counted(found) | Outcome::Added(found)) = operation.outcome else {
                 continue;
             };
             let (least, most) = sums.bounds(operation);
@@ -27,8 +32,26 @@ pub fn counter(history: &History) -> Verdict {
                 findings.wrong(key, message, Some(operation.invoked.index));
             }
         }
+        if let Some((one, other)) = answered_alike(&operations) {
+            let message = format!("two additions were answered with one sum: {one} and {other}");
+            findings.wrong(key, message, Some(other.invoked.index));
+        }
     }
     findings.verdict()
+}
+
+/// Two additions with one answer, if that cannot be.
+fn answered_alike<'a>(operations: &[&'a Operation]) -> Option<(&'a Operation, &'a Operation)> {
+    let falls =
+        |operation: &&&Operation| matches!(operation.call, Call::CounterAdd { amount } if amount <= 0);
+    if operations.iter().any(|operation| falls(&operation)) {
+        return None;
+    }
+    let mut answered: BTreeMap<i64, &Operation> = BTreeMap::new();
+    operations.iter().find_map(|operation| match operation.outcome {
+        Outcome::Added(sum) => answered.insert(sum, operation).map(|other| (other, *operation)),
+        _ => None,
+    })
 }
 
 /// Sums of additions up to an event.
@@ -79,8 +102,13 @@ impl Sums {
             0
         };
         let end = read.ended();
-        let least = self.sure_raises.until(begin) + self.falls.until(end);
-        let most = self.sure_falls.until(begin) + self.raises.until(end);
+        // It is among what was invoked before its answer; that it happened is sure.
+        let own = match read.call {
+            Call::CounterAdd { amount } => i128::from(amount),
+            _ => 0,
+        };
+        let least = self.sure_raises.until(begin) + self.falls.until(end) + own.max(0);
+        let most = self.sure_falls.until(begin) + self.raises.until(end) + own.min(0);
         (least, most)
     }
 }

@@ -2,7 +2,8 @@
 //! acknowledged, or seen by anybody, at least that long before the read was invoked?
 //!
 //! If the answer tells how old the replica's state was, this is held against it too: the age must be
-//! within the maximum, and writes older than the age must be seen.
+//! within the maximum, and writes older than the age must be seen. An eventual read is asked for no
+//! bound, but is held to the age that its answer told, if it told one.
 
 use super::by_key;
 use super::order::{Removals, Sighting, sighting};
@@ -11,7 +12,7 @@ use crate::history::History;
 use crate::operation::Operation;
 use crate::verdict::{Findings, Verdict};
 
-/// Judges the bounded gets. A key where an answer lacks its version is [`Verdict::Unknown`] unless
+/// Judges the bounded gets, and the eventual ones that tell their age. A key where an answer lacks its version is [`Verdict::Unknown`] unless
 /// something else is wrong, if it has bounded gets at all.
 pub fn staleness(history: &History) -> Verdict {
     let mut findings = Findings::new("staleness");
@@ -39,10 +40,11 @@ pub fn staleness(history: &History) -> Verdict {
     findings.verdict()
 }
 
-/// The greatest age that a read allows.
+/// The greatest age that a read allows, or that its answer promised.
 fn bound(operation: &Operation) -> Option<u64> {
     match operation.call.level() {
         Some(Level::Bounded { max_age_ns }) => Some(max_age_ns),
+        Some(Level::Eventual) => operation.origin.age_ns,
         _ => None,
     }
 }

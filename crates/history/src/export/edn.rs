@@ -6,30 +6,26 @@
 //! `nil`, and a key starts as `nil`. Reads of weaker levels have names of their own, for no model asks
 //! them to be up to date.
 //!
+//! A transaction is a list of micro-operations as Elle has them: `[:append k v]`, `[:r k v]`, `[:w k v]`. Conditions of
+//! its writes are left out. For a file with nothing else than Elle's list-append in it, see [`super::elle`].
+//!
 //! A Jepsen process is done with once it did not get an answer; ours goes on. After every `:info` it
 //! thus goes on under a new number, equal modulo the number of processes.
 
 use std::collections::BTreeMap;
 use std::io::Write;
 
+use super::txn;
 use crate::error::Error;
-use crate::event::{Call, Event, Expected, Level, Outcome, Phase};
+use crate::event::{Call, Event, Expected, Level, Outcome, Phase, Seen};
 use crate::history::History;
 
 /// Writes a history for Knossos, Elle and other readers of Jepsen's histories.
 pub fn edn(history: &History, mut output: impl Write) -> Result<(), Error> {
     let values = values_by_version(history);
-    let processes = 1 + history
-        .events()
-        .iter()
-        .map(|event| u64::from(event.process))
-        .max()
-        .unwrap_or(0);
-    let mut infos: BTreeMap<u32, u64> = BTreeMap::new();
+    let mut processes = Processes::new(history);
     for event in history.events() {
-        let info = infos.entry(event.process).or_default();
-        let process = u64::from(event.process) + *info * processes;
-        *info += u64::from(event.phase == Phase::Complete(Outcome::Unknown));
+        let process = processes.of(event);
         let (f, value) = function(event, &values);
         write!(
             output,
@@ -46,11 +42,35 @@ pub fn edn(history: &History, mut output: impl Write) -> Result<(), Error> {
     Ok(())
 }
 
-fn kind(phase: &Phase) -> &'static str {
+/// The numbers that processes go on under.
+pub(super) struct Processes {
+    count: u64,
+    infos: BTreeMap<u32, u64>,
+}
+
+impl Processes {
+    pub(super) fn new(history: &History) -> Self {
+        let numbers = history.events().iter().map(|event| u64::from(event.process));
+        Self {
+            count: 1 + numbers.max().unwrap_or(0),
+            infos: BTreeMap::new(),
+        }
+    }
+
+    /// To be asked for each event in turn.
+    pub(super) fn of(&mut self, event: &Event) -> u64 {
+        let infos = self.infos.entry(event.process).or_default();
+        let process = u64::from(event.process) + *infos * self.count;
+        *infos += u64::from(event.phase == Phase::Complete(Outcome::Unknown));
+        process
+    }
+}
+
+pub(super) fn kind(phase: &Phase) -> &'static str {
     match phase {
         Phase::Invoke => ":invoke",
         Phase::Complete(Outcome::Unknown) => ":info",
-        Phase::Complete(Outcome::Failed | Outcome::Conflict { .. }) => ":fail",
+        Phase::Complete(Outcome::Failed | Outcome::Conflict { .. } | Outcome::Refused { .. }) => ":fail",
         Phase::Complete(_) => ":ok",
     }
 }
@@ -93,6 +113,8 @@ fn function(event: &Event, values: &Values<'_>) -> (&'static str, String) {
         Call::Get { level } | Call::CounterRead { level } | Call::SetRead { level } => {
             (read_name(*level), answer(outcome))
         }
+        Call::Txn { steps, .. } => (":txn", txn::micro_operations(steps, outcome)),
+        Call::Scan { .. } => (":scan", answer(outcome)),
     }
 }
 
@@ -117,6 +139,10 @@ fn answer(outcome: Option<&Outcome>) -> String {
     match outcome {
         Some(Outcome::Read(Some(seen))) => quote(&seen.value),
         Some(Outcome::Counted(number)) => number.to_string(),
+        Some(Outcome::Rows(rows)) => {
+            let row = |(key, seen): &(String, Seen)| format!("[{} {}]", quote(key), quote(&seen.value));
+            format!("[{}]", rows.iter().map(row).collect::<Vec<_>>().join(" "))
+        }
         Some(Outcome::Elements(elements)) => {
             let elements: Vec<String> = elements.iter().map(|element| quote(element)).collect();
             format!("[{}]", elements.join(" "))
@@ -127,7 +153,7 @@ fn answer(outcome: Option<&Outcome>) -> String {
 
 fn write_details(event: &Event, output: &mut impl Write) -> Result<(), Error> {
     let version = match &event.phase {
-        Phase::Complete(Outcome::Written { version }) => *version,
+        Phase::Complete(Outcome::Written { version } | Outcome::Done { version, .. }) => *version,
         Phase::Complete(Outcome::Read(Some(seen))) => seen.version,
         Phase::Complete(Outcome::Conflict { actual }) => Some(*actual),
         _ => None,
@@ -148,7 +174,7 @@ fn write_details(event: &Event, output: &mut impl Write) -> Result<(), Error> {
 }
 
 /// An EDN string. EDN knows fewer escapes than JSON, but takes other control characters as they are.
-fn quote(text: &str) -> String {
+pub(super) fn quote(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
     for letter in text.chars() {

@@ -2,6 +2,8 @@
 
 mod edn;
 mod plain;
+mod txn;
 
 pub use edn::edn;
 pub use plain::plain;
+pub use txn::elle;

@@ -8,7 +8,7 @@
 //! call   <id> <client> counter_add <key> <amount>
 //! call   <id> <client> set_add <key> <element>
 //! return <id> <client> ok [<version>]            a write
-//! return <id> <client> found <value> <version>   a get; also counter_read, without a version
+//! return <id> <client> found <value> <version>   a get; without a version also counter_read and counter_add
 //! return <id> <client> absent                    a get
 //! return <id> <client> elements <element>...
 //! return <id> <client> conflict <version>        0: absent
@@ -16,7 +16,7 @@
 //! ```
 //!
 //! Keys, values and elements are JSON strings, `-` stands for one that is not given, 0 for a version
-//! that is not. Operations that certainly did not happen, and reads without an answer, are left out. Those that
+//! that is not. Transactions and scans are left out; [`crate::Parts`] makes single reads and writes of them. Operations that certainly did not happen, and reads without an answer, are left out. Those that
 //! may have happened return at the very end, because they may take effect until then: a model has to
 //! take their return as saying nothing and to allow that they never happened.
 
@@ -31,6 +31,9 @@ use crate::operation::Operation;
 pub fn plain(history: &History, mut output: impl Write) -> Result<(), Error> {
     let mut moments: Vec<(u64, usize, &Operation)> = Vec::new();
     for (id, operation) in history.operations().iter().enumerate() {
+        if matches!(operation.call, Call::Txn { .. } | Call::Scan { .. }) {
+            continue;
+        }
         let unanswered = operation.outcome == Outcome::Unknown && !operation.call.is_write();
         if operation.outcome != Outcome::Failed && !unanswered {
             moments.push((operation.invoked.index, id, operation));
@@ -65,6 +68,7 @@ fn call(call: &Call) -> Result<(&'static str, String), Error> {
         Call::CounterRead { level } => ("counter_read", name(*level)),
         Call::SetAdd { element } => ("set_add", format!(" {}", quote(element)?)),
         Call::SetRead { level } => ("set_read", name(*level)),
+        Call::Txn { .. } | Call::Scan { .. } => ("", String::new()),
     })
 }
 
@@ -76,7 +80,7 @@ fn answer(outcome: &Outcome) -> Result<String, Error> {
         Outcome::Written { version: None } => "ok".to_owned(),
         Outcome::Read(None) => "absent".to_owned(),
         Outcome::Read(Some(seen)) => format!("found {} {}", quote(&seen.value)?, seen.version.unwrap_or(0)),
-        Outcome::Counted(number) => format!("found {number}"),
+        Outcome::Counted(number) | Outcome::Added(number) => format!("found {number}"),
         Outcome::Elements(elements) => {
             let mut text = "elements".to_owned();
             for element in elements {
@@ -86,7 +90,12 @@ fn answer(outcome: &Outcome) -> Result<String, Error> {
             text
         }
         Outcome::Conflict { actual } => format!("conflict {actual}"),
-        Outcome::Failed | Outcome::Unknown => "unknown".to_owned(),
+        // Of transactions and scans nothing is written.
+        Outcome::Done { .. }
+        | Outcome::Rows(_)
+        | Outcome::Refused { .. }
+        | Outcome::Failed
+        | Outcome::Unknown => "unknown".to_owned(),
     })
 }
 

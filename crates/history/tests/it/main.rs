@@ -15,3 +15,4 @@ mod naive;
 mod planted;
 mod planted_levels;
 mod script;
+mod transactions;

@@ -295,9 +295,9 @@ impl Session {
         let history = self.recorder.history();
         for operation in &history {
             let kind = match operation.outcome {
-                Outcome::Written { .. } => "writes",
-                Outcome::Read(_) | Outcome::Counted(_) | Outcome::Elements(_) => "reads",
-                Outcome::Conflict { .. } => "conflicts",
+                Outcome::Written { .. } | Outcome::Added(_) | Outcome::Done { .. } => "writes",
+                Outcome::Read(_) | Outcome::Counted(_) | Outcome::Elements(_) | Outcome::Rows(_) => "reads",
+                Outcome::Conflict { .. } | Outcome::Refused { .. } => "conflicts",
                 Outcome::Failed => "failed",
                 Outcome::Unknown => "unknown",
             };

@@ -14,17 +14,11 @@ pub(super) struct Answer {
     pub(super) outcome: Outcome,
     /// Of a read: how old the answer may be, as its replica says.
     pub(super) age: Option<Duration>,
-    /// Of a read of no level: what the answer promised all the same.
-    pub(super) promised: Option<Level>,
 }
 
 impl From<Outcome> for Answer {
     fn from(outcome: Outcome) -> Self {
-        Self {
-            outcome,
-            age: None,
-            promised: None,
-        }
+        Self { outcome, age: None }
     }
 }
 
@@ -60,7 +54,10 @@ async fn one(client: &Client, key: &str, call: &Call) -> Result<Answer, Error> {
             Outcome::Written { version: None }.into()
         }
         Call::SetRead { .. } => Outcome::Elements(elements(client.get(name).await?)).into(),
-        Call::CounterAdd { .. } => Outcome::Unknown.into(),
+        Call::CounterAdd { amount } => Outcome::Added(client.increment(name, *amount).await?).into(),
+        Call::Txn { .. } | Call::Scan { .. } => {
+            unreachable!("pairs and scans are noted as reads and writes of single keys")
+        }
         Call::CounterRead { .. } => Outcome::Counted(counted(client.get(name).await?)).into(),
     })
 }
@@ -74,41 +71,10 @@ async fn get(client: &Client, key: Bytes, level: Level) -> Result<Answer, Error>
     };
     let found = client.with_consistency(consistency).read(key).await?;
     let age = found.proof.age;
-    let nanos = |age: Duration| age.as_nanos() as u64;
-    let promised = age
-        .filter(|_| level == Level::Eventual)
-        .map(|age| Level::Bounded {
-            max_age_ns: nanos(age),
-        });
     Ok(Answer {
         outcome: Outcome::Read(found.value.as_ref().map(seen)),
         age,
-        promised,
     })
-}
-
-/// Adds one and notes it; the number it was answered with is something that was read too.
-pub(super) async fn increment(recorder: &Recorder, who: &str, client: &Client, key: &str) {
-    let asked = recorder.begin(who, key, Call::CounterAdd { amount: 1 });
-    let read = recorder.begin(
-        &format!("{who} reads"),
-        key,
-        Call::CounterRead {
-            level: Level::Linearizable,
-        },
-    );
-    match client.increment(key.to_owned(), 1).await {
-        Ok(number) => {
-            recorder.counted(key, number);
-            recorder.end(read, Outcome::Counted(number).into());
-            recorder.end(asked, Outcome::Written { version: None }.into());
-        }
-        Err(error) => {
-            let outcome = recorder.judge(who, &error);
-            recorder.end(read, Outcome::Failed.into());
-            recorder.end(asked, outcome.into());
-        }
-    }
 }
 
 /// The two keys of a pair: they are in one slot, and always written together with one value.

@@ -1,6 +1,5 @@
 //! Notes what was asked and what was answered.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use atoll_client::{Error, ErrorKind};
@@ -29,8 +28,6 @@ struct Notes {
     events: u64,
     values: u64,
     history: Vec<Operation>,
-    /// Keys with numbers that an increment was answered with.
-    numbers: BTreeSet<(String, i64)>,
 }
 
 /// An operation that is under way.
@@ -93,17 +90,10 @@ impl Recorder {
         let Asked {
             who,
             key,
-            mut call,
+            call,
             invoked,
         } = asked;
-        let Answer {
-            outcome,
-            age,
-            promised,
-        } = answer;
-        if let (Call::Get { level }, Some(promised)) = (&mut call, promised) {
-            *level = promised;
-        }
+        let Answer { outcome, age } = answer;
         let completed = self.now();
         self.trace
             .event(&who, &format!("{key} {call:?}: {outcome:?} {age:?}"));
@@ -122,13 +112,6 @@ impl Recorder {
     /// Something is wrong that no history would show.
     pub(crate) fn wrong(&self, what: String) {
         self.violations.lock().push(what);
-    }
-
-    /// An increment by one was answered with this number: nobody else's may have been.
-    pub(super) fn counted(&self, key: &str, number: i64) {
-        if !self.notes.lock().numbers.insert((key.to_owned(), number)) {
-            self.wrong(format!("two increments of {key} were answered with {number}"));
-        }
     }
 
     /// What an error says about what happened.

@@ -113,7 +113,10 @@ impl Worker {
         let (recorder, who) = (&self.recorder, &self.who);
         match luck {
             0..78 => self.register(luck, &client).await,
-            78..83 => ask::increment(recorder, who, &client, self.pick(&COUNTERS)).await,
+            78..83 => {
+                let call = Call::CounterAdd { amount: 1 };
+                ask(recorder, who, &client, self.pick(&COUNTERS), call).await;
+            }
             83..87 => {
                 let element = recorder.value().to_string();
                 let call = Call::SetAdd { element };

@@ -46,6 +46,7 @@ pub(crate) fn judge_sessions(all: &[Operation]) -> Kind {
 pub(crate) fn judge_staleness(all: &[Operation]) -> Kind {
     let mut bounded = all.iter().filter_map(|op| match op.call.level() {
         Some(Level::Bounded { max_age_ns }) => Some((op, max_age_ns)),
+        Some(Level::Eventual) => Some((op, op.origin.age_ns?)),
         _ => None,
     });
     let gap = all.iter().any(|op| shown(op) == Shown::Gap) && bounded.clone().count() > 0;

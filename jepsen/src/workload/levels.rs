@@ -1,0 +1,69 @@
+//! Reads of every level from every replica, between writes; each is held to its own promise.
+
+use atoll_env::{BoxFuture, Instant, Rng};
+use atoll_history::{Call, Level};
+
+use super::Workload;
+use super::driver::Driver;
+use super::keys::Keys;
+use super::register::Versions;
+
+/// The longest age that a bounded read allows.
+const AGE_MAX_NS: u64 = 4_000_000_000;
+
+/// See the module.
+pub(super) struct Levels {
+    keys: Keys,
+}
+
+impl Default for Levels {
+    fn default() -> Self {
+        Self {
+            keys: Keys::new("levels"),
+        }
+    }
+}
+
+impl Workload for Levels {
+    fn name(&self) -> &'static str {
+        "levels"
+    }
+
+    fn about(&self) -> &'static str {
+        "Linearizable, session, bounded and eventual reads from all replicas, each held to its own promise."
+    }
+
+    fn run<'a>(&'a self, driver: &'a Driver, worker: u32, until: Instant) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            let mut worker = driver.worker(worker);
+            let mut seen = Versions::default();
+            while worker.next(until).await {
+                let key = self.keys.pick(worker.rng());
+                if worker.rng().below(100) < 35 {
+                    let call = seen.choose(&worker, &key);
+                    let outcome = worker.ask(&key, call).await;
+                    seen.note(key, outcome.version_shown());
+                } else {
+                    let level = level(worker.rng());
+                    worker.ask_any_replica(&key, Call::Get { level }).await;
+                }
+            }
+        })
+    }
+
+    fn finish<'a>(&'a self, driver: &'a Driver) -> BoxFuture<'a, ()> {
+        Box::pin(driver.read_at_end(self.keys.all(), &Call::GET))
+    }
+}
+
+/// All levels alike; bounds from none to long, whole milliseconds as on the wire.
+pub(super) fn level(rng: &Rng) -> Level {
+    match rng.below(4) {
+        0 => Level::Linearizable,
+        1 => Level::Session,
+        2 => Level::Bounded {
+            max_age_ns: rng.below(AGE_MAX_NS / 1_000_000) * 1_000_000,
+        },
+        _ => Level::Eventual,
+    }
+}
