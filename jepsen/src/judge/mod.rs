@@ -74,7 +74,7 @@ fn registers(parts: &Parts, checks: &mut Checks) {
 fn wholes(history: &History, notes: &Notes, checks: &mut Checks) {
     let banks = Bank {
         prefix: bank::PREFIX,
-        accounts: bank::ACCOUNTS,
+        accounts: bank::ACCOUNTS as usize,
         total: bank::TOTAL,
     };
     let all: [(_, _, Verdict); 6] = [
@@ -117,7 +117,11 @@ fn wholes(history: &History, notes: &Notes, checks: &mut Checks) {
 /// What the recorder noted beside the history.
 fn beside_history(notes: &Notes, rules: &Rules, checks: &mut Checks) {
     let wrong = notes.wrong.iter().map(|what| violation("answers", what));
-    checks.always("answers", "No answer breaks the rules of the interface.", verdict(wrong.collect(), 1));
+    checks.always(
+        "answers",
+        "No answer breaks the rules of the interface.",
+        verdict(wrong.collect(), 1),
+    );
     let allowed = !rules.spoiled.is_empty();
     let corrupt = notes.corrupt.iter().filter(|_| !allowed);
     let corrupt = corrupt.map(|what| violation("intact", what)).collect();
@@ -132,7 +136,11 @@ fn beside_history(notes: &Notes, rules: &Rules, checks: &mut Checks) {
     } else {
         unknown("final reads", &notes.unread_at_end)
     };
-    checks.always("final reads", "After everything is healed, every key can be read.", read);
+    checks.always(
+        "final reads",
+        "After everything is healed, every key can be read.",
+        read,
+    );
 }
 
 fn violation(checker: &'static str, message: &str) -> Violation {

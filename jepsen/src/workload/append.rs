@@ -43,35 +43,44 @@ impl Workload for Append {
         Box::pin(async move {
             let mut worker = driver.worker(worker);
             while worker.next(until).await {
-                let group = self.groups.pick(worker.rng());
-                let lists = lists(&worker, &group);
-                let append = |key| Step::Append {
-                    key,
-                    element: worker.value(),
-                };
-                let steps: Vec<Step> = if worker.rng().below(2) == 0 {
-                    lists.into_iter().map(append).collect()
-                } else {
-                    lists.into_iter().map(|key| Step::List { key }).collect()
-                };
-                ask(&worker, &group, steps).await;
+                self.step(&mut worker).await;
             }
         })
     }
 
     fn finish<'a>(&'a self, driver: &'a Driver) -> BoxFuture<'a, ()> {
-        Box::pin(async move {
-            let worker = driver.final_worker();
-            for group in self.groups.all() {
-                let read = || -> BoxFuture<'_, bool> {
-                    let steps = all_lists(&group).into_iter().map(|key| Step::List { key });
-                    let outcome = ask(&worker, &group, steps.collect());
-                    Box::pin(async { matches!(outcome.await, Outcome::Done { .. }) })
-                };
-                driver.at_end(&group, read).await;
-            }
-        })
+        Box::pin(self.read_at_end(driver))
     }
+}
+
+impl Append {
+    async fn step(&self, worker: &mut Worker) {
+        let group = self.groups.pick(worker.rng());
+        let lists = lists(worker, &group);
+        let append = |key| Step::Append {
+            key,
+            element: worker.value(),
+        };
+        let steps: Vec<Step> = if worker.rng().below(2) == 0 {
+            lists.into_iter().map(append).collect()
+        } else {
+            lists.into_iter().map(|key| Step::List { key }).collect()
+        };
+        ask(worker, &group, steps).await;
+    }
+
+    async fn read_at_end(&self, driver: &Driver) {
+        let worker = driver.final_worker();
+        for group in self.groups.all() {
+            let read = || -> BoxFuture<'_, bool> { Box::pin(is_read(&worker, &group)) };
+            driver.at_end(&group, read).await;
+        }
+    }
+}
+
+async fn is_read(worker: &Worker, group: &str) -> bool {
+    let steps = all_lists(group).into_iter().map(|key| Step::List { key });
+    matches!(ask(worker, group, steps.collect()).await, Outcome::Done { .. })
 }
 
 fn all_lists(group: &str) -> Vec<String> {
@@ -116,17 +125,25 @@ async fn act(worker: &Worker, steps: &[Step]) -> Result<Outcome, Error> {
             found: vec![Found::Nothing; steps.len()],
         },
         Committed::Conflict { .. } => {
-            worker.recorder().wrong("a conflict in a batch without conditions".to_owned());
+            worker
+                .recorder()
+                .wrong("a conflict in a batch without conditions".to_owned());
             Outcome::Failed
         }
     })
 }
 
 async fn read(client: &atoll_client::Client, steps: &[Step]) -> Result<Outcome, Error> {
-    let keys = steps.iter().map(|step| Bytes::from(step.key().to_owned())).collect();
+    let keys = steps
+        .iter()
+        .map(|step| Bytes::from(step.key().to_owned()))
+        .collect();
     let found = client.multi_get(keys).await?;
     Ok(Outcome::Done {
         version: None,
-        found: found.iter().map(|value| Found::Elements(elements(value.as_ref()))).collect(),
+        found: found
+            .iter()
+            .map(|value| Found::Elements(elements(value.as_ref())))
+            .collect(),
     })
 }

@@ -19,7 +19,7 @@ use super::worker::Worker;
 /// Keys of events about banks begin with this.
 pub(crate) const PREFIX: &str = "bank/";
 /// How many accounts a bank has.
-pub(crate) const ACCOUNTS: usize = 5;
+pub(crate) const ACCOUNTS: u32 = 5;
 /// What they have together.
 pub(crate) const TOTAL: i64 = 500;
 
@@ -49,34 +49,46 @@ impl Workload for Bank {
         Box::pin(async move {
             let mut worker = driver.worker(worker);
             while worker.next(until).await {
-                let bank = self.banks.pick(worker.rng());
-                match worker.rng().below(10) {
-                    0..5 => transfer(&worker, &bank).await,
-                    5..7 => scan(&worker, &bank).await,
-                    _ => {
-                        let level = level(worker.rng());
-                        read(&worker, &bank, level).await;
-                    }
-                }
+                self.step(&mut worker).await;
             }
         })
     }
 
     fn finish<'a>(&'a self, driver: &'a Driver) -> BoxFuture<'a, ()> {
-        Box::pin(async move {
-            let worker = driver.final_worker();
-            for bank in self.banks.all() {
-                let read = || -> BoxFuture<'_, bool> {
-                    Box::pin(async { read(&worker, &bank, Level::Linearizable).await.is_some() })
-                };
-                driver.at_end(&bank, read).await;
-            }
-        })
+        Box::pin(self.read_at_end(driver))
     }
 }
 
+impl Bank {
+    async fn step(&self, worker: &mut Worker) {
+        let bank = self.banks.pick(worker.rng());
+        match worker.rng().below(10) {
+            0..5 => transfer(worker, &bank).await,
+            5..7 => scan(worker, &bank).await,
+            _ => {
+                let level = level(worker.rng());
+                read(worker, &bank, level).await;
+            }
+        }
+    }
+
+    async fn read_at_end(&self, driver: &Driver) {
+        let worker = driver.final_worker();
+        for bank in self.banks.all() {
+            let read = || -> BoxFuture<'_, bool> { Box::pin(is_read(&worker, &bank)) };
+            driver.at_end(&bank, read).await;
+        }
+    }
+}
+
+async fn is_read(worker: &Worker, bank: &str) -> bool {
+    read(worker, bank, Level::Linearizable).await.is_some()
+}
+
 fn accounts(bank: &str) -> Vec<String> {
-    (0..ACCOUNTS).map(|number| format!("{{{bank}}}/{number}")).collect()
+    (0..ACCOUNTS)
+        .map(|number| format!("{{{bank}}}/{number}"))
+        .collect()
 }
 
 /// An account's bytes are its name in histories: the balance, and a number that makes it unlike all others.
@@ -90,7 +102,9 @@ fn seen(bytes: &Bytes, version: Version) -> Seen {
 /// Reads all accounts at once; nothing if there is no answer.
 async fn read(worker: &Worker, bank: &str, level: Level) -> Option<Vec<Option<Seen>>> {
     let steps = accounts(bank).into_iter().map(|key| Step::Read { key }).collect();
-    let asked = worker.recorder().begin(worker.process(), bank, Call::Txn { steps, level });
+    let asked = worker
+        .recorder()
+        .begin(worker.process(), bank, Call::Txn { steps, level });
     let client = worker.client();
     let client = client.with_consistency(consistency(&client, level));
     let names = accounts(bank).into_iter().map(Bytes::from).collect();
@@ -168,34 +182,39 @@ async fn transfer(worker: &Worker, bank: &str) {
     worker.recorder().end(&asked, answer);
 }
 
-fn balance(worker: &Worker, balance: i64) -> Option<String> {
-    Some(format!("{balance}/{}", worker.value()))
+fn balance(worker: &Worker, balance: i64) -> String {
+    format!("{balance}/{}", worker.value())
 }
 
 fn opening(worker: &Worker, bank: &str) -> Vec<Step> {
     let step = |key| Step::Write {
         key,
         expected: Some(0),
-        value: balance(worker, TOTAL / ACCOUNTS as i64),
+        value: Some(balance(worker, TOTAL / i64::from(ACCOUNTS))),
     };
     accounts(bank).into_iter().map(step).collect()
 }
 
 fn moving(worker: &Worker, bank: &str, seen: &[Seen]) -> Vec<Step> {
-    let from = worker.rng().below(ACCOUNTS as u64) as usize;
-    let to = (from + 1 + worker.rng().below(ACCOUNTS as u64 - 1) as usize) % ACCOUNTS;
-    let amount = 1 + worker.rng().below(20) as i64;
+    let count = u64::from(ACCOUNTS);
+    let from = worker.rng().below(count);
+    let to = (from + 1 + worker.rng().below(count - 1)) % count;
+    let amount = 1 + worker.rng().below(20).cast_signed();
     let keys = accounts(bank);
-    let step = |(account, change): (usize, i64)| {
+    let step = |(account, change): (u64, i64)| {
+        let account = account as usize;
         let before = seen.get(account)?;
         let number: i64 = before.value.split('/').next()?.parse().ok()?;
         Some(Step::Write {
             key: keys.get(account)?.clone(),
             expected: before.version,
-            value: balance(worker, number + change),
+            value: Some(balance(worker, number + change)),
         })
     };
-    [(from, -amount), (to, amount)].into_iter().filter_map(step).collect()
+    [(from, -amount), (to, amount)]
+        .into_iter()
+        .filter_map(step)
+        .collect()
 }
 
 async fn commit(client: &Client, steps: &[Step]) -> Result<Committed, Error> {
@@ -204,7 +223,9 @@ async fn commit(client: &Client, steps: &[Step]) -> Result<Committed, Error> {
         if let Step::Write { key, expected, value } = step {
             let expected = expected.filter(|version| *version != 0).map(Version);
             let value = value.clone().unwrap_or_default();
-            batch = batch.expect_version(key.clone(), expected).put(key.clone(), value);
+            batch = batch
+                .expect_version(key.clone(), expected)
+                .put(key.clone(), value);
         }
     }
     batch.commit().await

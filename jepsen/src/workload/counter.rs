@@ -6,6 +6,7 @@ use atoll_history::{Call, Level};
 use super::Workload;
 use super::driver::Driver;
 use super::keys::Keys;
+use super::worker::Worker;
 
 const READ: Call = Call::CounterRead {
     level: Level::Linearizable,
@@ -37,18 +38,24 @@ impl Workload for Counter {
         Box::pin(async move {
             let mut worker = driver.worker(worker);
             while worker.next(until).await {
-                let key = self.keys.pick(worker.rng());
-                let call = if worker.rng().below(6) == 0 {
-                    READ
-                } else {
-                    Call::CounterAdd { amount: 1 }
-                };
-                worker.ask(&key, call).await;
+                self.step(&mut worker).await;
             }
         })
     }
 
     fn finish<'a>(&'a self, driver: &'a Driver) -> BoxFuture<'a, ()> {
         Box::pin(driver.read_at_end(self.keys.all(), &READ))
+    }
+}
+
+impl Counter {
+    async fn step(&self, worker: &mut Worker) {
+        let key = self.keys.pick(worker.rng());
+        let call = if worker.rng().below(5) == 0 {
+            READ
+        } else {
+            Call::CounterAdd { amount: 1 }
+        };
+        worker.ask(&key, call).await;
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use atoll_client::{Client, Options as ClientOptions};
 use atoll_env::{BoxFuture, Env, Rng};
-use atoll_history::{Call, Outcome};
+use atoll_history::Call;
 
 use super::recorder::Recorder;
 use super::worker::Worker;
@@ -123,12 +123,7 @@ impl Driver {
     pub(super) async fn read_at_end(&self, keys: Vec<String>, call: &Call) {
         let worker = self.final_worker();
         for key in keys {
-            let read = || -> BoxFuture<'_, bool> {
-                Box::pin(async {
-                    let outcome = worker.ask(&key, call.clone()).await;
-                    !matches!(outcome, Outcome::Failed | Outcome::Unknown)
-                })
-            };
+            let read = || -> BoxFuture<'_, bool> { Box::pin(worker.is_answered(&key, call)) };
             self.at_end(&key, read).await;
         }
     }

@@ -6,7 +6,7 @@ use atoll_history::{Call, Level};
 use super::Workload;
 use super::driver::Driver;
 use super::keys::Keys;
-use super::register::Versions;
+use super::worker::Worker;
 
 /// The longest age that a bounded read allows.
 const AGE_MAX_NS: u64 = 4_000_000_000;
@@ -36,23 +36,26 @@ impl Workload for Levels {
     fn run<'a>(&'a self, driver: &'a Driver, worker: u32, until: Instant) -> BoxFuture<'a, ()> {
         Box::pin(async move {
             let mut worker = driver.worker(worker);
-            let mut seen = Versions::default();
             while worker.next(until).await {
-                let key = self.keys.pick(worker.rng());
-                if worker.rng().below(100) < 35 {
-                    let call = seen.choose(&worker, &key);
-                    let outcome = worker.ask(&key, call).await;
-                    seen.note(key, outcome.version_shown());
-                } else {
-                    let level = level(worker.rng());
-                    worker.ask_any_replica(&key, Call::Get { level }).await;
-                }
+                self.step(&mut worker).await;
             }
         })
     }
 
     fn finish<'a>(&'a self, driver: &'a Driver) -> BoxFuture<'a, ()> {
         Box::pin(driver.read_at_end(self.keys.all(), &Call::GET))
+    }
+}
+
+impl Levels {
+    async fn step(&self, worker: &mut Worker) {
+        let key = self.keys.pick(worker.rng());
+        if worker.rng().below(100) < 35 {
+            worker.use_register(&key).await;
+            return;
+        }
+        let level = level(worker.rng());
+        worker.ask_any_replica(&key, Call::Get { level }).await;
     }
 }
 

@@ -18,8 +18,8 @@ use super::answer::Answer;
 use super::driver::Driver;
 use super::keys::Keys;
 use super::levels::level;
-use super::register::Versions;
 use super::single::spelled;
+use super::worker::Worker;
 
 /// See the module.
 pub(super) struct Raw {
@@ -28,7 +28,9 @@ pub(super) struct Raw {
 
 impl Default for Raw {
     fn default() -> Self {
-        Self { keys: Keys::new("raw") }
+        Self {
+            keys: Keys::new("raw"),
+        }
     }
 }
 
@@ -46,30 +48,39 @@ impl Workload for Raw {
             let mut worker = driver.worker(worker);
             // Nobody tells its writes what it has seen.
             let process = driver.recorder().process(None);
-            let deadline = Duration::from_millis(300 + worker.rng().below(3_000));
-            let mut seen = Versions::default();
             while worker.next(until).await {
-                let key = self.keys.pick(worker.rng());
-                let call = match worker.rng().below(8) {
-                    0 => Call::Get { level: unbound(level(worker.rng())) },
-                    _ => seen.choose(&worker, &key),
-                };
-                let addresses = driver.addresses();
-                let node = worker.rng().below(addresses.len() as u64) as usize;
-                let Some(address) = addresses.get(node) else { continue };
-                let asked = driver.recorder().begin(process, &key, call.clone());
-                let (method, request) = request(&key, &call);
-                let reply = driver.env().net.call(address, method, request, deadline).await;
-                let mut answer = answer(&call, reply, driver, &key);
-                answer.origin.node = Some(node as u64 + 1);
-                let outcome = driver.recorder().end(&asked, answer);
-                seen.note(key, outcome.version_shown());
+                self.step(driver, &mut worker, process).await;
             }
         })
     }
 
     fn finish<'a>(&'a self, driver: &'a Driver) -> BoxFuture<'a, ()> {
         Box::pin(driver.read_at_end(self.keys.all(), &Call::GET))
+    }
+}
+
+impl Raw {
+    async fn step(&self, driver: &Driver, worker: &mut Worker, process: u32) {
+        let key = self.keys.pick(worker.rng());
+        let call = match worker.rng().below(8) {
+            0 => Call::Get {
+                level: unbound(level(worker.rng())),
+            },
+            _ => worker.choose(&key),
+        };
+        let addresses = driver.addresses();
+        let node = worker.rng().below(addresses.len() as u64);
+        let Some(address) = addresses.get(node as usize) else {
+            return;
+        };
+        let deadline = Duration::from_millis(300 + worker.rng().below(3_000));
+        let asked = driver.recorder().begin(process, &key, call.clone());
+        let (method, request) = request(&key, &call);
+        let reply = driver.env().net.call(address, method, request, deadline).await;
+        let mut answer = answer(&call, reply, driver, &key);
+        answer.origin.node = Some(node + 1);
+        let outcome = driver.recorder().end(&asked, answer);
+        worker.note(&key, &outcome);
     }
 }
 
@@ -86,21 +97,36 @@ fn request(key: &str, call: &Call) -> (&'static str, Bytes) {
     match call {
         Call::Put { value } => {
             let value = spelled(value);
-            let put = v1::PutRequest { key, value, ..v1::PutRequest::default() };
+            let put = v1::PutRequest {
+                key,
+                value,
+                ..v1::PutRequest::default()
+            };
             (method::PUT, put.encode_to_vec().into())
         }
         Call::Cas { expected, value } => {
             let value = spelled(value.as_deref().unwrap_or_default());
             let expected = expected.version;
-            let cas = v1::CompareAndSetRequest { key, value, expected, ..v1::CompareAndSetRequest::default() };
+            let cas = v1::CompareAndSetRequest {
+                key,
+                value,
+                expected,
+                ..v1::CompareAndSetRequest::default()
+            };
             (method::COMPARE_AND_SET, cas.encode_to_vec().into())
         }
         Call::Get { level } => {
             let options = Some(options(*level));
-            (method::GET, v1::GetRequest { key, options }.encode_to_vec().into())
+            (
+                method::GET,
+                v1::GetRequest { key, options }.encode_to_vec().into(),
+            )
         }
         _ => {
-            let delete = v1::DeleteRequest { key, ..v1::DeleteRequest::default() };
+            let delete = v1::DeleteRequest {
+                key,
+                ..v1::DeleteRequest::default()
+            };
             (method::DELETE, delete.encode_to_vec().into())
         }
     }
@@ -125,7 +151,9 @@ fn answer(call: &Call, reply: Result<Bytes, CallError>, driver: &Driver, key: &s
         Ok(reply) => {
             let decoded = if read { found(reply) } else { wrote(call, reply) };
             return decoded.unwrap_or_else(|| {
-                driver.recorder().wrong(format!("raw {key}: the reply to {call:?} cannot be read"));
+                driver
+                    .recorder()
+                    .wrong(format!("raw {key}: the reply to {call:?} cannot be read"));
                 Outcome::Unknown.into()
             });
         }
@@ -148,14 +176,20 @@ fn refused(status: &Status, driver: &Driver, key: &str) -> Outcome {
         return Outcome::Unknown;
     };
     match detail.kind() {
-        Kind::NotLeader | Kind::NotOwner | Kind::Overloaded | Kind::Deadline | Kind::Unavailable => Outcome::Failed,
+        Kind::NotLeader | Kind::NotOwner | Kind::Overloaded | Kind::Deadline | Kind::Unavailable => {
+            Outcome::Failed
+        }
         Kind::UnknownOutcome => Outcome::Unknown,
         Kind::Corrupt => {
-            driver.recorder().corrupt(format!("raw {key}: {}", detail.message));
+            driver
+                .recorder()
+                .corrupt(format!("raw {key}: {}", detail.message));
             Outcome::Failed
         }
         other => {
-            driver.recorder().wrong(format!("raw {key}: {other:?}: {}", detail.message));
+            driver
+                .recorder()
+                .wrong(format!("raw {key}: {other:?}: {}", detail.message));
             Outcome::Unknown
         }
     }
@@ -178,13 +212,20 @@ fn found(reply: Bytes) -> Option<Answer> {
 fn wrote(call: &Call, reply: Bytes) -> Option<Answer> {
     let reply = v1::WriteReply::decode(reply).ok()?;
     let outcome = match (reply.applied, call) {
-        (true, _) => Outcome::Written { version: Some(reply.version) },
-        (false, Call::Cas { .. }) => Outcome::Conflict { actual: reply.version },
+        (true, _) => Outcome::Written {
+            version: Some(reply.version),
+        },
+        (false, Call::Cas { .. }) => Outcome::Conflict {
+            actual: reply.version,
+        },
         (false, _) => return None,
     };
     let origin = Origin {
         group: reply.proof.map(|proof| proof.group),
         ..Origin::default()
     };
-    Some(Answer { origin, ..outcome.into() })
+    Some(Answer {
+        origin,
+        ..outcome.into()
+    })
 }

@@ -1,17 +1,12 @@
 //! Put, get, compare-and-set and delete on keys that rotate.
 
-use std::collections::BTreeMap;
-
 use atoll_env::{BoxFuture, Instant};
-use atoll_history::{Call, Expected, Level};
+use atoll_history::Call;
 
 use super::Workload;
 use super::driver::Driver;
 use super::keys::Keys;
 use super::worker::Worker;
-
-/// How many keys a worker remembers versions of; those in use are among them.
-const REMEMBERED_MAX: usize = 64;
 
 /// See the module.
 pub(super) struct Register {
@@ -38,12 +33,8 @@ impl Workload for Register {
     fn run<'a>(&'a self, driver: &'a Driver, worker: u32, until: Instant) -> BoxFuture<'a, ()> {
         Box::pin(async move {
             let mut worker = driver.worker(worker);
-            let mut seen = Versions::default();
             while worker.next(until).await {
-                let key = self.keys.pick(worker.rng());
-                let call = seen.choose(&worker, &key);
-                let outcome = worker.ask(&key, call).await;
-                seen.note(key, outcome.version_shown());
+                self.step(&mut worker).await;
             }
         })
     }
@@ -53,37 +44,9 @@ impl Workload for Register {
     }
 }
 
-/// The versions a worker saw last, by key.
-#[derive(Default)]
-pub(super) struct Versions(BTreeMap<String, u64>);
-
-impl Versions {
-    pub(super) fn note(&mut self, key: String, version: Option<u64>) {
-        if let Some(version) = version {
-            self.0.insert(key, version);
-        }
-        // Names grow: the first is the oldest.
-        if self.0.len() > REMEMBERED_MAX {
-            self.0.pop_first();
-        }
-    }
-
-    /// Half of the operations write.
-    pub(super) fn choose(&self, worker: &Worker, key: &str) -> Call {
-        let value = || worker.value();
-        match worker.rng().below(100) {
-            0..25 => Call::Put { value: value() },
-            25..46 => Call::Cas {
-                expected: Expected {
-                    version: self.0.get(key).copied().unwrap_or(0),
-                    value: None,
-                },
-                value: Some(value()),
-            },
-            46..50 => Call::Delete,
-            _ => Call::Get {
-                level: Level::Linearizable,
-            },
-        }
+impl Register {
+    async fn step(&self, worker: &mut Worker) {
+        let key = self.keys.pick(worker.rng());
+        worker.use_register(&key).await;
     }
 }

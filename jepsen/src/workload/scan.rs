@@ -8,7 +8,6 @@ use super::Workload;
 use super::answer::Answer;
 use super::driver::Driver;
 use super::keys::Keys;
-use super::register::Versions;
 use super::worker::Worker;
 
 /// How many keys a range has. They are in as many slots, and so in different groups.
@@ -39,26 +38,31 @@ impl Workload for Scan {
     fn run<'a>(&'a self, driver: &'a Driver, worker: u32, until: Instant) -> BoxFuture<'a, ()> {
         Box::pin(async move {
             let mut worker = driver.worker(worker);
-            let mut seen = Versions::default();
             while worker.next(until).await {
-                let range = self.ranges.pick(worker.rng());
-                if worker.rng().below(4) == 0 {
-                    scan(&worker, &range).await;
-                    continue;
-                }
-                let key = key(&range, worker.rng().below(WIDTH));
-                let call = seen.choose(&worker, &key);
-                let outcome = worker.ask(&key, call).await;
-                seen.note(key, outcome.version_shown());
+                self.step(&mut worker).await;
             }
         })
     }
 
     fn finish<'a>(&'a self, driver: &'a Driver) -> BoxFuture<'a, ()> {
         let ranges = self.ranges.all();
-        let keys = ranges.iter().flat_map(|range| (0..WIDTH).map(|number| key(range, number)));
+        let keys = ranges
+            .iter()
+            .flat_map(|range| (0..WIDTH).map(|number| key(range, number)));
         let keys = keys.collect();
         Box::pin(driver.read_at_end(keys, &Call::GET))
+    }
+}
+
+impl Scan {
+    async fn step(&self, worker: &mut Worker) {
+        let range = self.ranges.pick(worker.rng());
+        if worker.rng().below(4) == 0 {
+            scan(worker, &range).await;
+            return;
+        }
+        let key = key(&range, worker.rng().below(WIDTH));
+        worker.use_register(&key).await;
     }
 }
 

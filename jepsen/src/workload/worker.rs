@@ -1,13 +1,17 @@
 //! One worker: asks one thing after the other.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use atoll_client::{Client, Routing};
 use atoll_env::{Clock, Instant, Rng};
-use atoll_history::{Call, Outcome};
+use atoll_history::{Call, Expected, Outcome};
 
 use super::recorder::Recorder;
 use super::single;
+
+/// How many keys a worker remembers versions of; those in use are among them.
+const REMEMBERED_MAX: usize = 256;
 
 /// A worker of a workload: a client, a process number, and a pace.
 pub struct Worker {
@@ -19,6 +23,8 @@ pub struct Worker {
     rng: Rng,
     recorder: Recorder,
     process: u32,
+    /// By key, the version that it saw last.
+    seen: BTreeMap<String, u64>,
 }
 
 impl Worker {
@@ -37,6 +43,7 @@ impl Worker {
             rng,
             recorder,
             process,
+            seen: BTreeMap::new(),
         }
     }
 
@@ -87,6 +94,46 @@ impl Worker {
     /// Asks for one thing of one key and notes it.
     pub(super) async fn ask(&self, key: &str, call: Call) -> Outcome {
         single::ask(&self.recorder, self.process, &self.client(), key, call).await
+    }
+
+    /// Asks, and says whether there was an answer.
+    pub(super) async fn is_answered(&self, key: &str, call: &Call) -> bool {
+        let outcome = self.ask(key, call.clone()).await;
+        !matches!(outcome, Outcome::Failed | Outcome::Unknown)
+    }
+
+    /// Does something with a register, and remembers its version.
+    pub(super) async fn use_register(&mut self, key: &str) {
+        let call = self.choose(key);
+        let outcome = self.ask(key, call).await;
+        self.note(key, &outcome);
+    }
+
+    /// Something to do with a register: half of all is to write.
+    pub(super) fn choose(&self, key: &str) -> Call {
+        match self.rng.below(100) {
+            0..25 => Call::Put { value: self.value() },
+            25..46 => Call::Cas {
+                expected: Expected {
+                    version: self.seen.get(key).copied().unwrap_or(0),
+                    value: None,
+                },
+                value: Some(self.value()),
+            },
+            46..50 => Call::Delete,
+            _ => Call::GET,
+        }
+    }
+
+    /// Remembers the version of a register.
+    pub(super) fn note(&mut self, key: &str, outcome: &Outcome) {
+        if let Some(version) = outcome.version_shown() {
+            self.seen.insert(key.to_owned(), version);
+        }
+        // Names grow: the first is the oldest.
+        if self.seen.len() > REMEMBERED_MAX {
+            self.seen.pop_first();
+        }
     }
 
     /// The same, but any replica may answer.
