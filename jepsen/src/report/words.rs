@@ -98,6 +98,8 @@ pub(super) fn kind(call: &Call) -> String {
         Call::Get { level } => ("get", Some(level)),
         Call::CounterRead { level } => ("counter read", Some(level)),
         Call::SetRead { level } => ("set read", Some(level)),
+        Call::Scan { level, .. } => ("scan", Some(level)),
+        Call::Txn { .. } => ("txn", None),
     };
     match level {
         None | Some(Level::Linearizable) => verb.to_owned(),
@@ -118,6 +120,11 @@ pub(super) fn call(call: &Call) -> String {
         }
         Call::CounterAdd { amount } => format!("{kind} {amount}"),
         Call::SetAdd { element } => format!("{kind} {element}"),
+        Call::Txn { steps, .. } => format!("{kind} of {}", things(steps.len(), "step")),
+        Call::Scan { keys, reverse, .. } => {
+            let order = if *reverse { "down" } else { "up" };
+            format!("{kind} {order} over {}", things(keys.len(), "key"))
+        }
         Call::Delete | Call::Get { .. } | Call::CounterRead { .. } | Call::SetRead { .. } => kind,
     }
 }
@@ -134,7 +141,10 @@ pub(super) fn answer(outcome: &Outcome) -> String {
         Outcome::Written { version } => with_version("", *version),
         Outcome::Read(None) => "nothing".to_owned(),
         Outcome::Read(Some(seen)) => with_version(&seen.value, seen.version),
-        Outcome::Counted(number) => number.to_string(),
+        Outcome::Counted(number) | Outcome::Added(number) => number.to_string(),
+        Outcome::Done { found, .. } => with_version(&things(found.len(), "step"), outcome.version_written()),
+        Outcome::Rows(rows) => things(rows.len(), "row"),
+        Outcome::Refused { step, actual } => format!("step {step} refused: v{actual}"),
         Outcome::Elements(elements) => format!("{} elements", elements.len()),
         Outcome::Conflict { actual: 0 } => "conflict: absent".to_owned(),
         Outcome::Conflict { actual } => format!("conflict: v{actual}"),
