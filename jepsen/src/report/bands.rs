@@ -85,7 +85,7 @@ impl<'a> Bands<'a> {
         let (begin, end) = (frame.x(fault.begin_ns), frame.x(fault.end_ns));
         write!(
             out,
-            "<a class=\"bar f{}\" href=\"#fault-{number}\" style=\"--a:{begin};--b:{end};--lane:{lane}\" title=\"{number}: {} – {}, {}\">{number}</a>",
+            "<a class=\"bar f{}\" href=\"#fault-{number}\" style=\"--a:{begin};--b:{end};--lane:{lane}\" title=\"{number}: {} – {}, {}\"><span>{number}</span></a>",
             self.colour(&fault.name),
             words::moment(fault.begin_ns),
             words::moment(fault.end_ns),

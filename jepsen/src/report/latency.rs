@@ -29,7 +29,7 @@ pub(super) struct LogAxis {
 impl LogAxis {
     /// One on which all these nanoseconds have their place.
     pub(super) fn of(values_ns: impl Iterator<Item = u64> + Clone, height: u32) -> Self {
-        let least = values_ns.clone().min().unwrap_or(100_000).max(1_000);
+        let least = values_ns.clone().min().unwrap_or(100_000).max(10_000);
         let most = values_ns.max().unwrap_or(1_000_000_000).max(least);
         let low = (least as f64).log10().floor() as i32;
         let high = (most as f64).log10().ceil() as i32;

@@ -81,7 +81,7 @@ fn row(out: &mut String, node: u16, stretches: &[Stretch], frame: &Frame) -> fmt
             None => write!(out, "<i class=answers style=\"--a:{begin};--b:{end}\"></i>")?,
             Some(term) => write!(
                 out,
-                "<span class=\"bar t{}\" style=\"--a:{begin};--b:{end}\" title=\"node {node} leads in term {term}, {} – {}\">term {term}</span>",
+                "<span class=\"bar t{}\" style=\"--a:{begin};--b:{end}\" title=\"node {node} leads in term {term}, {} – {}\"><span><b>term </b>{term}</span></span>",
                 term % COLOURS,
                 super::words::moment(stretch.begin_ns),
                 super::words::moment(stretch.end_ns),

@@ -105,7 +105,7 @@ fn rates(
     let marks: Vec<(f64, String)> = (0..=12_u32)
         .map(|number| f64::from(number) * step)
         .take_while(|value| *value < top + step / 2.0)
-        .map(|value| (y(value), words::number(value)))
+        .map(|value| (y(value), words::axis(value)))
         .collect();
     caption(out, title, about, lines)?;
     chart(out, summary, bands, &marks, lines, &y)

@@ -32,7 +32,7 @@ fn phases(out: &mut String, summary: &Summary<'_>, bands: &Bands<'_>) -> fmt::Re
             write!(out, " – the first {FAULTS_DRAWN_MAX} of {}", words::count(more))?;
         }
 
-        _ => out.push_str(", numbered as in the list below; the same colours shade the charts"),
+        _ => out.push_str(" – numbered as in the list below; the same colours shade the charts"),
     }
     out.push_str("</figcaption><div class=row><div class=name>phase</div><div class=\"track plot\">");
     for phase in &summary.record.phases {
@@ -40,7 +40,7 @@ fn phases(out: &mut String, summary: &Summary<'_>, bands: &Bands<'_>) -> fmt::Re
         let name = Text(phase.name);
         write!(
             out,
-            "<span class=\"bar phase\" style=\"--a:{begin};--b:{end}\" title=\"{name}: {} – {}\">{name}</span>",
+            "<span class=\"bar phase\" style=\"--a:{begin};--b:{end}\" title=\"{name}: {} – {}\"><span>{name}</span></span>",
             words::moment(phase.begin_ns),
             words::moment(phase.end_ns)
         )?;

@@ -58,6 +58,16 @@ pub(super) fn number(value: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
+/// A number beside an axis: `2,500`, `0.5`.
+pub(super) fn axis(value: f64) -> String {
+    let whole = value.round();
+    let text = format!("{whole:.0}");
+    match text.parse::<usize>() {
+        Ok(many) if whole.to_bits() == value.to_bits() => count(many),
+        _ => number(value),
+    }
+}
+
 /// A moment of the world, in UTC: `2026-01-31 12:00:00 UTC`.
 pub(super) fn utc(unix_ms: u64) -> String {
     let seconds = unix_ms / 1_000;
@@ -191,6 +201,8 @@ mod tests {
         assert_eq!(things(1, "fault"), "1 fault");
         assert_eq!(clip("äöü", 2), "äö…");
         assert_eq!(clip("äöü", 3), "äöü");
+        assert_eq!(axis(0.5), "0.5");
+        assert_eq!(axis(2_500.0), "2,500");
         assert_eq!(number(0.5), "0.5");
         assert_eq!(number(1200.0), "1200");
     }

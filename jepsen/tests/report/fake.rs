@@ -140,6 +140,7 @@ impl Store {
 struct Open {
     key: String,
     call: Call,
+    from_ns: u64,
     until_ns: u64,
     outcome: Option<Outcome>,
     error: Option<String>,
@@ -159,17 +160,24 @@ pub(crate) fn history(shape: &Shape, faults: &[Fault]) -> History {
     };
     let mut history = History::default();
     let mut open: Vec<Option<Open>> = (0..shape.processes).map(|_| None).collect();
-    let step_ns = (LENGTH_NS - 2 * S) / (2 * shape.operations as u64).max(1);
-    let (mut invoked, mut index, mut now) = (0, 0, 0);
+    let rest_ns = (LENGTH_NS - 16 * S) * u64::from(shape.processes) / (shape.operations as u64).max(1);
+    // When each process begins or ends something next.
+    let mut next: Vec<u64> = (0..shape.processes)
+        .map(|process| u64::from(process) * 3 * MS)
+        .collect();
+    let (mut invoked, mut index) = (0, 0);
     while invoked < shape.operations || open.iter().any(Option::is_some) {
-        now += step_ns / 2 + store.dice.below(step_ns + 1);
-        let process = store.dice.below(u64::from(shape.processes)) as u32;
-        let slot = &mut open[process as usize];
-        let (event_key, call, half, origin, error) = match slot.take() {
-            None if invoked == shape.operations => continue,
+        let process = (0..next.len()).min_by_key(|process| next[*process]).unwrap();
+        let now = next[process];
+        let (event_key, call, half, origin, error) = match open[process].take() {
+            None if invoked == shape.operations => {
+                next[process] = u64::MAX;
+                continue;
+            }
             None => {
                 invoked += 1;
-                let begun = begin(&mut store, invoked, now, step_ns);
+                let begun = begin(&mut store, invoked, now);
+                next[process] = begun.until_ns;
                 let result = (
                     begun.key.clone(),
                     begun.call.clone(),
@@ -177,12 +185,8 @@ pub(crate) fn history(shape: &Shape, faults: &[Fault]) -> History {
                     Origin::default(),
                     None,
                 );
-                *slot = Some(begun);
+                open[process] = Some(begun);
                 result
-            }
-            Some(waiting) if waiting.until_ns > now => {
-                *slot = Some(waiting);
-                continue;
             }
             Some(done) => {
                 let outcome = done
@@ -192,14 +196,16 @@ pub(crate) fn history(shape: &Shape, faults: &[Fault]) -> History {
                     node: Some(done.node),
                     ..Origin::default()
                 };
+                let took = now - done.from_ns;
+                next[process] = now + rest_ns.saturating_sub(took) / 2 + store.dice.below(rest_ns);
                 (done.key, done.call, Half::Complete(outcome), origin, done.error)
             }
         };
         index += 1;
         let event = Event {
             index,
-            time_ns: now.min(LENGTH_NS),
-            process,
+            time_ns: now,
+            process: process as u32,
             key: event_key,
             call,
             phase: half,
@@ -211,10 +217,10 @@ pub(crate) fn history(shape: &Shape, faults: &[Fault]) -> History {
     history
 }
 
-fn begin(store: &mut Store, number: usize, now: u64, step_ns: u64) -> Open {
+fn begin(store: &mut Store, number: usize, now: u64) -> Open {
     let (key, call) = store.call(number);
     let hurt = store.hurt(now);
-    let usual = MS + store.dice.below(MS) * store.dice.below(6) + step_ns;
+    let usual = MS + store.dice.below(MS) * (1 + store.dice.below(6));
     let tail = if store.dice.chance(2 + 3 * hurt) {
         store.dice.below(300 * MS)
     } else {
@@ -223,6 +229,7 @@ fn begin(store: &mut Store, number: usize, now: u64, step_ns: u64) -> Open {
     let mut open = Open {
         key,
         call,
+        from_ns: now,
         until_ns: now + usual + tail,
         outcome: None,
         error: None,

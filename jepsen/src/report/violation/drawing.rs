@@ -12,35 +12,54 @@ const BAR: f64 = 24.0;
 /// Pixels between two moments that are written.
 const MOMENT_DISTANCE: f64 = 92.0;
 
+/// Pixels: what fits beside the margins of a page.
+const WIDTH_MAX: f64 = 1_140.0;
+
+/// Operations that are shown even if they do not fit.
+const SHOWN_MIN: usize = 8;
+
 /// Draws the operations of a focus.
-pub(super) fn draw(out: &mut String, focus: &Focus<'_>) -> fmt::Result {
-    let layout = Layout::of(focus);
+pub(super) fn draw(out: &mut String, focus: &mut Focus<'_>) -> fmt::Result {
+    let layout = fitting(focus);
+    let focus = &*focus;
     let bottom = TOP + layout.rows.len() as f64 * ROW;
     let (width, height) = (layout.width, bottom + 26.0);
+    out.push_str("<div class=scroll><div class=processes>");
+    for (row, name) in layout.rows.iter().enumerate() {
+        let y = TOP + row as f64 * ROW + ROW / 2.0 - 5.0;
+        write!(out, "<span style=\"top:{y}px\">{name}</span>")?;
+    }
+    out.push_str("</div>");
     write!(
         out,
-        "<div class=scroll><svg class=operations width={width:.0} height={height:.0} viewBox=\"0 0 {width:.0} {height:.0}\" role=img aria-label=\"operations on the key, by process\"><defs><marker id=tip-red viewBox=\"0 0 8 8\" refX=7 refY=4 markerWidth=8 markerHeight=8 markerUnits=userSpaceOnUse orient=auto><path class=arrowhead d=\"M0 0L8 4L0 8z\"/></marker></defs>"
+        "<svg class=operations width={width:.0} height={height:.0} viewBox=\"0 0 {width:.0} {height:.0}\" role=img aria-label=\"operations on the key, by process\"><defs><marker id=tip-red viewBox=\"0 0 8 8\" refX=7 refY=4 markerWidth=8 markerHeight=8 markerUnits=userSpaceOnUse orient=auto><path class=arrowhead d=\"M0 0L8 4L0 8z\"/></marker></defs>"
     )?;
-    for (row, name) in layout.rows.iter().enumerate() {
-        let y = TOP + row as f64 * ROW;
-        let middle = y + ROW / 2.0 + 4.0;
-        write!(
-            out,
-            "<path class=lane d=\"M{LEFT} {middle}H{width:.0}\"/><text class=process x=0 y={}>{name}</text>",
-            middle + 4.0
-        )?;
+    for row in 0..layout.rows.len() {
+        let middle = TOP + row as f64 * ROW + ROW / 2.0 + 4.0;
+        write!(out, "<path class=lane d=\"M{LEFT} {middle}H{width:.0}\"/>")?;
     }
     axis(out, &layout, bottom)?;
     order(out, focus, &layout)?;
+    saw(out, focus, &layout)?;
     for (bar, shown) in layout.bars.iter().zip(&focus.shown) {
         operation(out, focus, bar, shown)?;
     }
-    saw(out, focus, &layout)?;
     for (bar, shown) in layout.bars.iter().zip(&focus.shown) {
         place(out, bar, shown)?;
     }
     out.push_str("</svg></div>");
     legend(out, focus)
+}
+
+/// What matters least is left out until the drawing is no wider than a window.
+fn fitting(focus: &mut Focus<'_>) -> Layout {
+    loop {
+        let layout = Layout::of(focus);
+        if layout.width <= WIDTH_MAX || focus.shown.len() <= SHOWN_MIN {
+            return layout;
+        }
+        focus.drop_least();
+    }
 }
 
 fn y(bar: &Bar) -> f64 {

@@ -33,6 +33,8 @@ pub(super) struct Shown<'a> {
     pub(super) operation: &'a Operation,
     /// Its place in the order that was found, from 1.
     pub(super) place: Option<usize>,
+    /// The higher, the less it matters.
+    rank: (usize, u64),
 }
 
 impl<'a> Focus<'a> {
@@ -82,11 +84,18 @@ impl<'a> Focus<'a> {
         ranked.sort_unstable_by_key(|(_, _, one)| one.invoked);
         self.shown = ranked
             .into_iter()
-            .map(|(_, _, operation)| Shown {
+            .map(|(rank, distance, operation)| Shown {
                 operation,
+                rank: (rank, distance),
                 place: places.get(&operation.invoked.index).copied(),
             })
             .collect();
+    }
+
+    /// Leaves out what matters least.
+    pub(super) fn drop_least(&mut self) {
+        let least = self.shown.iter().map(|shown| shown.rank).max();
+        self.shown.retain(|shown| Some(shown.rank) != least);
     }
 
     /// How little an operation matters.

@@ -16,7 +16,7 @@ const LETTER: f64 = 7.3;
 const STEP: f64 = 14.0;
 const SILENCE_STEP: f64 = 70.0;
 
-/// Nothing happened for so long: worth a mark.
+/// Nothing happened for so long, and for much of what is shown: worth a mark.
 const SILENCE_NS: u64 = 50_000_000;
 
 /// Letters in a bar.
@@ -80,10 +80,12 @@ impl Layout {
         let mut positions = BTreeMap::new();
         let mut x = LEFT;
         let mut last_ns = moments.first().map_or(0, |moment| moment.time_ns);
+        let length_ns = moments.last().map_or(0, |moment| moment.time_ns) - last_ns;
+        let long_ns = SILENCE_NS.max(length_ns / 6);
         for moment in moments {
             let silence = moment.time_ns - last_ns;
             last_ns = moment.time_ns;
-            if silence > SILENCE_NS {
+            if silence > long_ns {
                 self.silences
                     .push((x + f64::midpoint(STEP, SILENCE_STEP), silence));
                 x += SILENCE_STEP;

@@ -75,9 +75,9 @@ fn violation(
         Text(violation.checker),
         Text(&words::clip(&violation.key, 200))
     )?;
-    if let Some(focus) = Focus::of(record, by_index, violation) {
+    if let Some(mut focus) = Focus::of(record, by_index, violation) {
         in_words(out, &focus)?;
-        drawing::draw(out, &focus)?;
+        drawing::draw(out, &mut focus)?;
     }
     writeln!(
         out,
