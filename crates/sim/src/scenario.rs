@@ -174,7 +174,7 @@ impl Scenario {
 
     fn make_smoke(&mut self) {
         (self.nodes, self.groups) = (3, 1);
-        (self.clients, self.workers, self.keys) = (3, 2, 5);
+        (self.clients, self.workers, self.keys) = (3, 4, 10);
         self.rest = Duration::from_millis(10);
         self.faults = BTreeSet::from([
             Fault::Crash,

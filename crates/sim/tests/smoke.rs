@@ -14,7 +14,7 @@ fn is_eventful(report: &Report) {
     assert!(report.faults_like("crashes") >= 4, "{report:?}");
     assert!(report.faults_like("cuts") >= 1, "{report:?}");
     assert!(
-        operations("writes") >= 60 && operations("reads") >= 50,
+        operations("writes") >= 100 && operations("reads") >= 100,
         "{report:?}"
     );
     assert!(checked("state machine safety") >= 300, "{report:?}");
