@@ -39,7 +39,6 @@ pub const MUST_HAPPEN: &[&str] = &[
     "entries were read back from the disk",
     "recovery found rot",
     "a replica was kept in quarantine",
-    "a read that met damaged bytes was taken to another replica",
 ];
 
 /// What of it was not reached.
