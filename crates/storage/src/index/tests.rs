@@ -443,3 +443,31 @@ fn short_values_stay_inside_the_index_when_appended_to() {
     assert!(matches!(value, ValueRef::Joined(_)));
     assert_eq!(read(b"k", &value), whole);
 }
+
+#[test]
+fn deletions_beside_a_reader_do_not_gather_for_ever() {
+    let (index, mut log) = (GroupIndex::new(), 0);
+    let mut writer = index.writer();
+    let mut most = 0;
+    for round in 0..100_u64 {
+        for deleting in [false, true] {
+            // Of before the entry, and alive until it is published: what the entry replaces stays.
+            let _reader = index.view();
+            log += 1;
+            writer.begin(500);
+            for key in 0..500 {
+                let key = format!("{round}/{key}");
+                if deleting {
+                    writer.delete(key.as_bytes(), Version(log));
+                } else {
+                    let value = InlineValue::new(b"x", value_crc(key.as_bytes(), b"x")).unwrap();
+                    writer.put(key.as_bytes(), Version(log), ValueRef::Inline(value));
+                }
+            }
+            writer.publish(Version(log), log);
+        }
+        most = most.max(index.0.tree.read().held()[0]);
+    }
+    assert!(index.is_empty());
+    assert!(most < 5_000, "{most} rows, of which none is alive");
+}

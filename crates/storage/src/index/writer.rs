@@ -13,7 +13,8 @@ use super::value::ValueRef;
 use super::view::bounds;
 use super::{PAGE_ROWS, SLICE_ROWS, Shared};
 
-/// Older versions left from earlier entries that are looked at again per published entry.
+/// Keys left from earlier entries that are looked at again per published entry, besides as many as the
+/// entry itself may leave.
 const OLD_ROWS_PER_ENTRY: usize = 64;
 
 /// Writes rows of one entry after the other. Rows gather in a slice of its own and go into the tree
@@ -185,27 +186,21 @@ impl IndexWriter {
         self.touched.clear();
     }
 
-    /// Goes round the keys left from earlier entries, a few at a time.
+    /// Goes round the keys left from earlier entries, a few more at a time than this entry can add:
+    /// with a reader at every moment each entry leaves all its keys, and they would gather without end.
     fn prune_left(&mut self, pins: &[Version]) {
+        let most = OLD_ROWS_PER_ENTRY + self.touched.len();
         let from = (Bound::Excluded(&*self.left_cursor), Bound::Unbounded);
-        let some: Vec<Box<[u8]>> = self
-            .left
-            .range::<[u8], _>(from)
-            .take(OLD_ROWS_PER_ENTRY)
-            .cloned()
-            .collect();
+        let some: Vec<Box<[u8]>> = self.left.range::<[u8], _>(from).take(most).cloned().collect();
         self.left_cursor = some
             .last()
-            .filter(|_| some.len() == OLD_ROWS_PER_ENTRY)
+            .filter(|_| some.len() == most)
             .cloned()
             .unwrap_or_default();
-        if some.is_empty() {
-            return;
-        }
-        let mut tree = self.shared.tree.write();
-        for key in some {
-            if !tree.prune(&key, pins) {
-                self.left.remove(&key);
+        for slice in some.chunks(SLICE_ROWS) {
+            let mut tree = self.shared.tree.write();
+            for key in slice.iter().filter(|key| !tree.prune(key, pins)) {
+                self.left.remove(key);
             }
         }
     }
@@ -288,6 +283,10 @@ impl Keys {
 
     fn is_empty(&self) -> bool {
         self.ends.is_empty()
+    }
+
+    fn len(&self) -> usize {
+        self.ends.len()
     }
 
     fn iter(&self) -> impl Iterator<Item = &[u8]> {
