@@ -16,6 +16,8 @@ pub const BATCH_OPS_MAX: usize = 4_096;
 pub const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Guards in one command.
 pub const BATCH_GUARDS_MAX: usize = 4_096;
+/// Keys in the ranges that guard one command, together, when its leader accepts it.
+pub const GUARD_KEYS_MAX: usize = 64 * 1024;
 /// Packing of waiting commands into one entry stops here.
 pub const ENTRY_PACK_BYTES: usize = 1024 * 1024;
 /// Commands in one entry.
@@ -30,6 +32,9 @@ pub const PROPOSER_COMMANDS_MAX: usize = 64 * 1024;
 pub const PROPOSER_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Entries of one group proposed and not yet committed.
 pub const PROPOSER_ENTRIES_MAX: usize = 2;
+/// Fields of one request, keys of its operations and the like, counted before it is decoded: two bytes
+/// become a hundred in memory. The same of all operations of one frame of a pipe together.
+pub const REQUEST_FIELDS_MAX: usize = 128 * 1024;
 /// Operations pending on one pipe.
 pub const PIPE_OPS_MAX: usize = 4_096;
 /// Bytes pending on one pipe.

@@ -8,6 +8,7 @@ mod admin;
 mod convert;
 mod discovery;
 mod error;
+mod fields;
 mod join;
 mod kv;
 mod map;

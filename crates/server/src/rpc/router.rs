@@ -6,10 +6,12 @@ use std::time::Duration;
 use atoll_env::BoxFuture;
 use atoll_env::net::{Code, Handler, Link, Status};
 use atoll_proto::{method, v1};
+use atoll_types::limits::REQUEST_FIELDS_MAX;
 use bytes::Bytes;
 use prost::Message;
 
 use super::discovery::Discovery;
+use super::fields;
 use super::{KvService, admin, error, join, peer};
 use crate::membership::Standing;
 use crate::node::{Core, Phase};
@@ -158,15 +160,20 @@ where
     R: Message,
     F: Future<Output = Result<R, Status>> + Send + 'static,
 {
-    match Q::decode(request) {
+    let decoded = match fields::are_too_many(&request) {
+        Ok(true) => Err(format!("it has more than {REQUEST_FIELDS_MAX} fields")),
+        Ok(false) => Q::decode(request).map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    match decoded {
         Ok(request) => {
             let answer = answer(request);
             Box::pin(async move { answer.await.map(|reply| reply.encode_to_vec().into()) })
         }
-        Err(error) => {
+        Err(why) => {
             let status = Status::new(
                 Code::InvalidArgument,
-                format!("the request cannot be read: {error}"),
+                format!("the request cannot be read: {why}"),
             );
             Box::pin(std::future::ready(Err(status)))
         }

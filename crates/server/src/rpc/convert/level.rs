@@ -4,8 +4,8 @@ use atoll_proto::v1;
 use atoll_types::limits::{SESSION_TOKEN_BYTES_MAX, SESSION_TOKEN_MARKS_MAX};
 use atoll_types::{GroupGen, GroupId};
 use prost::Message;
-use prost::encoding::{DecodeContext, WireType, decode_key, skip_field};
 
+use super::super::fields;
 use crate::shard::{Consistency, Failure, Mark};
 
 /// A promise, before it is known which group answers.
@@ -62,7 +62,7 @@ fn marks(token: &[u8]) -> Result<Vec<(GroupId, Mark)>, Failure> {
         ))
     };
     // Counted first: a mark of two bytes becomes two dozen in memory.
-    if count_fields(token).map_err(malformed)? > SESSION_TOKEN_MARKS_MAX + 1 {
+    if fields::count(token).map_err(malformed)? > SESSION_TOKEN_MARKS_MAX + 1 {
         return Err(Failure::Invalid(format!(
             "a session token has at most {SESSION_TOKEN_MARKS_MAX} marks: drop those of groups that are gone"
         )));
@@ -81,16 +81,6 @@ fn marks(token: &[u8]) -> Result<Vec<(GroupId, Mark)>, Failure> {
         (GroupId(group), mark)
     });
     Ok(marks.collect())
-}
-
-fn count_fields(mut message: &[u8]) -> Result<usize, prost::DecodeError> {
-    let mut count = 0;
-    while !message.is_empty() {
-        let (tag, wire_type): (u32, WireType) = decode_key(&mut message)?;
-        skip_field(wire_type, tag, &mut message, DecodeContext::default())?;
-        count += 1;
-    }
-    Ok(count)
 }
 
 #[cfg(test)]

@@ -13,11 +13,13 @@ use atoll_env::net::{CallError, Status};
 use atoll_kv::Command;
 use atoll_proto::{method, v1};
 use atoll_types::GroupId;
+use atoll_types::limits::REQUEST_FIELDS_MAX;
 use bytes::Bytes;
 use prost::Message;
 
 use super::super::convert::{self, Addressed, Request};
 use super::super::error::{detail, detail_of, status};
+use super::super::fields;
 use super::once::Once;
 use super::serving::{Serving, route};
 use crate::shard::{Failure, ReadBatch, Reply, ReplySlot, Shard, WriteItem};
@@ -251,7 +253,13 @@ fn is_passing_kind(kind: v1::error_detail::Kind) -> bool {
 /// A unary method's request.
 fn parse(method: &str, bytes: Bytes) -> Result<Addressed, Failure> {
     fn decoded<M: Message + Default>(bytes: Bytes) -> Result<M, Failure> {
-        M::decode(bytes).map_err(|error| Failure::Invalid(format!("the request cannot be decoded: {error}")))
+        let malformed = |error| Failure::Invalid(format!("the request cannot be decoded: {error}"));
+        if fields::are_too_many(&bytes).map_err(malformed)? {
+            return Err(Failure::Invalid(format!(
+                "the request has more than {REQUEST_FIELDS_MAX} keys and other fields"
+            )));
+        }
+        M::decode(bytes).map_err(malformed)
     }
     match method {
         method::PUT => convert::put(decoded(bytes)?),
@@ -293,6 +301,14 @@ mod tests {
             parse("/atoll.v1.Kv/Nothing", Bytes::new()),
             Err(Failure::Unsupported(_))
         ));
+    }
+
+    #[test]
+    fn a_call_with_millions_of_keys_is_not_decoded() {
+        let keys = vec![Bytes::new(); 1_000_000];
+        let request = v1::MultiGetRequest { keys, options: None };
+        let parsed = parse(method::MULTI_GET, request.encode_to_vec().into());
+        assert!(matches!(parsed, Err(Failure::Invalid(why)) if why.contains("131072")));
     }
 
     #[test]

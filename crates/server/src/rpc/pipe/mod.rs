@@ -15,11 +15,11 @@ use std::sync::Arc;
 
 use atoll_env::net::{Code, Link, LinkReceiver, LinkSender, Status};
 use atoll_proto::v1;
-use atoll_types::limits::PIPE_OPS_MAX;
-use bytes::{Buf, Bytes};
+use atoll_types::limits::{PIPE_OPS_MAX, REQUEST_FIELDS_MAX};
+use bytes::Bytes;
 use prost::Message;
-use prost::encoding::{DecodeContext, WireType, decode_key, skip_field};
 
+use super::fields;
 use super::kv::Serving;
 use outbox::Outbox;
 use sorter::Sorter;
@@ -63,6 +63,8 @@ enum PipeError {
     Malformed(#[from] prost::DecodeError),
     #[error("a frame has more than {PIPE_OPS_MAX} operations")]
     TooMany,
+    #[error("the operations of a frame have more than {REQUEST_FIELDS_MAX} keys and other fields together")]
+    TooManyInside,
 }
 
 impl PipeError {
@@ -71,7 +73,7 @@ impl PipeError {
         let code = match self {
             Self::Broken(_) => Code::Internal,
             Self::Malformed(_) => Code::InvalidArgument,
-            Self::TooMany => Code::ResourceExhausted,
+            Self::TooMany | Self::TooManyInside => Code::ResourceExhausted,
         };
         Status::new(code, self.to_string())
     }
@@ -135,23 +137,16 @@ async fn send_what_is_there(outbox: &Outbox, sender: &LinkSender) -> bool {
     true
 }
 
-/// Decodes a frame whose number of operations is within bounds. They are counted first, because an
-/// operation of two bytes becomes a hundred in memory.
+/// Decodes a frame whose number of operations, and of keys in them, is within bounds. They are counted
+/// first, because an operation of two bytes becomes a hundred in memory.
 fn decode(frame: Bytes) -> Result<v1::PipeRequest, PipeError> {
-    if count_fields(&frame)? > PIPE_OPS_MAX {
+    if fields::count(&frame)? > PIPE_OPS_MAX {
         return Err(PipeError::TooMany);
     }
-    Ok(v1::PipeRequest::decode(frame)?)
-}
-
-fn count_fields(mut frame: &[u8]) -> Result<usize, prost::DecodeError> {
-    let mut count = 0;
-    while frame.has_remaining() {
-        let (tag, wire_type): (u32, WireType) = decode_key(&mut frame)?;
-        skip_field(wire_type, tag, &mut frame, DecodeContext::default())?;
-        count += 1;
+    if fields::are_too_many_in_operations(&frame)? {
+        return Err(PipeError::TooManyInside);
     }
-    Ok(count)
+    Ok(v1::PipeRequest::decode(frame)?)
 }
 
 #[cfg(test)]
@@ -170,6 +165,20 @@ mod tests {
             Err(PipeError::TooMany)
         ));
         assert!(decode(Bytes::new()).unwrap().items.is_empty());
+    }
+
+    #[test]
+    fn a_frame_of_one_operation_with_millions_of_keys_is_not_decoded() {
+        let write = v1::WriteRequest {
+            ops: vec![v1::WriteOp::default(); 1_000_000],
+            ..v1::WriteRequest::default()
+        };
+        let item = v1::PipeRequestItem {
+            operation: Some(v1::pipe_request_item::Operation::Write(write)),
+            ..v1::PipeRequestItem::default()
+        };
+        let frame = v1::PipeRequest { items: vec![item] }.encode_to_vec();
+        assert!(matches!(decode(frame.into()), Err(PipeError::TooManyInside)));
     }
 
     #[test]
