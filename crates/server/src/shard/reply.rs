@@ -205,6 +205,21 @@ impl Reply {
             Outcome::Refused(refusal) => Self::Failed(Failure::of_refusal(proof.group, refusal)),
         }
     }
+
+    /// Bytes of the keys and values in it.
+    pub(super) fn row_bytes(&self) -> usize {
+        match self {
+            Self::Value { found, .. } => found.as_ref().map_or(0, |(_, value)| value.len()),
+            Self::Values { rows, .. } | Self::Page { rows, .. } => rows.iter().map(Row::bytes).sum(),
+            _ => 0,
+        }
+    }
+}
+
+impl Row {
+    fn bytes(&self) -> usize {
+        self.key.len() + self.found.as_ref().map_or(0, |(_, value)| value.len())
+    }
 }
 
 /// A reply on its way to whoever asked.

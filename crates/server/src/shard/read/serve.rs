@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use atoll_types::limits::SCAN_PAGE_BYTES;
 use atoll_types::{Mutant, mutant};
 
 use super::age::age_ms;
@@ -145,8 +146,14 @@ impl Shard {
         let now = self.env.clock.now();
         let items = batch.take();
         let mut replies = Vec::with_capacity(items.len());
+        let mut bytes = 0;
         let mut after_round = Vec::new();
         for item in items {
+            // A frame may ask for gigabytes: what is read goes on its way before more is.
+            if bytes >= SCAN_PAGE_BYTES {
+                self.deliver(std::mem::take(&mut replies), &**batch.to());
+                bytes = 0;
+            }
             let fetch = self.fetch(stand, false);
             let tried = match fetch.admit(&item, now) {
                 Ok(_) if item.op.rows_max() > ROWS_INLINE_MAX => Err(Miss::Cold),
@@ -154,7 +161,10 @@ impl Shard {
                 Err(failure) => Err(failure.into()),
             };
             match tried {
-                Ok(reply) => replies.push(item.answered(reply)),
+                Ok(reply) => {
+                    bytes += reply.row_bytes();
+                    replies.push(item.answered(reply));
+                }
                 Err(Miss::Failed(failure)) if may_own_it_later(&item, &failure, stand) => {
                     after_round.push(item);
                 }

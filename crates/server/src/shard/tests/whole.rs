@@ -221,6 +221,24 @@ async fn writes_are_answered_in_batches_and_read_back() {
 }
 
 #[tokio::test]
+async fn long_values_are_handed_on_before_more_of_them_are_read() {
+    let whole = Whole::leading().await;
+    let key = |id: u64| format!("key{id}");
+    for id in 0..12 {
+        whole.submit(put(&key(id), vec![id as u8; 700_000])).await;
+    }
+    let reads = (0..12)
+        .map(|id| whole.read(id, Consistency::Linearizable, get(&key(id))))
+        .collect();
+    whole.inbox.batches.lock().clear();
+    whole
+        .shard
+        .submit_reads(ReadBatch::new(reads, whole.inbox.clone()));
+    whole.inbox.wait(12).await;
+    assert_eq!(*whole.inbox.batches.lock(), [2; 6]);
+}
+
+#[tokio::test]
 async fn large_pages_go_to_the_pool_and_come_back() {
     let whole = Whole::leading().await;
     let items = (0..600)
