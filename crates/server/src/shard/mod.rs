@@ -15,6 +15,7 @@
 
 mod counters;
 mod fetch;
+mod guarded;
 mod info;
 mod machine;
 mod ownership;

@@ -9,6 +9,7 @@ use atoll_types::limits::VERSION_AHEAD_MS_MAX;
 use atoll_types::{Epoch, Version};
 
 use super::Shard;
+use super::guarded::{GUARDED_KEY_BYTES, GuardedKeys};
 use super::ownership::Ownership;
 use super::reply::{Failure, RETRY_AFTER_MS, Reply, ReplySlot, answer_all};
 
@@ -25,6 +26,8 @@ pub(crate) struct WriteItem {
     bytes: usize,
     /// How many keys its ranges may remove.
     removals: usize,
+    /// How many keys stand in the ranges that guard it.
+    guarded: usize,
 }
 
 impl WriteItem {
@@ -38,13 +41,15 @@ impl WriteItem {
             reply: reply.costing(bytes),
             bytes,
             removals,
+            guarded: 0,
         }
     }
 
     /// How much of an entry the write takes up, in bytes: what a range removes counts as if every key
-    /// were named, because applying it takes as long.
+    /// were named, because applying it takes as long; and what a range guards counts because all of it is
+    /// looked at.
     pub(crate) fn weight(&self) -> usize {
-        self.bytes + self.removals * REMOVAL_BYTES
+        self.bytes + self.removals * REMOVAL_BYTES + self.guarded * GUARDED_KEY_BYTES
     }
 
     /// Bytes the write takes in an entry.
@@ -74,9 +79,14 @@ impl Shard {
         };
         let mut admitted = Vec::with_capacity(items.len());
         let mut refused = Vec::new();
+        let mut guarded = GuardedKeys::default();
         for mut item in items {
-            match self.admit(&item, &admission) {
-                Ok(()) => {
+            let keys = self
+                .admit(&item, &admission)
+                .and_then(|()| guarded.of(&item.command, &self.state));
+            match keys {
+                Ok(keys) => {
+                    item.guarded = keys;
                     item.reply.set_proposed(true);
                     admitted.push(item);
                 }
