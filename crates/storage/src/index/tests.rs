@@ -471,3 +471,30 @@ fn deletions_beside_a_reader_do_not_gather_for_ever() {
     assert!(index.is_empty());
     assert!(most < 5_000, "{most} rows, of which none is alive");
 }
+
+#[test]
+fn versions_that_no_view_can_see_are_not_kept() {
+    let index = GroupIndex::new();
+    let mut writer = index.writer();
+    let (key, long) = (b"k", vec![b'x'; 10_000]);
+    let pointer = |version| ValueRef::Journal(pointer_to(key, version, long.len()));
+    writer.begin(1);
+    writer.put(key, Version(1), pointer(Version(1)));
+    writer.publish(Version(1), 1);
+    let view = index.view();
+    writer.begin(1000);
+    for version in (2..=1000).map(Version) {
+        let old = writer.value_of(key).unwrap();
+        let vcrc = version.0 as u32;
+        writer.put(key, version, old.with_suffix(Suffix::Memory(b"y"), vcrc));
+    }
+    let [rows, older, _, joined] = index.0.tree.read().held();
+    assert_eq!((rows, older, joined), (1, 1, 1), "of the entry only the last one");
+    writer.publish(Version(1000), 2);
+    assert_eq!(view.get(key), Some((Version(1), pointer(Version(1)))));
+    assert_eq!(index.view().get(key).unwrap().0, Version(1000));
+    drop(view);
+    writer.begin(0);
+    writer.publish(Version(1000), 3);
+    assert_eq!(index.0.tree.read().held()[1], 0);
+}

@@ -103,9 +103,15 @@ impl Tree {
         nodes + self.key_heap_bytes + arenas + self.joined_bytes
     }
 
-    /// Puts a version of a key on top. With `keep`, what it replaces stays readable; returns true if
-    /// there is something to prune later.
-    pub(crate) fn set(&mut self, key: &[u8], version: Version, value: Option<&ValueRef>, keep: bool) -> bool {
+    /// Puts a version of a key on top. With `keep`, what it replaces stays readable if it is not above
+    /// that version, the newest one that any view is of; returns true if there is something to prune later.
+    pub(crate) fn set(
+        &mut self,
+        key: &[u8],
+        version: Version,
+        value: Option<&ValueRef>,
+        keep: Option<Version>,
+    ) -> bool {
         let packed = self.pack(value);
         let Some(row) = self.rows.get_mut(key) else {
             if value.is_some() {
@@ -126,6 +132,8 @@ impl Tree {
         debug_assert!(old.version.version() < version, "versions of a key grow");
         self.tombstones += usize::from(packed.is_tombstone());
         self.tombstones -= usize::from(old.value.is_tombstone());
+        // One that came with the entry itself is seen by nobody, ever; a key may have thousands.
+        let keep = keep.is_some_and(|seen| old.version.version() <= seen);
         let older = if keep { self.older.insert(old) } else { old.older };
         *row = Row {
             version: Halves::of(version),

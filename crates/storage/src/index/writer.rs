@@ -145,7 +145,7 @@ impl IndexWriter {
             debug_assert!(published.version <= version, "versions grow");
             // What a view made before this point sees must stay; with none, and nothing of the
             // entry in the tree yet, nobody can tell.
-            let keep = self.spilled || published.is_pinned();
+            let keep = (self.spilled || published.is_pinned()).then_some(published.version);
             self.slice.write(&mut tree, keep, &mut self.touched);
             published.version = version;
             published.applied_index = applied_index;
@@ -161,7 +161,8 @@ impl IndexWriter {
             return;
         }
         let mut tree = self.shared.tree.write();
-        self.slice.write(&mut tree, true, &mut self.touched);
+        let seen = self.shared.published.lock().version;
+        self.slice.write(&mut tree, Some(seen), &mut self.touched);
         drop(tree);
         self.slice.clear();
         self.spilled = true;
@@ -240,7 +241,7 @@ impl Slice {
     }
 
     /// Writes the rows into the tree and notes the keys that need pruning.
-    fn write(&self, tree: &mut Tree, keep: bool, touched: &mut Keys) {
+    fn write(&self, tree: &mut Tree, keep: Option<Version>, touched: &mut Keys) {
         for row in &self.rows {
             let key = self.key(row);
             if tree.set(key, row.version, row.value.as_ref(), keep) {
