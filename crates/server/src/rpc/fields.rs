@@ -30,17 +30,16 @@ pub(super) fn are_too_many_in_operations(frame: &[u8]) -> Result<bool, DecodeErr
         return Ok(false);
     }
     let mut fields = 0;
-    count_with(frame, |tag, item| {
+    let mut operations = |tag, operation: &[u8]| {
         // Whatever else there is will be skipped, so it need not be a message.
-        if tag == ITEMS {
-            count_with(item, |tag, operation| {
-                if OPERATIONS.contains(&tag) {
-                    fields += count(operation)?;
-                }
-                Ok(())
-            })?;
+        if OPERATIONS.contains(&tag) {
+            fields += count(operation)?;
         }
         Ok(())
+    };
+    count_with(frame, |tag, item| match tag {
+        ITEMS => count_with(item, &mut operations).map(|_| ()),
+        _ => Ok(()),
     })?;
     Ok(fields > REQUEST_FIELDS_MAX)
 }
