@@ -444,28 +444,30 @@ fn short_values_stay_inside_the_index_when_appended_to() {
     assert_eq!(read(b"k", &value), whole);
 }
 
+/// Puts or deletes the keys of a round.
+fn commit_round(index: &GroupIndex, writer: &mut IndexWriter, (round, at): (u64, u64), deleting: bool) {
+    // Of before the entry, and alive until it is published: what the entry replaces stays.
+    let _reader = index.view();
+    writer.begin(500);
+    for key in (0..500).map(|key| format!("{round}/{key}").into_bytes()) {
+        let value = InlineValue::new(b"x", value_crc(&key, b"x")).unwrap();
+        if deleting {
+            writer.delete(&key, Version(at));
+        } else {
+            writer.put(&key, Version(at), ValueRef::Inline(value));
+        }
+    }
+    writer.publish(Version(at), at);
+}
+
 #[test]
 fn deletions_beside_a_reader_do_not_gather_for_ever() {
-    let (index, mut log) = (GroupIndex::new(), 0);
+    let index = GroupIndex::new();
     let mut writer = index.writer();
     let mut most = 0;
-    for round in 0..100_u64 {
-        for deleting in [false, true] {
-            // Of before the entry, and alive until it is published: what the entry replaces stays.
-            let _reader = index.view();
-            log += 1;
-            writer.begin(500);
-            for key in 0..500 {
-                let key = format!("{round}/{key}");
-                if deleting {
-                    writer.delete(key.as_bytes(), Version(log));
-                } else {
-                    let value = InlineValue::new(b"x", value_crc(key.as_bytes(), b"x")).unwrap();
-                    writer.put(key.as_bytes(), Version(log), ValueRef::Inline(value));
-                }
-            }
-            writer.publish(Version(log), log);
-        }
+    for round in 0..100 {
+        commit_round(&index, &mut writer, (round, 2 * round + 1), false);
+        commit_round(&index, &mut writer, (round, 2 * round + 2), true);
         most = most.max(index.0.tree.read().held()[0]);
     }
     assert!(index.is_empty());
