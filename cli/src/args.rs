@@ -76,6 +76,7 @@ pub(crate) enum Command {
     Query(Query),
     Shell(cmd::shell::Shell),
     Bench(cmd::bench::Bench),
+    Verify(cmd::verify::Verify),
     Placement(cmd::placement::Placement),
     Config(cmd::config::Config),
     Completions(cmd::completions::Completions),

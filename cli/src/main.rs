@@ -36,14 +36,18 @@ const _: () = assert!(
 );
 
 fn main() -> ExitCode {
-    let matches = args::with_plain_usage(args::Cli::command()).get_matches();
-    let cli = match args::Cli::from_arg_matches(&matches) {
+    let matches = args::with_plain_usage(args::Cli::command()).try_get_matches();
+    let cli = match matches.and_then(|matches| args::Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
+        // Its exit code 2 has another meaning.
+        Err(error) if cmd::verify::is_asked(std::env::args_os()) => {
+            return atoll_jepsen::args::misused(&error);
+        }
         Err(error) => error.exit(),
     };
     let screen = Screen::detect(cli.color);
     match cmd::run(cli.command, screen) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => failure.report(screen),
     }
 }

@@ -19,6 +19,9 @@ pub(crate) mod shell;
 pub(crate) mod start;
 pub(crate) mod status;
 pub(crate) mod transfer_leader;
+pub(crate) mod verify;
+
+use std::process::ExitCode;
 
 use crate::args::{Command, Query};
 use crate::context::Context;
@@ -27,14 +30,15 @@ use crate::screen::Screen;
 use crate::{runtime, telemetry};
 
 /// Runs one command to its end.
-pub(crate) fn run(command: Command, screen: Screen) -> Result {
+pub(crate) fn run(command: Command, screen: Screen) -> Result<ExitCode> {
     // A server brings its own log settings.
-    if let Command::Start(start) = command {
-        return start.run();
+    if !matches!(command, Command::Start(_)) {
+        telemetry::init_from_environment()?;
     }
-    telemetry::init_from_environment()?;
-    match command {
+    let done = match command {
         Command::Start(start) => start.run(),
+        // It has exit codes of its own.
+        Command::Verify(verify) => return verify.run(),
         Command::Bench(bench) => bench.run(screen),
         Command::Dev(dev) => runtime::run(1, dev.run()),
         Command::Init(init) => runtime::run(1, init.run()),
@@ -45,7 +49,8 @@ pub(crate) fn run(command: Command, screen: Screen) -> Result {
         Command::Completions(completions) => completions.run(),
         Command::Man(man) => man.run(),
         Command::Reference(reference) => reference.run(),
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 /// Runs one command that asks a cluster. Boxed, so that a command is as large as it is, and not as the

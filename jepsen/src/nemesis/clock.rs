@@ -18,6 +18,9 @@ const OFFSET_ONE_GROUP_MS_MAX: u64 = 3_600_000;
 /// Twenty per cent either way is more than any clock that is not broken.
 const RATE_PERCENT_MAX: u64 = 20;
 
+/// By which part a node's clock is made slower than it should be, at most.
+pub const SLOWER_MAX: f64 = RATE_PERCENT_MAX as f64 / 100.0;
+
 /// The family `clock`.
 pub struct Clocks;
 

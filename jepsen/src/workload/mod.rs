@@ -29,7 +29,7 @@ use atoll_env::{BoxFuture, Instant};
 use futures_util::future::join_all;
 
 pub use driver::{Addresses, Driver, Plan};
-pub use recorder::{Notes, Recorder};
+pub use recorder::{Notes, Recorder, Tally};
 pub use worker::Worker;
 
 /// Something that clients do.

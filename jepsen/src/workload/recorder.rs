@@ -28,6 +28,17 @@ pub struct Notes {
     pub clients: BTreeMap<u32, u32>,
 }
 
+/// How many operations ended so far, and how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// They happened.
+    pub succeeded: u64,
+    /// They certainly did not.
+    pub failed: u64,
+    /// Nobody knows.
+    pub unknown: u64,
+}
+
 /// Notes operations, each event under one lock. Clones share the notes.
 #[derive(Clone)]
 pub struct Recorder(Arc<Shared>);
@@ -42,6 +53,7 @@ struct Shared {
 struct State {
     history: History,
     notes: Notes,
+    tally: Tally,
     events: u64,
     processes: u32,
     values: u64,
@@ -74,6 +86,11 @@ impl Recorder {
     /// What no history shows, so far.
     pub fn notes(&self) -> Notes {
         self.0.state.lock().notes.clone()
+    }
+
+    /// How many operations ended so far, without looking at each.
+    pub fn tally(&self) -> Tally {
+        self.0.state.lock().tally
     }
 
     /// Something is wrong that no history shows.
@@ -136,6 +153,7 @@ impl Recorder {
             origin,
             error,
         } = answer;
+        self.0.state.lock().tally.count(&outcome);
         self.push(asked, Phase::Complete(outcome.clone()), origin, error);
         outcome
     }
@@ -157,6 +175,16 @@ impl Recorder {
         if let Err(problem) = state.history.push(event) {
             let what = format!("the recorder noted what cannot be: {problem}");
             note(&mut state.notes.wrong, what);
+        }
+    }
+}
+
+impl Tally {
+    fn count(&mut self, outcome: &Outcome) {
+        match outcome {
+            Outcome::Unknown => self.unknown += 1,
+            Outcome::Failed | Outcome::Conflict { .. } | Outcome::Refused { .. } => self.failed += 1,
+            _ => self.succeeded += 1,
         }
     }
 }
