@@ -11,6 +11,7 @@
 //! time ([`Cluster::hold_down`]), pauses are counted, and disks may be damaged only while the rest can go on
 //! ([`Cluster::spoil`]). A node that ends though nobody asked for it is noted, unless it was excused before.
 
+mod damage;
 mod life;
 mod looks;
 mod nodes;

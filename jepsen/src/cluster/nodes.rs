@@ -10,7 +10,7 @@ use atoll_env::{Env, Instant};
 use parking_lot::{Mutex, MutexGuard};
 use rustix::process::Signal;
 
-use super::life::{Death, Life};
+use super::life::Life;
 use super::process::Process;
 use crate::net::Net;
 use crate::options::Options;
@@ -19,8 +19,6 @@ use crate::options::Options;
 const STOP_MAX: Duration = Duration::from_secs(25);
 /// Between two looks at a process that is about to end.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// A group has so many replicas at most; of fewer than half of them data may be lost for good.
-const REPLICAS: u16 = 3;
 
 /// The nodes of one run.
 pub struct Cluster {
@@ -29,14 +27,14 @@ pub struct Cluster {
     options: Arc<Options>,
     dir: PathBuf,
     began: Instant,
-    nodes: Vec<Node>,
+    pub(super) nodes: Vec<Node>,
     /// Ids inside the cluster, by number; known after `launch`.
     pub(super) ids: Mutex<Vec<u64>>,
 }
 
 #[derive(Default)]
-struct Node {
-    life: Mutex<Life>,
+pub(super) struct Node {
+    pub(super) life: Mutex<Life>,
     /// How often its address was changed.
     addresses: AtomicU32,
 }
@@ -195,8 +193,11 @@ impl Cluster {
         if let Some(mut life) = self.life(node)
             && let Some(process) = &mut life.process
         {
-            process.told_to_end = true;
-            process.signal(signal);
+            let told = std::mem::replace(&mut process.told_to_end, true);
+            // A second SIGTERM would make it end at once, not in order.
+            if !told || signal == Signal::KILL {
+                process.signal(signal);
+            }
             // A paused process would not hear of it.
             if process.pauses > 0 && signal != Signal::KILL {
                 process.signal(Signal::CONT);
@@ -290,50 +291,6 @@ impl Cluster {
         }
     }
 
-    /// Asks for leave to damage a node's disk for good. Given only while data has enough other replicas; the node
-    /// is then not required to recover, and may end by itself.
-    pub fn spoil(&self, node: u16, why: &str) -> bool {
-        let most = (self.nodes().min(REPLICAS) - 1) / 2;
-        // All at once: two nemeses that ask at the same moment must not both be last.
-        let mut lives: Vec<_> = self.nodes.iter().map(|node| node.life.lock()).collect();
-        let position = usize::from(node).wrapping_sub(1);
-        let spoiled = lives.iter().filter(|life| life.spoiled.is_some()).count();
-        let Some(life) = lives.get_mut(position) else {
-            return false;
-        };
-        let given = life.spoiled.is_some() || spoiled < usize::from(most);
-        if given {
-            life.spoiled.get_or_insert_with(|| why.to_owned());
-            life.excuses.insert(why.to_owned());
-        }
-        given
-    }
-
-    /// Nodes whose disks were damaged for good, with the reason.
-    pub fn spoiled(&self) -> Vec<(u16, String)> {
-        let why = |node| Some((node, self.life(node)?.spoiled.clone()?));
-        self.numbers().filter_map(why).collect()
-    }
-
-    /// From now on this node may end by itself, and log errors: something is done to it that asks for that.
-    pub fn excuse(&self, node: u16, why: &str) {
-        if let Some(mut life) = self.life(node) {
-            life.excuses.insert(why.to_owned());
-        }
-    }
-
-    /// Whether errors of this node's log and its end mean nothing: why.
-    pub fn excuses(&self, node: u16) -> Vec<String> {
-        let excuses = self.life(node).map(|life| life.excuses.clone());
-        excuses.into_iter().flatten().collect()
-    }
-
-    /// Ends that nobody had asked for.
-    pub fn deaths(&self) -> Vec<Death> {
-        let deaths = |node| self.life(node).map(|life| life.deaths.clone());
-        self.numbers().filter_map(deaths).flatten().collect()
-    }
-
     /// Starts again, as a service manager would, what ended without anybody's doing. One that was excused is left to
     /// the nemesis that did it.
     pub(super) fn tend(&self) {
@@ -384,7 +341,7 @@ impl Cluster {
     }
 
     /// A node as it is now: what has ended by itself was noticed.
-    fn life(&self, node: u16) -> Option<MutexGuard<'_, Life>> {
+    pub(super) fn life(&self, node: u16) -> Option<MutexGuard<'_, Life>> {
         let mut life = self.node(node)?.life.lock();
         let now = self.env.clock.now().since(self.began);
         life.look(node, u64::try_from(now.as_nanos()).unwrap_or(u64::MAX));
