@@ -1,13 +1,10 @@
 //! Real nodes over links that are broken: through proxies, and, where that is possible, between network namespaces.
 #![expect(
     clippy::unwrap_used,
-    clippy::disallowed_types,
     reason = "helpers of tests: what fails in them ends the test"
 )]
 
 use std::collections::BTreeSet;
-use std::io;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +14,7 @@ use atoll_jepsen::cluster::Cluster;
 use atoll_jepsen::field::Field;
 use atoll_jepsen::nemesis::network::{Packet, Partition};
 use atoll_jepsen::nemesis::{Nemesis, Refusal};
-use atoll_jepsen::net::{self, Cut, LinkFault, Net, Overlay, Party};
+use atoll_jepsen::net::{self, Cut, LinkFault, Net, Party};
 use atoll_jepsen::options::{NetKind, Options};
 
 /// How long anything may take on a slow, loaded machine before a test calls it broken.
@@ -33,13 +30,9 @@ struct World {
 impl World {
     /// A cluster that serves, or why this machine cannot have such links.
     async fn new(kind: NetKind, nodes: u16) -> Result<Self, String> {
-        let net = net::make(kind, nodes, &Env::real()).map_err(|error| error.to_string())?;
-        Ok(Self::over(net, kind, nodes).await)
-    }
-
-    async fn over(net: Arc<dyn Net>, kind: NetKind, nodes: u16) -> Self {
         let env = Env::real();
         let dir = tempfile::tempdir().unwrap();
+        let net = net::make(kind, nodes, &env).map_err(|error| error.to_string())?;
         let options = Arc::new(Options {
             workloads: Vec::new(),
             nemeses: Vec::new(),
@@ -66,7 +59,7 @@ impl World {
             options,
             began,
         };
-        Self { field, _dir: dir }
+        Ok(Self { field, _dir: dir })
     }
 
     async fn client(&self) -> Client {
@@ -251,82 +244,4 @@ async fn a_node_moves_and_its_links_with_it() {
     client.put("without", "it").await.unwrap();
     net.lift(overlay).unwrap();
     cluster.recovered(PATIENCE).await.unwrap();
-}
-
-/// No links but those of the machine: for comparison.
-struct Direct(Vec<String>);
-
-impl Direct {
-    fn new(nodes: u16) -> Self {
-        let held: Vec<_> = (0..nodes)
-            .map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap())
-            .collect();
-        let addresses = held.iter().map(|held| held.local_addr().unwrap().to_string());
-        Self(addresses.collect())
-    }
-}
-
-impl Net for Direct {
-    fn advertised(&self, node: u16, _: u32) -> String {
-        self.0.get(usize::from(node) - 1).unwrap().clone()
-    }
-
-    fn prefix(&self, _: u16) -> Vec<String> {
-        Vec::new()
-    }
-
-    fn arguments(&self, node: u16, life: u32) -> Vec<String> {
-        vec!["--listen".to_owned(), self.advertised(node, life)]
-    }
-
-    fn cannot(&self, _: LinkFault) -> Option<&'static str> {
-        Some("there is nothing in between")
-    }
-
-    fn lay(&self, _: &[Cut]) -> io::Result<Overlay> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-
-    fn lift(&self, _: Overlay) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-}
-
-/// What proxies cost: `cargo test --release -p atoll --test links -- --ignored --nocapture`. Takes a minute.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a measurement"]
-async fn what_proxies_cost() {
-    for round in ["direct", "proxies", "direct", "proxies"] {
-        let world = match round {
-            "direct" => World::over(Arc::new(Direct::new(3)), NetKind::Proxy, 3).await,
-            _ => World::new(NetKind::Proxy, 3).await.unwrap(),
-        };
-        let addresses = world
-            .field
-            .cluster
-            .numbers()
-            .map(|node| world.field.cluster.address(node));
-        let addresses = addresses.collect::<Vec<_>>().join(",");
-        for concurrency in ["1", "64"] {
-            let mut command = Command::new(env!("CARGO_BIN_EXE_atoll"));
-            command.args(["bench", "put", "--endpoints", &addresses, "--duration", "6s"]);
-            command.args(["--in-flight", concurrency, "--output", "json"]);
-            let output = world
-                .field
-                .env
-                .spawn
-                .blocking(move || command.output())
-                .await
-                .unwrap();
-            assert!(
-                output.status.success(),
-                "{}",
-                String::from_utf8_lossy(&output.stderr)
-            );
-            println!(
-                "{round}, {concurrency} at a time: {}",
-                String::from_utf8_lossy(&output.stdout)
-            );
-        }
-    }
 }
