@@ -12,6 +12,7 @@ use clap::error::ErrorKind;
 use crate::interrupt::Interrupt;
 use crate::nemesis::nemeses;
 use crate::options::{NetKind, Options};
+use crate::regression;
 use crate::run::{self, Failed, Progress};
 use crate::workload::workloads;
 
@@ -104,6 +105,10 @@ pub struct Args {
     #[arg(long)]
     matrix: bool,
 
+    /// Replay the runs that are kept in this folder, one file for each bug, and print a table.
+    #[arg(long, value_name = "DIR", conflicts_with = "matrix")]
+    regressions: Option<PathBuf>,
+
     /// Show all workloads and nemeses.
     #[arg(long, conflicts_with = "matrix")]
     list: bool,
@@ -169,7 +174,11 @@ impl Args {
             }
         });
         let command = |options: &Options| self.command(program, options);
-        let code = if self.matrix {
+        let code = if let Some(dir) = &self.regressions {
+            let replayed = regression::replay(&env, dir, &options, command, &interrupt, &progress).await?;
+            say(&replayed.table)?;
+            replayed.exit_code
+        } else if self.matrix {
             let matrix = run::matrix(&env, &options, command, &interrupt, &progress).await?;
             progress.say(&format!("the table is in {}", matrix.file.display()));
             say(&matrix.table)?;

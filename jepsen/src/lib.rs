@@ -21,6 +21,7 @@ pub mod net;
 pub mod options;
 pub mod program;
 pub mod record;
+pub mod regression;
 pub mod report;
 pub mod run;
 pub mod workload;
