@@ -15,7 +15,7 @@ use crate::interrupt::Interrupt;
 use crate::nemesis::{choose, control};
 use crate::options::Options;
 use crate::record::Conclusion;
-use crate::run::{self, Failed, Progress};
+use crate::run::{self, Failed, Progress, sterner};
 use crate::workload::workloads;
 
 /// A file is short.
@@ -111,7 +111,11 @@ impl Regression {
 /// All files of a folder by name. One that cannot be understood is an error: it would be a test that nobody runs.
 pub fn load(env: &Env, dir: &Path) -> Result<Vec<(String, Regression)>, String> {
     let names = env.vfs.list(dir).map_err(|error| error.to_string())?;
-    let files = names.into_iter().filter(|name| name.ends_with(".toml"));
+    let files = names.into_iter().filter(|name| {
+        Path::new(name)
+            .extension()
+            .is_some_and(|extension| extension == "toml")
+    });
     let read = |name: String| {
         let text = vfs::Vfs::read_small(&*env.vfs, &dir.join(&name), FILE_BYTES_MAX)
             .and_then(|bytes| String::from_utf8(bytes).map_err(std::io::Error::other))
@@ -189,14 +193,6 @@ fn judge(expected: Expected, was: Option<Conclusion>) -> Conclusion {
         }
         (_, None | Some(Conclusion::Unknown)) => Conclusion::Unknown,
         _ => Conclusion::Violation,
-    }
-}
-
-fn sterner(one: Conclusion, other: Conclusion) -> Conclusion {
-    match (one, other) {
-        (Conclusion::Violation, _) | (_, Conclusion::Violation) => Conclusion::Violation,
-        (Conclusion::Unknown, _) | (_, Conclusion::Unknown) => Conclusion::Unknown,
-        _ => Conclusion::Pass,
     }
 }
 

@@ -39,6 +39,19 @@ impl Cluster {
         }
     }
 
+    /// From now on this node may log errors in which this word stands, and no others.
+    pub fn expect_errors(&self, node: u16, word: &'static str) {
+        if let Some(mut life) = self.life(node) {
+            life.expected.insert(word);
+        }
+    }
+
+    /// See [`Cluster::expect_errors`].
+    pub fn expected_errors(&self, node: u16) -> Vec<&'static str> {
+        let expected = self.life(node).map(|life| life.expected.clone());
+        expected.into_iter().flatten().collect()
+    }
+
     /// Whether errors of this node's log and its end mean nothing: why.
     pub fn excuses(&self, node: u16) -> Vec<String> {
         let excuses = self.life(node).map(|life| life.excuses.clone());

@@ -30,6 +30,8 @@ pub(super) struct Life {
     pub(super) excuses: BTreeSet<String>,
     /// Options that its next start has and others have not.
     pub(super) arguments: Vec<String>,
+    /// What an error in its log may be about, though nothing excuses others.
+    pub(super) expected: BTreeSet<&'static str>,
     /// Ends that nobody asked for.
     pub(super) deaths: Vec<Death>,
 }

@@ -21,6 +21,9 @@ const RATE_PERCENT_MAX: u64 = 20;
 /// By which part a node's clock is made slower than it should be, at most.
 pub const SLOWER_MAX: f64 = RATE_PERCENT_MAX as f64 / 100.0;
 
+/// Where a node tells, as an error, that its clock is apart from the others'.
+const CLOCK_ERROR: &str = "atoll_server::control::clock_guard";
+
 /// The family `clock`.
 pub struct Clocks;
 
@@ -79,6 +82,10 @@ struct Lying {
 }
 
 async fn begin(field: &Field, variant: &str, rng: &Rng) -> Result<Box<dyn Installed<Field>>, Refusal> {
+    // Who is apart from whom is seen by everyone in its own way.
+    for node in field.cluster.numbers() {
+        field.cluster.expect_errors(node, CLOCK_ERROR);
+    }
     // One alone in half of the cases, else every node has its own.
     let one = (rng.below(2) == 0).then(|| 1 + rng.below(u64::from(field.options.nodes)) as u16);
     let mut lying = Box::new(Lying { nodes: Vec::new() });

@@ -148,7 +148,8 @@ fn failed(cell: &Options, why: &str) -> String {
     )
 }
 
-fn sterner(one: Conclusion, other: Conclusion) -> Conclusion {
+/// The worse of two conclusions: a violation outweighs what is unknown.
+pub(crate) fn sterner(one: Conclusion, other: Conclusion) -> Conclusion {
     let weight = |conclusion| match conclusion {
         Conclusion::Pass => 0,
         Conclusion::Unknown => 1,

@@ -22,6 +22,7 @@ mod stage;
 mod summary;
 
 pub use course::{Ended, Failed, run};
+pub(crate) use matrix::sterner;
 pub use matrix::{Matrix, matrix};
 pub use progress::Progress;
 pub use summary::{json, text};

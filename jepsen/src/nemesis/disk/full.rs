@@ -11,6 +11,8 @@ use crate::nemesis::{Installed, Refusal};
 
 /// Every journal that was written to for a moment has more than nine tenths of this.
 const QUOTA_MIB: &str = "1";
+/// Where a node tells, as an error, that its quota is used up.
+const QUOTA_ERROR: &str = "atoll_server::shard::quota";
 /// How long somebody else may keep the node down before this gives up giving back its quota.
 const HOLD_MAX: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -24,6 +26,7 @@ pub(super) fn begin(field: &Field, rng: &Rng) -> Result<Box<dyn Installed<Field>
     let down = field.cluster.hold_down(node).ok_or_else(|| taken(node))?;
     let quota = ["--disk-quota-mib", QUOTA_MIB].map(str::to_owned);
     field.cluster.set_arguments(&down, quota.to_vec());
+    field.cluster.expect_errors(node, QUOTA_ERROR);
     field.cluster.up(down).map_err(|error| broken(node, &error))?;
     Ok(Box::new(Full { node }))
 }
