@@ -67,7 +67,7 @@ impl Group {
         reads: ReadGate,
         applied: watch::Receiver<u64>,
     ) -> Self {
-        let leader = follow_leader(&env, &raft);
+        let leader = follow_leader(&env, key, &raft);
         Self(Arc::new(Inner {
             env,
             key,
@@ -287,10 +287,14 @@ fn outcome(result: Option<ClientWriteResult<TypeConfig>>) -> Result<Vec<Outcome>
     }
 }
 
-fn follow_leader(env: &Env, raft: &Raft) -> watch::Receiver<Option<ReplicaId>> {
+/// Follows who leads until the replica stops. If it did so because its log could not be read or applied,
+/// the process ends: a node with a replica that is dead looks healthy and never heals, and what the disk
+/// refused a moment ago is read again at the next start, or found to be damaged.
+fn follow_leader(env: &Env, key: GroupKey, raft: &Raft) -> watch::Receiver<Option<ReplicaId>> {
     use openraft::async_runtime::WatchReceiver;
     let mut metrics = raft.server_metrics();
     let (sender, receiver) = watch::channel(metrics.borrow_watched().current_leader.map(ReplicaId));
+    let (halt, whole) = (env.halt.clone(), raft.metrics());
     env.spawn.spawn(async move {
         while metrics.changed().await.is_ok() {
             let leader = metrics.borrow_watched().current_leader.map(ReplicaId);
@@ -301,6 +305,10 @@ fn follow_leader(env: &Env, raft: &Raft) -> watch::Receiver<Option<ReplicaId>> {
             });
         }
         sender.send_replace(None);
+        let state = whole.borrow_watched().running_state.clone();
+        if let Err(Fatal::StorageError(error)) = state {
+            halt.now(&format!("group {key} cannot go on: {error}")).await;
+        }
     });
     receiver
 }

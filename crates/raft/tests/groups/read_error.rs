@@ -44,7 +44,14 @@ fn a_leader_that_cannot_read_its_log_stops_and_leaves_no_hole() {
             .until("node 1 stops", ms(5000), || !world.group(1).status().running)
             .await;
         assert_eq!(world.disk(1).faults().read_errors, 1);
-        // It answers nevertheless, and says nothing that is not so.
+        // A node with a dead replica would look healthy: the process ends.
+        world
+            .until("node 1 ends", ms(1000), || !world.halts().is_empty())
+            .await;
+        let halts = world.take_halts();
+        assert_eq!(halts.len(), 1, "{halts:?}");
+        assert!(halts[0].contains("cannot go on: when Read Logs"), "{halts:?}");
+        // Until it is gone it answers, and says nothing that is not so.
         assert_eq!(world.propose(1, "nowhere").await, Err(ProposeError::Stopped));
         assert_eq!(world.read(1).await, Err(ReadError::Stopped));
 

@@ -408,6 +408,11 @@ impl World {
         self.halts.lock().clone()
     }
 
+    /// The same, and forgets them: they were to be.
+    pub fn take_halts(&self) -> Vec<String> {
+        std::mem::take(&mut *self.halts.lock())
+    }
+
     /// Nothing forked, and no process gave up.
     pub fn assert_sound(&self) {
         assert_eq!(self.forks(), Vec::<String>::new());
