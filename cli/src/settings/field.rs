@@ -35,7 +35,9 @@ pub(super) enum Kind {
 }
 
 /// The library below Raft tells every message at `info`.
-const LOG_DEFAULT: &str = "info,openraft=warn";
+/// Of openraft, its warnings; but not that a call met a replica that has stopped, which it logs as an error for every
+/// call, at each graceful stop too: whoever made the call is told, and so is the stop itself.
+const LOG_DEFAULT: &str = "info,openraft=warn,openraft::raft::raft_inner=off";
 /// A month; an upper bound only so that sums cannot overflow.
 const MS_MAX: u64 = 2_678_400_000;
 /// A pebibyte, for the same reason.

@@ -70,7 +70,7 @@ pub(crate) struct SettingFlags {
     election_max_ms: Option<String>,
 
     /// What to log: a level, or pairs such as atoll_raft=warn,info; release builds have no debug level
-    /// [env: ATOLL_LOG] [default: info,openraft=warn].
+    /// [env: ATOLL_LOG] [default: info,openraft=warn,openraft::raft::raft_inner=off].
     #[arg(long, value_name = "FILTER")]
     log: Option<String>,
 

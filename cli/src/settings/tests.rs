@@ -69,7 +69,7 @@ fn options_go_before_the_environment_that_before_the_file_that_before_defaults()
     assert_eq!(shown(&resolved, Field::SegmentMib), pair("64", "default"));
     assert_eq!(
         shown(&resolved, Field::Log),
-        pair("info,openraft=warn", "default")
+        pair("info,openraft=warn,openraft::raft::raft_inner=off", "default")
     );
     assert_eq!(resolved.threads, 2);
     assert_eq!(resolved.config.zone, "flag");
