@@ -7,11 +7,11 @@ use atoll_history::{Call, Found, History, Operation, Outcome, Phase, Step};
 type Plant = fn(&History) -> Option<History>;
 
 pub(crate) const FAULTS: [(&str, Plant); 5] = [
-    ("a read misses an acknowledged append", missed),
-    ("an append is gone from all reads after the first", dropped),
-    ("two reads are swapped", swapped),
-    ("an element is there twice", doubled),
-    ("a read shows what failed", failed),
+    ("lists, a read misses an acknowledged append", missed),
+    ("lists, an append is gone from all reads after the first", dropped),
+    ("lists, two reads are swapped", swapped),
+    ("lists, an element is there twice", doubled),
+    ("lists, a read shows what failed", failed),
 ];
 
 /// The lists that an operation read, with their position among its steps.
