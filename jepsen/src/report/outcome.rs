@@ -9,7 +9,7 @@ use super::frame::Frame;
 pub(super) enum Ending {
     /// Answered.
     Ok,
-    /// A compare-and-set whose condition did not hold: answered too, though a history calls it `fail`.
+    /// A condition that did not hold, of a compare-and-set or a transaction: answered too, though a history calls it `fail`.
     Conflict,
     /// It certainly did not happen.
     Fail,
@@ -48,7 +48,7 @@ impl Ending {
     pub(super) fn about(self) -> &'static str {
         match self {
             Self::Ok => "happened, with this answer",
-            Self::Conflict => "compare-and-set refused: its condition did not hold",
+            Self::Conflict => "refused: a condition did not hold",
             Self::Fail => "certainly did not happen",
             Self::Unknown => "may have happened, or may still, or not",
         }
@@ -62,7 +62,7 @@ impl Ending {
     /// That of an outcome.
     pub(super) fn of(outcome: &Outcome) -> Self {
         match outcome {
-            Outcome::Conflict { .. } => Self::Conflict,
+            Outcome::Conflict { .. } | Outcome::Refused { .. } => Self::Conflict,
             Outcome::Failed => Self::Fail,
             Outcome::Unknown => Self::Unknown,
             _ => Self::Ok,

@@ -12,6 +12,9 @@ use crate::record::{Check, Conclusion, Record};
 /// Distinct texts of errors that are counted; more are counted together.
 const ERRORS_MAX: usize = 200;
 
+/// Checks that the sentence names.
+const CHECKS_NAMED_MAX: usize = 2;
+
 /// Letters of an error that tell it from others.
 const ERROR_LETTERS_MAX: usize = 160;
 
@@ -167,6 +170,14 @@ impl<'a> Summary<'a> {
             Some(format!("{} says so of key “{key}”{more}", check.name))
         };
         let mut parts: Vec<String> = self.record.checks.iter().filter_map(says).collect();
+        let others = parts.len().saturating_sub(CHECKS_NAMED_MAX);
+        if others > 0 {
+            parts.truncate(CHECKS_NAMED_MAX);
+            parts.push(format!(
+                "{} more found violations too",
+                words::things(others, "check")
+            ));
+        }
         if !self.record.log_findings.is_empty() {
             let lines = words::things(self.record.log_findings.len(), "line");
             parts.push(format!("logs of nodes hold {lines} that must not be there"));

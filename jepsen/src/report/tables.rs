@@ -98,7 +98,7 @@ pub(super) fn checks(out: &mut String, checks: &[Check]) -> fmt::Result {
 fn verdict(verdict: &Verdict) -> (&'static str, String) {
     match verdict {
         Verdict::Ok { judged: 0 } => ("none", "nothing to judge".to_owned()),
-        Verdict::Ok { judged } => ("met", format!("✓ {}", words::things(*judged, "operation"))),
+        Verdict::Ok { judged } => ("met", format!("✓ {} judged", words::count(*judged))),
         Verdict::Violation(found) => ("unmet", format!("✗ {}", words::things(found.len(), "violation"))),
         Verdict::Unknown(open) => {
             let keys = open.iter().take(KEYS_MAX).map(|one| {
@@ -124,10 +124,11 @@ pub(super) fn gate(out: &mut String, gate: &[Demand]) -> fmt::Result {
         "<table><thead><tr><th>demand<th class=number>wanted<th class=number>was<th></thead><tbody>",
     );
     for demand in gate {
-        let bound = if demand.met == (demand.was >= demand.wanted) {
-            "≥"
-        } else {
-            "≤"
+        // A demand that is an upper bound says so at its end.
+        let (what, bound) = match demand.what.strip_suffix(", at most") {
+            Some(what) => (what, "≤"),
+            None if demand.met == (demand.was >= demand.wanted) => (demand.what.as_str(), "≥"),
+            None => (demand.what.as_str(), "≤"),
         };
         let (class, sign) = if demand.met {
             ("met", "✓")
@@ -137,7 +138,7 @@ pub(super) fn gate(out: &mut String, gate: &[Demand]) -> fmt::Result {
         write!(
             out,
             "<tr><td>{}<td class=number>{bound} {}<td class=number>{}<td class={class}>{sign}",
-            Text(&demand.what),
+            Text(what),
             words::number(demand.wanted),
             words::number(demand.was)
         )?;

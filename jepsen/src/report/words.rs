@@ -163,6 +163,22 @@ pub(super) fn answer(outcome: &Outcome) -> String {
     }
 }
 
+/// A text with only the end of each long number: versions have some twenty digits, of which the last tell them apart.
+pub(super) fn short_versions(text: &str) -> String {
+    const DIGITS: usize = 6;
+    let mut short = String::new();
+    for part in text.split_inclusive(|letter: char| !letter.is_ascii_digit()) {
+        let digits = part.bytes().take_while(u8::is_ascii_digit).count();
+        if digits > 2 * DIGITS {
+            short.push('…');
+            short.push_str(part.get(digits - DIGITS..).unwrap_or_default());
+        } else {
+            short.push_str(part);
+        }
+    }
+    short
+}
+
 /// A call and its answer: `get → a17 (v4)`.
 pub(super) fn operation(operation: &Operation) -> String {
     format!("{} → {}", call(&operation.call), answer(&operation.outcome))
@@ -205,5 +221,10 @@ mod tests {
         assert_eq!(axis(2_500.0), "2,500");
         assert_eq!(number(0.5), "0.5");
         assert_eq!(number(1200.0), "1200");
+        assert_eq!(
+            short_versions("get → a17 (v117656455043743744)"),
+            "get → a17 (v…743744)"
+        );
+        assert_eq!(short_versions("v12 → 123456789012"), "v12 → 123456789012");
     }
 }

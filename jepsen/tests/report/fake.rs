@@ -357,6 +357,7 @@ fn gate() -> Vec<Demand> {
             61.75,
             true,
         ),
+        demand("faults that could not be mended, at most", 0.0, 0.0, true),
         demand(
             "seconds until every group served again after the last fault",
             30.0,

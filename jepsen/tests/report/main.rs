@@ -55,7 +55,7 @@ fn a_pass_is_complete() {
     assert_eq!(results["command"], record.command);
     assert_eq!(results["checks"][0]["verdict"], "ok");
     assert_eq!(results["gate"][1]["was"], 61.75);
-    assert_eq!(results["gate"].as_array().unwrap().len(), 4);
+    assert_eq!(results["gate"].as_array().unwrap().len(), 5);
     let operations = &results["operations"];
     assert_eq!(operations["all"], 8_000);
     let endings = ["ok", "conflict", "fail", "unknown"];
@@ -98,6 +98,7 @@ fn a_pass_is_complete() {
         "term 3",
         "feature `faults`",
         "61.75",
+        "faults that could not be mended<td class=number>≤ 0<",
     ] {
         assert!(page.contains(text), "{text}");
     }

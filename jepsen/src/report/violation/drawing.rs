@@ -141,9 +141,14 @@ fn operation(out: &mut String, focus: &Focus<'_>, bar: &Bar, shown: &Shown<'_>) 
         )?;
     }
     if blocked {
+        let wrong = if focus.placed > 0 {
+            "fits nowhere"
+        } else {
+            "cannot be"
+        };
         write!(
             out,
-            "<text class=nowhere x={:.1} y={:.1}>✗ fits nowhere</text>",
+            "<text class=nowhere x={:.1} y={:.1}>✗ {wrong}</text>",
             x + 2.0,
             top - 6.0
         )?;

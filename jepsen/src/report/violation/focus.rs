@@ -1,6 +1,6 @@
 //! Which operations matter around one that cannot be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use atoll_history::{Operation, Outcome, Violation};
 
@@ -46,7 +46,13 @@ impl<'a> Focus<'a> {
     ) -> Option<Self> {
         let blocked = *by_index.get(&violation.operation?)?;
         let operations = record.history.operations().iter();
-        let key: Vec<&Operation> = operations.filter(|one| one.key == blocked.key).collect();
+        // What is about several keys at once has a key of its own, and is in the order of each of them.
+        let order_of: BTreeSet<u64> = violation.prefix.iter().copied().collect();
+        let key: Vec<&Operation> = operations
+            .filter(|one| {
+                one.key == blocked.key || one.key == violation.key || order_of.contains(&one.invoked.index)
+            })
+            .collect();
         let order: Vec<&Operation> = violation
             .prefix
             .iter()

@@ -174,7 +174,7 @@ fn bar(shown: &Shown<'_>) -> Bar {
         begin: 0.0,
         end: 0.0,
         open: operation.ended() == u64::MAX,
-        label: words::clip(&text, LETTERS_MAX),
+        label: words::clip(&words::short_versions(&text), LETTERS_MAX),
         point: None,
     }
 }

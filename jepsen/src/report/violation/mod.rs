@@ -135,13 +135,22 @@ fn held(out: &mut String, focus: &Focus<'_>) -> fmt::Result {
         } => format!(" (v{version})"),
         _ => String::new(),
     };
-    let what = last.call.stored().unwrap_or("nothing");
-    write!(
-        out,
-        "At its end the key holds <code>{}{version}</code>, written by process {}",
-        Text(&words::clip(what, 80)),
-        last.process
-    )?;
+    let stored = last.call.stored();
+    match stored.or(last.call.removes().then_some("nothing")) {
+        Some(what) => write!(
+            out,
+            "At its end the key holds <code>{}{version}</code>, written by process {}",
+            Text(&words::clip(what, 80)),
+            last.process
+        )?,
+        // Neither a value nor its absence: an addition, or several keys at once.
+        None => write!(
+            out,
+            "Its last write is <code>{}</code> of process {}",
+            Text(&words::clip(&words::call(&last.call), 80)),
+            last.process
+        )?,
+    }
     if last.ended() < focus.blocked.invoked.index {
         let at = last
             .completed
