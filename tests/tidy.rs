@@ -165,8 +165,10 @@ fn uses(text: &str, package: &str) -> bool {
     let prefix = format!("{package}::");
     product_code(text).lines().any(|line| {
         let code = line.split("//").next().unwrap();
-        code.match_indices(&prefix)
-            .any(|(at, _)| !code[..at].ends_with(|before: char| before.is_alphanumeric() || before == '_'))
+        // Directly behind a comma there is no path but a list in a text, a log filter say: rustfmt sees to that.
+        code.match_indices(&prefix).any(|(at, _)| {
+            !code[..at].ends_with(|before: char| before.is_alphanumeric() || matches!(before, '_' | ','))
+        })
     })
 }
 
