@@ -12,7 +12,7 @@
 //! was: it draws at most [`POINTS_MAX`] operations (says so, and leaves out answered ones first), and long lists end with
 //! how many more there are. Every text that came from a client, a node or a setting is escaped.
 //!
-//! The page is put together in [`page`]. Charts share one [`frame::Frame`], the axis of time; everything drawn over time is
+//! The page is put together in `page`. Charts share one `frame::Frame`, the axis of time; everything drawn over time is
 //! stretched to the width of the window by the browser, and only its height is in pixels.
 
 mod bands;
