@@ -4,7 +4,7 @@
 //! several at one moment. Prepared for transactions over slots, which will do both in one.
 
 use atoll_client::{Bytes, Committed, Error};
-use atoll_env::{BoxFuture, Instant};
+use atoll_env::BoxFuture;
 use atoll_history::{Call, Found, Level, Outcome, Step};
 
 use super::Workload;
@@ -39,13 +39,8 @@ impl Workload for Append {
         "Batches append to several lists, reads look at several; one order must explain all that was seen."
     }
 
-    fn run<'a>(&'a self, driver: &'a Driver, worker: u32, until: Instant) -> BoxFuture<'a, ()> {
-        Box::pin(async move {
-            let mut worker = driver.worker(worker);
-            while worker.next(until).await {
-                self.step(&mut worker).await;
-            }
-        })
+    fn act<'a>(&'a self, _: &'a Driver, worker: &'a mut Worker) -> BoxFuture<'a, ()> {
+        Box::pin(self.step(worker))
     }
 
     fn finish<'a>(&'a self, driver: &'a Driver) -> BoxFuture<'a, ()> {

@@ -5,7 +5,7 @@
 //! answers from one state, at every level of freshness.
 
 use atoll_client::{Bytes, Client, Committed, Error, ScanOptions, Value, Version};
-use atoll_env::{BoxFuture, Instant};
+use atoll_env::BoxFuture;
 use atoll_history::{Call, Found, Level, Outcome, Seen, Step};
 
 use super::Workload;
@@ -45,13 +45,8 @@ impl Workload for Bank {
         "Transfers between accounts in guarded batches; all accounts together always have the same sum."
     }
 
-    fn run<'a>(&'a self, driver: &'a Driver, worker: u32, until: Instant) -> BoxFuture<'a, ()> {
-        Box::pin(async move {
-            let mut worker = driver.worker(worker);
-            while worker.next(until).await {
-                self.step(&mut worker).await;
-            }
-        })
+    fn act<'a>(&'a self, _: &'a Driver, worker: &'a mut Worker) -> BoxFuture<'a, ()> {
+        Box::pin(self.step(worker))
     }
 
     fn finish<'a>(&'a self, driver: &'a Driver) -> BoxFuture<'a, ()> {

@@ -88,17 +88,25 @@ impl Driver {
 
     /// A worker with a number of its own.
     pub(super) fn worker(&self, number: u32) -> Worker {
-        let count = u64::from(self.plan.concurrency.max(1));
-        let client = u64::from(number) % count;
+        let client = u64::from(number) % self.count();
+        self.worker_as(number, self.recorder.process(Some(client as u32)))
+    }
+
+    /// The same, whose writes do not count as those of its client.
+    pub(super) fn lone_worker(&self, number: u32) -> Worker {
+        self.worker_as(number, self.recorder.process(None))
+    }
+
+    fn worker_as(&self, number: u32, process: u32) -> Worker {
         let rng = Rng::seeded(mixed(self.plan.seed ^ 0x5e_ed0f_0a75, number));
-        let interval = Duration::from_secs(count) / self.plan.rate.max(1);
-        Worker::new(
-            self.client(client as usize),
-            self.recorder.process(Some(client as u32)),
-            (self.env.clock.clone(), interval),
-            rng,
-            self.recorder.clone(),
-        )
+        let interval = Duration::from_secs(self.count()) / self.plan.rate.max(1);
+        let client = self.client((u64::from(number) % self.count()) as usize);
+        let pace = (self.env.clock.clone(), interval);
+        Worker::new(client, process, pace, rng, self.recorder.clone())
+    }
+
+    fn count(&self) -> u64 {
+        u64::from(self.plan.concurrency.max(1))
     }
 
     fn client(&self, number: usize) -> Client {

@@ -1,6 +1,6 @@
 //! Reads of every level from every replica, between writes; each is held to its own promise.
 
-use atoll_env::{BoxFuture, Instant, Rng};
+use atoll_env::{BoxFuture, Rng};
 use atoll_history::{Call, Level};
 
 use super::Workload;
@@ -33,13 +33,8 @@ impl Workload for Levels {
         "Linearizable, session, bounded and eventual reads from all replicas, each held to its own promise."
     }
 
-    fn run<'a>(&'a self, driver: &'a Driver, worker: u32, until: Instant) -> BoxFuture<'a, ()> {
-        Box::pin(async move {
-            let mut worker = driver.worker(worker);
-            while worker.next(until).await {
-                self.step(&mut worker).await;
-            }
-        })
+    fn act<'a>(&'a self, _: &'a Driver, worker: &'a mut Worker) -> BoxFuture<'a, ()> {
+        Box::pin(self.step(worker))
     }
 
     fn finish<'a>(&'a self, driver: &'a Driver) -> BoxFuture<'a, ()> {

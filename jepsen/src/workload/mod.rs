@@ -40,9 +40,14 @@ pub trait Workload: Send + Sync {
     /// What it does and what would be found by it, for people: one sentence.
     fn about(&self) -> &'static str;
 
-    /// Asks, as one of several workers with numbers of their own, until the time comes. Returns when the last answer
-    /// is there, at most a call's deadline later.
-    fn run<'a>(&'a self, driver: &'a Driver, worker: u32, until: Instant) -> BoxFuture<'a, ()>;
+    /// One of several workers, with a number of its own.
+    fn worker(&self, driver: &Driver, number: u32) -> Worker {
+        driver.worker(number)
+    }
+
+    /// Asks for one thing, or for a few that belong together. Returns when the answer is there, at most a call's
+    /// deadline later.
+    fn act<'a>(&'a self, driver: &'a Driver, worker: &'a mut Worker) -> BoxFuture<'a, ()>;
 
     /// Reads everything once more. The workers are done and nothing is broken any more.
     fn finish<'a>(&'a self, driver: &'a Driver) -> BoxFuture<'a, ()>;
@@ -96,7 +101,12 @@ pub async fn run(driver: &Arc<Driver>, workloads: &[Arc<dyn Workload>], until: I
         .map(|(number, workload)| {
             let (driver, workload) = (Arc::clone(driver), Arc::clone(workload));
             let spawn = driver.env().spawn.clone();
-            spawn.spawn(async move { workload.run(&driver, number, until).await })
+            spawn.spawn(async move {
+                let mut worker = workload.worker(&driver, number);
+                while worker.next(until).await {
+                    workload.act(&driver, &mut worker).await;
+                }
+            })
         });
     // Collected first: a lazy iterator would start one after the other.
     let tasks = tasks.collect::<Vec<_>>();

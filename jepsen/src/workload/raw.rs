@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use atoll_client::Bytes;
+use atoll_env::BoxFuture;
 use atoll_env::net::{CallError, Status};
-use atoll_env::{BoxFuture, Instant};
 use atoll_history::{Call, Level, Origin, Outcome, Seen, value};
 use atoll_proto::v1::error_detail::Kind;
 use atoll_proto::{details, method, v1};
@@ -43,15 +43,13 @@ impl Workload for Raw {
         "The register by plain calls to any node, without a session and without retries."
     }
 
-    fn run<'a>(&'a self, driver: &'a Driver, worker: u32, until: Instant) -> BoxFuture<'a, ()> {
-        Box::pin(async move {
-            let mut worker = driver.worker(worker);
-            // Nobody tells its writes what it has seen.
-            let process = driver.recorder().process(None);
-            while worker.next(until).await {
-                self.step(driver, &mut worker, process).await;
-            }
-        })
+    /// Nobody tells its writes what it has seen.
+    fn worker(&self, driver: &Driver, number: u32) -> Worker {
+        driver.lone_worker(number)
+    }
+
+    fn act<'a>(&'a self, driver: &'a Driver, worker: &'a mut Worker) -> BoxFuture<'a, ()> {
+        Box::pin(self.step(driver, worker))
     }
 
     fn finish<'a>(&'a self, driver: &'a Driver) -> BoxFuture<'a, ()> {
@@ -60,7 +58,7 @@ impl Workload for Raw {
 }
 
 impl Raw {
-    async fn step(&self, driver: &Driver, worker: &mut Worker, process: u32) {
+    async fn step(&self, driver: &Driver, worker: &mut Worker) {
         let key = self.keys.pick(worker.rng());
         let call = match worker.rng().below(8) {
             0 => Call::Get {
@@ -74,7 +72,7 @@ impl Raw {
             return;
         };
         let deadline = Duration::from_millis(300 + worker.rng().below(3_000));
-        let asked = driver.recorder().begin(process, &key, call.clone());
+        let asked = driver.recorder().begin(worker.process(), &key, call.clone());
         let (method, request) = request(&key, &call);
         let reply = driver.env().net.call(address, method, request, deadline).await;
         let mut answer = answer(&call, reply, driver, &key);

@@ -1,6 +1,6 @@
 //! Put, get, compare-and-set and delete on keys that rotate.
 
-use atoll_env::{BoxFuture, Instant};
+use atoll_env::BoxFuture;
 use atoll_history::Call;
 
 use super::Workload;
@@ -30,13 +30,8 @@ impl Workload for Register {
         "Puts, gets, compare-and-sets and deletes; every answer must fit one order that agrees with real time."
     }
 
-    fn run<'a>(&'a self, driver: &'a Driver, worker: u32, until: Instant) -> BoxFuture<'a, ()> {
-        Box::pin(async move {
-            let mut worker = driver.worker(worker);
-            while worker.next(until).await {
-                self.step(&mut worker).await;
-            }
-        })
+    fn act<'a>(&'a self, _: &'a Driver, worker: &'a mut Worker) -> BoxFuture<'a, ()> {
+        Box::pin(self.step(worker))
     }
 
     fn finish<'a>(&'a self, driver: &'a Driver) -> BoxFuture<'a, ()> {

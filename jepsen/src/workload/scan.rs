@@ -1,7 +1,7 @@
 //! Scans over keys that are being written: each row as it was at some time during the scan.
 
 use atoll_client::ScanOptions;
-use atoll_env::{BoxFuture, Instant};
+use atoll_env::BoxFuture;
 use atoll_history::{Call, Level, Outcome, Seen, value};
 
 use super::Workload;
@@ -35,13 +35,8 @@ impl Workload for Scan {
         "Scans between writes; rows in order, none twice, each as it was at some time during the scan."
     }
 
-    fn run<'a>(&'a self, driver: &'a Driver, worker: u32, until: Instant) -> BoxFuture<'a, ()> {
-        Box::pin(async move {
-            let mut worker = driver.worker(worker);
-            while worker.next(until).await {
-                self.step(&mut worker).await;
-            }
-        })
+    fn act<'a>(&'a self, _: &'a Driver, worker: &'a mut Worker) -> BoxFuture<'a, ()> {
+        Box::pin(self.step(worker))
     }
 
     fn finish<'a>(&'a self, driver: &'a Driver) -> BoxFuture<'a, ()> {

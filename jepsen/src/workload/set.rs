@@ -1,6 +1,6 @@
 //! Elements are put into sets; none that was acknowledged may be missing, none may be there twice.
 
-use atoll_env::{BoxFuture, Instant};
+use atoll_env::BoxFuture;
 use atoll_history::{Call, Level};
 
 use super::Workload;
@@ -34,13 +34,8 @@ impl Workload for Set {
         "Elements are appended to sets; the final reads must have every acknowledged one, once."
     }
 
-    fn run<'a>(&'a self, driver: &'a Driver, worker: u32, until: Instant) -> BoxFuture<'a, ()> {
-        Box::pin(async move {
-            let mut worker = driver.worker(worker);
-            while worker.next(until).await {
-                self.step(&mut worker).await;
-            }
-        })
+    fn act<'a>(&'a self, _: &'a Driver, worker: &'a mut Worker) -> BoxFuture<'a, ()> {
+        Box::pin(self.step(worker))
     }
 
     fn finish<'a>(&'a self, driver: &'a Driver) -> BoxFuture<'a, ()> {
