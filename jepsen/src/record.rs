@@ -39,8 +39,12 @@ pub struct Record {
     pub gate: Vec<Demand>,
     /// What was asked for and could not be injected here, with the reason.
     pub not_injected: Vec<String>,
-    /// Lines of nodes' logs that must not be there.
-    pub log_findings: Vec<String>,
+    /// Nodes with damaged disks that were not whole when the others were. They need not be.
+    pub spared: Vec<String>,
+    /// What nodes' logs must not hold, and ends of nodes that nobody had asked for.
+    pub log_findings: Vec<LogFinding>,
+    /// If the cluster did not recover: what each node said last before that was clear.
+    pub last_words: Vec<(u16, Vec<String>)>,
 }
 
 /// One fault, from the moment it was installed to the moment it was healed.
@@ -95,17 +99,45 @@ pub struct Check {
     pub verdict: Verdict,
 }
 
+/// Something in a node's log that must not be there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogFinding {
+    /// The node.
+    pub node: u16,
+    /// When it said so, or had last said something with a time; `None` if nothing in the log tells.
+    pub time_ns: Option<u64>,
+    /// What it said.
+    pub line: String,
+    /// The few lines before it.
+    pub before: Vec<String>,
+    /// The few lines after it, up to the next finding.
+    pub after: Vec<String>,
+}
+
+/// Which way a demand is met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bound {
+    /// By as much or more.
+    AtLeast,
+    /// By as much or less.
+    AtMost,
+}
+
 /// Something a run needs to be more than idle motion.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Demand {
-    /// For people: `successful operations per second while faults were on`.
+    /// For people: `successful operations per second while there were faults`.
     pub what: String,
-    /// At least (or, for `at_most`, at most) this.
+    /// Whether `wanted` is the least or the most.
+    pub bound: Bound,
+    /// The bound.
     pub wanted: f64,
     /// What was.
     pub was: f64,
-    /// Whether it is met.
-    pub met: bool,
+    /// Which part of the run it is about, from and to; `None`: all of it.
+    pub span_ns: Option<(u64, u64)>,
+    /// What stands behind the number, for people.
+    pub details: Vec<String>,
 }
 
 /// What a run says in the end.
@@ -126,7 +158,7 @@ impl Record {
         if !self.log_findings.is_empty() || any(|verdict| matches!(verdict, Verdict::Violation(_))) {
             return Conclusion::Violation;
         }
-        let tested = !self.checks.is_empty() && self.gate.iter().all(|demand| demand.met);
+        let tested = !self.checks.is_empty() && self.gate.iter().all(Demand::met);
         if !tested || any(|verdict| matches!(verdict, Verdict::Unknown(_))) {
             return Conclusion::Unknown;
         }
@@ -136,6 +168,53 @@ impl Record {
     /// How long the whole run took.
     pub fn length(&self) -> Duration {
         Duration::from_nanos(self.phases.last().map_or(0, |phase| phase.end_ns))
+    }
+}
+
+impl std::fmt::Display for LogFinding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "node {}: {}", self.node, self.line)
+    }
+}
+
+impl Demand {
+    /// As much as this, or more.
+    pub fn at_least(what: impl Into<String>, wanted: f64, was: f64) -> Self {
+        Self::new(what.into(), Bound::AtLeast, wanted, was)
+    }
+
+    /// As much as this, or less.
+    pub fn at_most(what: impl Into<String>, wanted: f64, was: f64) -> Self {
+        Self::new(what.into(), Bound::AtMost, wanted, was)
+    }
+
+    fn new(what: String, bound: Bound, wanted: f64, was: f64) -> Self {
+        Self {
+            what,
+            bound,
+            wanted,
+            was,
+            span_ns: None,
+            details: Vec::new(),
+        }
+    }
+
+    /// Whether it is met.
+    pub fn met(&self) -> bool {
+        match self.bound {
+            Bound::AtLeast => self.was >= self.wanted,
+            Bound::AtMost => self.was <= self.wanted,
+        }
+    }
+}
+
+impl Bound {
+    /// `at least`, `at most`.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::AtLeast => "at least",
+            Self::AtMost => "at most",
+        }
     }
 }
 

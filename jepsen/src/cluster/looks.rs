@@ -11,6 +11,7 @@ use futures_util::future::join_all;
 use parking_lot::Mutex;
 
 use super::Cluster;
+use super::whole::{Look, Marks, Recovery, leads};
 use crate::field::Field;
 use crate::record::LeaderSample;
 
@@ -84,7 +85,7 @@ impl Cluster {
         };
         let made = self.env.clock.timeout(LAUNCH_MAX, work).await;
         made.unwrap_or_else(|_| Err("some node does not answer".to_owned()))?;
-        self.recovered(LAUNCH_MAX).await.map(|_| ())
+        self.recovered(LAUNCH_MAX).await.missing.map_or(Ok(()), Err)
     }
 
     async fn answering(&self, node: u16) -> Result<(), String> {
@@ -114,65 +115,39 @@ impl Cluster {
         Ok(())
     }
 
-    /// Waits until every node that must recover serves and every group has a leader. Gives the time that took, or
-    /// what is missing after `most`.
-    pub async fn recovered(&self, most: Duration) -> Result<Duration, String> {
+    /// Waits until the cluster is whole ([`super::whole`]), at most so long.
+    pub async fn recovered(&self, most: Duration) -> Recovery {
         let began = self.env.clock.now();
+        let mut marks = Marks::default();
         loop {
-            let missing = self.missing().await;
-            let took = self.env.clock.now().since(began);
-            match missing {
-                None => return Ok(took),
-                Some(what) if took >= most => {
-                    return Err(format!("{what} {} s after everything was healed", most.as_secs()));
-                }
-                Some(_) => self.env.clock.sleep(LOOK_EVERY).await,
+            let look = self.look().await;
+            let missing = look.missing(&mut marks);
+            let over = self.env.clock.now().since(began) >= most;
+            if missing.is_none() || over {
+                let late = |what| format!("{what} {} s after everything was healed", most.as_secs());
+                return Recovery {
+                    missing: missing.map(late),
+                    spared: look.spared(&marks),
+                };
             }
+            self.env.clock.sleep(LOOK_EVERY).await;
         }
     }
 
-    /// What keeps the cluster from being whole, for people.
-    async fn missing(&self) -> Option<String> {
-        let spoiled = self.spoiled();
+    async fn look(&self) -> Look {
         let asked = self
             .numbers()
             .map(|node| async move { (node, self.status(node).await) });
-        let mut led_now = BTreeMap::<u64, bool>::new();
-        for (node, reply) in join_all(asked).await {
-            let required = !spoiled.iter().any(|(damaged, _)| *damaged == node);
-            if reply.is_none() && required {
-                return Some(format!("node {node} does not answer"));
-            }
-            let Some(reply) = reply else { continue };
-            if required && reply.state != "serving" {
-                return Some(format!("node {node} is \"{}\"", reply.state));
-            }
-            let lost = reply
-                .groups
-                .iter()
-                .find(|group| group.hosted && group.leader_node == 0);
-            if let Some(group) = lost.filter(|_| required) {
-                return Some(format!("node {node} knows no leader of group {}", group.group));
-            }
-            for group in &reply.groups {
-                led_now.entry(group.group).or_default();
-            }
-            led_now.extend(led(&reply).map(|(group, _)| (group, true)));
+        Look {
+            spoiled: self.spoiled().into_iter().collect(),
+            said: join_all(asked).await,
         }
-        if led_now.keys().all(|group| *group == 0) {
-            return Some("there are no data groups".to_owned());
-        }
-        let orphan = led_now.iter().find(|(_, led)| !**led)?.0;
-        Some(format!("group {orphan} has no leader"))
     }
 }
 
 /// The groups that the answering node believes it leads, with their terms.
 fn led(reply: &StatusReply) -> impl Iterator<Item = (u64, u64)> {
-    let own = reply
-        .groups
-        .iter()
-        .filter(|group| group.hosted && group.leader_node == reply.node);
+    let own = reply.groups.iter().filter(|group| leads(reply, group));
     own.map(|group| (group.group, group.term))
 }
 
@@ -211,7 +186,7 @@ impl Looks {
                 node,
                 group: group.group,
                 term: group.term,
-                leads: group.leader_node == reply.node,
+                leads: leads(reply, group),
             };
             self.latest.lock().insert((group.group, node), sample);
             let mut samples = self.samples.lock();

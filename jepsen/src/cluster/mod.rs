@@ -16,7 +16,9 @@ mod life;
 mod looks;
 mod nodes;
 mod process;
+mod whole;
 
 pub use life::Death;
 pub use looks::{Looks, Sampler};
 pub use nodes::{Cluster, Down};
+pub use whole::Recovery;

@@ -22,6 +22,8 @@ mod html;
 mod latency;
 mod leaders;
 mod lines;
+mod logs;
+mod moments;
 mod outcome;
 mod page;
 mod results;

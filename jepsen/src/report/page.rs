@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use super::html::Text;
 use super::summary::Summary;
-use super::{results, tables, timeline, violation, words};
+use super::{logs, results, tables, timeline, violation, words};
 use crate::record::{Conclusion, Record};
 
 const STYLE: &str = include_str!("style.css");
@@ -17,13 +17,14 @@ pub(super) fn page(record: &Record) -> Result<String, fmt::Error> {
     head(&mut out, &summary)?;
     out.push_str("<div class=pair>");
     tables::checks(&mut out, &record.checks)?;
-    tables::gate(&mut out, &record.gate)?;
+    tables::gate(&mut out, record)?;
     out.push_str("</div>");
-    tables::log_findings(&mut out, record)?;
+    logs::findings(&mut out, record)?;
     violation::violations(&mut out, record)?;
     timeline::timeline(&mut out, &summary)?;
     tables::operations(&mut out, &summary)?;
     tables::faults(&mut out, &summary)?;
+    tables::spared(&mut out, record)?;
     tables::not_injected(&mut out, record)?;
     files(&mut out, record)?;
     writeln!(

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::outcome::Ending;
 use super::summary::{Summary, Tally};
-use crate::record::{Check, Conclusion, Record};
+use crate::record::{Check, Conclusion, Demand, LogFinding, Record};
 
 /// Findings of one checker that results.json repeats; `found` tells how many there are.
 const FINDINGS_MAX: usize = 100;
@@ -29,7 +29,18 @@ pub(super) fn faults(record: &Record) -> io::Result<String> {
 /// The text of results.json.
 pub(super) fn results(record: &Record) -> io::Result<String> {
     let summary = Summary::of(record);
-    let demand = |demand: &crate::record::Demand| json!({"what": demand.what, "wanted": demand.wanted, "was": demand.was, "met": demand.met});
+    let demand = |demand: &Demand| {
+        json!({
+            "what": demand.what,
+            "bound": demand.bound.words(),
+            "wanted": demand.wanted,
+            "was": demand.was,
+            "met": demand.met(),
+            "details": demand.details,
+        })
+    };
+    let finding =
+        |found: &LogFinding| json!({"node": found.node, "time_ns": found.time_ns, "line": found.line});
     let calls: Map<String, Value> = summary
         .calls
         .iter()
@@ -64,7 +75,8 @@ pub(super) fn results(record: &Record) -> io::Result<String> {
         "calls": calls,
         "faults": by_name,
         "not_injected": record.not_injected,
-        "log_findings": record.log_findings,
+        "not_judged": record.spared,
+        "log_findings": record.log_findings.iter().map(finding).collect::<Vec<_>>(),
     }))
 }
 

@@ -167,7 +167,12 @@ impl<'a> Summary<'a> {
             let key = found.first().map_or("", |first| first.key.as_str());
             let key = words::clip(key, 60);
             let more = if found.len() > 1 { ", among others" } else { "" };
-            Some(format!("{} says so of key “{key}”{more}", check.name))
+            let what = if key.is_empty() {
+                String::new()
+            } else {
+                format!(" of key “{key}”")
+            };
+            Some(format!("{} says so{what}{more}", check.name))
         };
         let mut parts: Vec<String> = self.record.checks.iter().filter_map(says).collect();
         let others = parts.len().saturating_sub(CHECKS_NAMED_MAX);
@@ -199,7 +204,7 @@ impl<'a> Summary<'a> {
                 ));
             }
         }
-        let unmet = self.record.gate.iter().filter(|demand| !demand.met).count();
+        let unmet = self.record.gate.iter().filter(|demand| !demand.met()).count();
         if unmet > 0 {
             let demands = words::things(unmet, "demand");
             parts.push(format!("{demands} of the gate not met, so it was no test"));

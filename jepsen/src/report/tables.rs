@@ -9,14 +9,17 @@ use super::bands::Bands;
 use super::html::Text;
 use super::outcome::Ending;
 use super::summary::Summary;
-use super::words;
-use crate::record::{Check, Demand, Record};
+use super::{moments, words};
+use crate::record::{Bound, Check, Demand, Record};
 
 /// Rows of a table; the page says how many more there are.
 const ROWS_MAX: usize = 1_500;
 
 /// Letters of a text in a table.
 const LETTERS_MAX: usize = 400;
+
+/// Lines about one demand.
+const DETAILS_MAX: usize = 20;
 
 /// Keys named for a checker that could not decide.
 const KEYS_MAX: usize = 5;
@@ -52,25 +55,6 @@ fn tile(out: &mut String, value: &str, name: &str, about: &str) -> fmt::Result {
         "<div class=tile title=\"{}\"><b>{value}</b><span>{name}</span></div>",
         Text(about)
     )
-}
-
-/// What must not be in the logs of nodes.
-pub(super) fn log_findings(out: &mut String, record: &Record) -> fmt::Result {
-    if record.log_findings.is_empty() {
-        return Ok(());
-    }
-    let count = words::things(record.log_findings.len(), "line");
-    write!(
-        out,
-        "<section class=\"card bad\"><h2>Logs of nodes hold {count} that must not be there</h2><ul class=log>"
-    )?;
-    for line in record.log_findings.iter().take(ROWS_MAX) {
-        write!(out, "<li>{}", Text(&words::clip(line, LETTERS_MAX)))?;
-    }
-    out.push_str("</ul>");
-    more(out, record.log_findings.len())?;
-    out.push_str("</section>\n");
-    Ok(())
 }
 
 /// The checkers and what they said.
@@ -114,23 +98,21 @@ fn verdict(verdict: &Verdict) -> (&'static str, String) {
 }
 
 /// Whether the run was a test.
-pub(super) fn gate(out: &mut String, gate: &[Demand]) -> fmt::Result {
+pub(super) fn gate(out: &mut String, record: &Record) -> fmt::Result {
     out.push_str("<section class=card id=gate><h2>Was it a test?</h2>");
-    if gate.is_empty() {
+    if record.gate.is_empty() {
         out.push_str("<p>Nothing was demanded of this run.</p></section>");
         return Ok(());
     }
     out.push_str(
         "<table><thead><tr><th>demand<th class=number>wanted<th class=number>was<th></thead><tbody>",
     );
-    for demand in gate {
-        // A demand that is an upper bound says so at its end.
-        let (what, bound) = match demand.what.strip_suffix(", at most") {
-            Some(what) => (what, "≤"),
-            None if demand.met == (demand.was >= demand.wanted) => (demand.what.as_str(), "≥"),
-            None => (demand.what.as_str(), "≤"),
+    for demand in &record.gate {
+        let bound = match demand.bound {
+            Bound::AtLeast => "≥",
+            Bound::AtMost => "≤",
         };
-        let (class, sign) = if demand.met {
+        let (class, sign) = if demand.met() {
             ("met", "✓")
         } else {
             ("unmet", "✗ not met")
@@ -138,12 +120,40 @@ pub(super) fn gate(out: &mut String, gate: &[Demand]) -> fmt::Result {
         write!(
             out,
             "<tr><td>{}<td class=number>{bound} {}<td class=number>{}<td class={class}>{sign}",
-            Text(what),
+            Text(&demand.what),
             words::number(demand.wanted),
             words::number(demand.was)
         )?;
     }
-    out.push_str("</tbody></table></section>\n");
+    out.push_str("</tbody></table>");
+    for demand in record.gate.iter().filter(|demand| !demand.met()) {
+        unmet(out, record, demand)?;
+    }
+    out.push_str("</section>\n");
+    Ok(())
+}
+
+/// What is known of a demand that was not met.
+fn unmet(out: &mut String, record: &Record, demand: &Demand) -> fmt::Result {
+    if demand.span_ns.is_none() && demand.details.is_empty() {
+        return Ok(());
+    }
+    write!(out, "<h3>Not met: {}</h3>", Text(&demand.what))?;
+    if let Some(span_ns) = demand.span_ns {
+        moments::around(out, record, span_ns)?;
+    }
+    if demand.details.is_empty() {
+        return Ok(());
+    }
+    out.push_str("<ul>");
+    for detail in demand.details.iter().take(DETAILS_MAX) {
+        write!(out, "<li>{}", Text(&words::clip(detail, LETTERS_MAX)))?;
+    }
+    out.push_str("</ul>");
+    if demand.details.len() > DETAILS_MAX {
+        let rest = words::count(demand.details.len() - DETAILS_MAX);
+        write!(out, "<p class=more>and {rest} more</p>")?;
+    }
     Ok(())
 }
 
@@ -253,6 +263,21 @@ pub(super) fn faults(out: &mut String, summary: &Summary<'_>) -> fmt::Result {
         out.push_str("</details>");
     }
     out.push_str("</section>\n");
+    Ok(())
+}
+
+/// Nodes that need not have recovered and had not.
+pub(super) fn spared(out: &mut String, record: &Record) -> fmt::Result {
+    if record.spared.is_empty() {
+        return Ok(());
+    }
+    out.push_str(
+        "<section class=card id=spared><h2>Not judged: nodes whose disks were damaged for good</h2><ul>",
+    );
+    for line in record.spared.iter().take(ROWS_MAX) {
+        write!(out, "<li>{}", Text(&words::clip(line, LETTERS_MAX)))?;
+    }
+    out.push_str("</ul></section>\n");
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 use super::bands::{Bands, FAULTS_DRAWN_MAX};
 use super::html::Text;
 use super::summary::Summary;
-use super::{latency, leaders, lines, words};
+use super::{latency, leaders, lines, moments, words};
 
 /// Draws the section.
 pub(super) fn timeline(out: &mut String, summary: &Summary<'_>) -> fmt::Result {
@@ -46,6 +46,7 @@ fn phases(out: &mut String, summary: &Summary<'_>, bands: &Bands<'_>) -> fmt::Re
         )?;
     }
     out.push_str("</div></div>");
+    moments::row(out, summary.record, &summary.frame)?;
     bands.rows(out, &summary.frame)?;
     out.push_str("<div class=row><div class=name></div><div class=\"plot bare\">");
     latency::ticks(out, &summary.frame)?;

@@ -71,16 +71,19 @@ pub(super) fn demands(evidence: &Evidence<'_>) -> Vec<Demand> {
     for ((name, share), span) in names.into_iter().zip(shares).zip(evidence.spans) {
         let what = format!("successful operations per second {name}");
         let wanted = (f64::from(evidence.rate) * share).max(LEAST);
-        demands.push(at_least(what, wanted, rate(evidence.history, span)));
+        let mut demand = Demand::at_least(what, wanted, rate(evidence.history, span));
+        demand.span_ns = Some((span.begin_ns, span.end_ns));
+        demands.push(demand);
     }
     demands.extend(installed(evidence));
     demands.extend(sides(evidence));
-    let broken = evidence.installations.broken.len();
-    demands.push(at_most("faults that could not be begun or mended", broken));
-    demands.push(at_most(
-        "times the run was stopped early",
-        usize::from(evidence.interrupted),
-    ));
+    let broken = &evidence.installations.broken;
+    let what = "faults that could not be begun or mended";
+    let mut mended = Demand::at_most(what, 0.0, broken.len() as f64);
+    mended.details.clone_from(broken);
+    demands.push(mended);
+    let stopped = f64::from(u8::from(evidence.interrupted));
+    demands.push(Demand::at_most("times the run was stopped early", 0.0, stopped));
     demands
 }
 
@@ -107,24 +110,6 @@ pub(super) fn succeeded(outcome: &Outcome) -> bool {
     )
 }
 
-fn at_least(what: String, wanted: f64, was: f64) -> Demand {
-    Demand {
-        what,
-        wanted,
-        was,
-        met: was >= wanted,
-    }
-}
-
-fn at_most(what: &str, was: usize) -> Demand {
-    Demand {
-        what: format!("{what}, at most"),
-        wanted: 0.0,
-        was: was as f64,
-        met: was == 0,
-    }
-}
-
 fn installed(evidence: &Evidence<'_>) -> Vec<Demand> {
     let mut counts = BTreeMap::<&str, u64>::new();
     for fault in &evidence.installations.faults {
@@ -136,11 +121,14 @@ fn installed(evidence: &Evidence<'_>) -> Vec<Demand> {
         .map(|one| {
             let family = one.nemesis.family();
             let was = counts.get(family).copied().unwrap_or(0);
-            at_least(
-                format!("{family} faults that were in place"),
-                wanted as f64,
-                was as f64,
-            )
+            let what = format!("{family} faults that were in place");
+            let mut demand = Demand::at_least(what, wanted as f64, was as f64);
+            let refused = evidence.installations.refused;
+            if refused > 0 {
+                let given_up = "faults of all families were given up because something stood in their way";
+                demand.details.push(format!("{refused} {given_up}"));
+            }
+            demand
         })
         .collect()
 }
@@ -168,8 +156,9 @@ fn sides(evidence: &Evidence<'_>) -> Vec<Demand> {
         minority += usize::from(leaders.iter().any(|leader| fault.nodes.contains(leader)));
         majority += usize::from(leaders.iter().any(|leader| !fault.nodes.contains(leader)));
     }
-    let demand =
-        |side: &str, was: usize| at_least(format!("partitions with a leader in the {side}"), 1.0, was as f64);
+    let demand = |side: &str, was: usize| {
+        Demand::at_least(format!("partitions with a leader in the {side}"), 1.0, was as f64)
+    };
     vec![demand("minority", minority), demand("majority", majority)]
 }
 
@@ -269,7 +258,7 @@ mod tests {
         };
         change(&mut evidence);
         let all = demands(&evidence).into_iter();
-        all.filter(|demand| !demand.met)
+        all.filter(|demand| !demand.met())
             .map(|demand| demand.what)
             .collect()
     }
@@ -332,7 +321,7 @@ mod tests {
         };
         let unmet: Vec<_> = demands(&evidence)
             .into_iter()
-            .filter(|demand| !demand.met)
+            .filter(|demand| !demand.met())
             .collect();
         assert_eq!(unmet.len(), 2, "{unmet:?}");
     }

@@ -1,14 +1,13 @@
 //! The judgement of a run: what checkers say, what logs say, and whether it was a test.
 
-use std::time::Duration;
-
 use atoll_history::{Verdict, Violation};
 
 use super::course::Failed;
 use super::faults::Installations;
 use super::gate::{self, Evidence, Span};
-use super::logs;
+use super::logs::Logs;
 use super::stage::Stage;
+use crate::cluster::Recovery;
 use crate::judge::{Rules, judge};
 use crate::nemesis::{Chosen, clock};
 use crate::record::{Check, Demand, Record};
@@ -19,7 +18,7 @@ pub(super) struct Played {
     pub(super) notes: Notes,
     pub(super) installations: Installations,
     pub(super) spans: [Span; 3],
-    pub(super) recovery: Result<Duration, String>,
+    pub(super) recovery: Recovery,
     pub(super) demands: Vec<Demand>,
 }
 
@@ -57,8 +56,9 @@ impl Stage {
         if !interrupted {
             record.checks.push(recovery(&played.recovery));
         }
-        record.log_findings =
-            logs::findings(&self.field.cluster).map_err(|error| Failed::Setup(error.to_string()))?;
+        self.look_into_logs(record, &played.recovery)
+            .map_err(|error| Failed::Setup(error.to_string()))?;
+        record.spared = played.recovery.spared;
         let options = &self.field.options;
         record.gate = gate::demands(&Evidence {
             history: &record.history,
@@ -78,13 +78,30 @@ impl Stage {
             .extend(broken.iter().map(|what| format!("went wrong: {what}")));
         Ok(())
     }
+
+    /// What logs must not hold, and what they say of a cluster that did not recover.
+    fn look_into_logs(&self, record: &mut Record, recovery: &Recovery) -> std::io::Result<()> {
+        let logs = Logs {
+            cluster: &self.field.cluster,
+            began_unix_ms: record.began_unix_ms,
+        };
+        record.log_findings = logs.findings()?;
+        let phase = record.phases.iter().find(|phase| phase.name == RECOVERY);
+        if let Some(phase) = phase.filter(|_| recovery.missing.is_some()) {
+            record.last_words = logs.last_words(phase.end_ns)?;
+        }
+        Ok(())
+    }
 }
 
-fn recovery(result: &Result<Duration, String>) -> Check {
-    let verdict = match result {
-        Ok(_) => Verdict::Ok { judged: 1 },
-        Err(what) => Verdict::Violation(vec![Violation {
-            checker: "recovery",
+/// The phase and the check.
+const RECOVERY: &str = "recovery";
+
+fn recovery(recovery: &Recovery) -> Check {
+    let verdict = match &recovery.missing {
+        None => Verdict::Ok { judged: 1 },
+        Some(what) => Verdict::Violation(vec![Violation {
+            checker: RECOVERY,
             key: String::new(),
             message: what.clone(),
             operation: None,
@@ -92,8 +109,8 @@ fn recovery(result: &Result<Duration, String>) -> Check {
         }]),
     };
     Check {
-        name: "recovery".to_owned(),
-        about: "Once everything is healed, every undamaged node serves and every group has a leader.",
+        name: RECOVERY.to_owned(),
+        about: "Once everything is healed, every undamaged node serves, every group has a leader, and every replica catches up.",
         verdict,
     }
 }

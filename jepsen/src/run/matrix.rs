@@ -131,7 +131,7 @@ fn verdict(record: &Record) -> String {
     if conclusion == Conclusion::Pass {
         return word.to_owned();
     }
-    let unmet = record.gate.iter().filter(|demand| !demand.met).count();
+    let unmet = record.gate.iter().filter(|demand| !demand.met()).count();
     let failed = record.checks.iter().filter(|check| !check.verdict.is_ok());
     let mut why: Vec<String> = failed.map(|check| check.name.clone()).collect();
     why.extend((unmet > 0).then(|| format!("{unmet} unmet demands")));

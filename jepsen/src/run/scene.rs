@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 
 use super::gate::Span;
 use super::stage::Stage;
+use crate::cluster::Recovery;
 use crate::interrupt::Interrupt;
 use crate::record::{Demand, Phase};
 use crate::workload::{self, Driver, Workload};
@@ -95,7 +96,7 @@ impl<'a> Scene<'a> {
         spawn.spawn(async move { workload::run(&driver, &workloads, until).await })
     }
 
-    /// Waits until the cluster is whole again and has worked for a while then. Gives how long it took, and the time
+    /// Waits until the cluster is whole again and has worked for a while then. Gives what became of it, and the time
     /// in which it was whole and worked.
     pub(super) async fn recover(
         &mut self,
@@ -103,18 +104,21 @@ impl<'a> Scene<'a> {
         workloads: &[Arc<dyn Workload>],
         load: Load,
         interrupt: &Interrupt,
-    ) -> (Result<Duration, String>, Span) {
+    ) -> (Recovery, Span) {
         let (field, clock) = (&self.stage.field, self.stage.clock());
         let recovery = tokio::select! {
             recovery = field.cluster.recovered(RECOVERY_MAX) => recovery,
-            () = interrupt.raised() => Err("the run was stopped early".to_owned()),
+            () = interrupt.raised() => Recovery {
+                missing: Some("the run was stopped early".to_owned()),
+                spared: Vec::new(),
+            },
         };
         let whole = clock.now();
         // Those that began before it was whole end first: what follows is measured from a fresh beginning.
         let mut until = load.until;
         ended(load.task, interrupt).await;
         let mut begin = whole;
-        if until.since(whole) < WHOLE_MIN && recovery.is_ok() {
+        if until.since(whole) < WHOLE_MIN && recovery.missing.is_none() {
             begin = clock.now();
             until = begin + WHOLE_MIN;
             ended(self.work(driver, workloads, until), interrupt).await;
@@ -139,12 +143,8 @@ impl<'a> Scene<'a> {
             reads = reads => reads.is_ok(),
             () = interrupt.raised() => false,
         };
-        Demand {
-            what: "final reads that came to their end".to_owned(),
-            wanted: 1.0,
-            was: f64::from(u8::from(finished)),
-            met: finished,
-        }
+        let finished = f64::from(u8::from(finished));
+        Demand::at_least("final reads that came to their end", 1.0, finished)
     }
 }
 

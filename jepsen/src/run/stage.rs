@@ -63,7 +63,10 @@ impl Stage {
             groups: options.groups,
             program,
             command,
-            began_unix_ms: self.clock().wall_ms(),
+            began_unix_ms: self
+                .clock()
+                .wall_ms()
+                .saturating_sub(self.field.now_ns() / 1_000_000),
             history: History::default(),
             faults: Vec::new(),
             leaders: Vec::new(),
@@ -71,7 +74,9 @@ impl Stage {
             checks: Vec::new(),
             gate: Vec::new(),
             not_injected,
+            spared: Vec::new(),
             log_findings: Vec::new(),
+            last_words: Vec::new(),
         }
     }
 

@@ -8,7 +8,7 @@ use atoll_history::{Outcome, Verdict};
 use serde_json::{Value, json};
 
 use super::gate;
-use crate::record::{Check, Conclusion, Record};
+use crate::record::{Bound, Check, Conclusion, Record};
 
 /// So many findings of one kind are shown; all of them are in the report.
 const SHOWN_MAX: usize = 5;
@@ -90,12 +90,19 @@ pub fn text(record: &Record, dir: &Path) -> String {
     for check in &record.checks {
         let _ = writeln!(text, "  check       {}: {}", check.name, said(check));
     }
-    let unmet = record.gate.iter().filter(|demand| !demand.met);
+    let unmet = record.gate.iter().filter(|demand| !demand.met());
     for demand in unmet {
-        let (what, wanted, was) = (&demand.what, demand.wanted, demand.was);
-        let _ = writeln!(text, "  too little  {what}: {was:.1}, wanted {wanted:.1}");
+        let title = match demand.bound {
+            Bound::AtLeast => "too little",
+            Bound::AtMost => "too much",
+        };
+        let (what, bound, wanted, was) = (&demand.what, demand.bound.words(), demand.wanted, demand.was);
+        let _ = writeln!(text, "  {title:<11} {what}: {was:.1}, wanted {bound} {wanted:.1}");
+        list(&mut text, "", &demand.details);
     }
-    list(&mut text, "in a log", &record.log_findings);
+    let found: Vec<String> = record.log_findings.iter().map(ToString::to_string).collect();
+    list(&mut text, "in a log", &found);
+    list(&mut text, "not judged", &record.spared);
     list(&mut text, "not done", &record.not_injected);
     let _ = writeln!(text, "  report      {}", dir.join("report.html").display());
     let _ = writeln!(text, "  repeat      {}", record.command);
@@ -132,7 +139,7 @@ pub fn json(record: &Record, dir: &Path) -> Value {
     let conclusion = record.conclusion();
     let counts = counts(record);
     let check = |check: &Check| json!({ "name": check.name, "verdict": verdict(&check.verdict), "said": said(check) });
-    let demand = |demand: &crate::record::Demand| json!({ "what": demand.what, "wanted": demand.wanted, "was": demand.was, "met": demand.met });
+    let demand = |demand: &crate::record::Demand| json!({ "what": demand.what, "bound": demand.bound.words(), "wanted": demand.wanted, "was": demand.was, "met": demand.met() });
     json!({
         "conclusion": word(conclusion),
         "exit_code": conclusion.exit_code(),
@@ -146,7 +153,8 @@ pub fn json(record: &Record, dir: &Path) -> Value {
         "faults": by_family(record),
         "checks": record.checks.iter().map(check).collect::<Vec<_>>(),
         "gate": record.gate.iter().map(demand).collect::<Vec<_>>(),
-        "log_findings": record.log_findings,
+        "log_findings": record.log_findings.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "not_judged": record.spared,
         "not_injected": record.not_injected,
         "folder": dir.display().to_string(),
         "report": dir.join("report.html").display().to_string(),
@@ -169,7 +177,7 @@ mod tests {
     use atoll_history::{History, Unknown, Violation};
 
     use super::*;
-    use crate::record::{Demand, Fault};
+    use crate::record::{Demand, Fault, LogFinding};
 
     fn record(verdict: Verdict, met: bool) -> Record {
         Record {
@@ -196,14 +204,11 @@ mod tests {
                 about: "",
                 verdict,
             }],
-            gate: vec![Demand {
-                what: "rate".to_owned(),
-                wanted: 2.0,
-                was: 1.0,
-                met,
-            }],
+            gate: vec![Demand::at_least("rate", 2.0, if met { 2.0 } else { 1.0 })],
             not_injected: Vec::new(),
+            spared: vec!["node 2 is behind".to_owned()],
             log_findings: Vec::new(),
+            last_words: Vec::new(),
         }
     }
 
@@ -234,7 +239,13 @@ mod tests {
         assert_eq!(code(violation(), true), 1);
         assert_eq!(code(violation(), false), 1);
         let mut panicked = record(Verdict::Ok { judged: 3 }, true);
-        panicked.log_findings.push("node 1: panicked at".to_owned());
+        panicked.log_findings.push(LogFinding {
+            node: 1,
+            time_ns: None,
+            line: "panicked at".to_owned(),
+            before: Vec::new(),
+            after: Vec::new(),
+        });
         assert_eq!(panicked.conclusion().exit_code(), 1);
         let mut unchecked = record(Verdict::Ok { judged: 3 }, true);
         unchecked.checks.clear();
@@ -247,7 +258,8 @@ mod tests {
         for part in [
             "VIOLATION  register",
             "nobody wrote it",
-            "rate: 1.0, wanted 2.0",
+            "rate: 1.0, wanted at least 2.0",
+            "not judged  node 2 is behind",
             "kill 1",
             "store/x/report.html",
             "atoll verify --seed 1",
@@ -264,5 +276,7 @@ mod tests {
         assert_eq!(value["checks"][0]["verdict"], "unknown");
         assert_eq!(value["faults"]["kill"], 1);
         assert_eq!(value["gate"][0]["met"], true);
+        assert_eq!(value["gate"][0]["bound"], "at least");
+        assert_eq!(value["not_judged"][0], "node 2 is behind");
     }
 }

@@ -345,26 +345,23 @@ fn checks(history: &History) -> Vec<Check> {
 
 fn gate() -> Vec<Demand> {
     vec![
-        demand(
+        Demand::at_least(
             "successful operations per second before the first fault",
             20.0,
             104.3,
-            true,
         ),
-        demand(
+        Demand::at_least(
             "successful operations per second while faults were on",
             5.0,
             61.75,
-            true,
         ),
-        demand("faults that could not be mended, at most", 0.0, 0.0, true),
-        demand(
+        Demand::at_most("faults that could not be mended", 0.0, 0.0),
+        Demand::at_most(
             "seconds until every group served again after the last fault",
             30.0,
             2.4,
-            true,
         ),
-        demand("times partition/leader was in place", 1.0, 4.0, true),
+        Demand::at_least("times partition/leader was in place", 1.0, 4.0),
     ]
 }
 
@@ -414,16 +411,9 @@ pub(crate) fn record(shape: &Shape) -> Record {
             "clock/offset: needs a build with the feature `faults`".to_owned(),
             "disk/full: needs root or a quota".to_owned(),
         ],
+        spared: Vec::new(),
         log_findings: Vec::new(),
-    }
-}
-
-pub(crate) fn demand(what: &str, wanted: f64, was: f64, met: bool) -> Demand {
-    Demand {
-        what: what.to_owned(),
-        wanted,
-        was,
-        met,
+        last_words: Vec::new(),
     }
 }
 

@@ -11,8 +11,8 @@ mod fake;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use atoll_history::{History, Unknown, Verdict};
-use atoll_jepsen::record::{Check, Conclusion, Record};
+use atoll_history::{History, Unknown, Verdict, Violation};
+use atoll_jepsen::record::{Check, Conclusion, Demand, LogFinding, Record};
 use atoll_jepsen::report;
 use serde_json::Value;
 
@@ -139,12 +139,11 @@ fn the_operation_of_a_violation_is_in_the_page() {
 #[test]
 fn an_undecided_run_says_why() {
     let mut record = fake::pass();
-    record.gate[1] = fake::demand(
-        "successful operations per second while faults were on",
-        50.0,
-        3.2,
-        false,
-    );
+    let what = "successful operations per second while faults were on";
+    record.gate[1] = Demand::at_least(what, 50.0, 3.2);
+    record.gate[1].span_ns = Some((10 * fake::S, 20 * fake::S));
+    record.gate[2] = Demand::at_most("faults that could not be mended", 0.0, 30.0);
+    record.gate[2].details = vec!["kill/one: node 2 cannot be started".to_owned(); 30];
     record.checks.push(Check {
         name: "bank".to_owned(),
         about: "Transfers keep the total.",
@@ -157,13 +156,75 @@ fn an_undecided_run_says_why() {
     let dir = written("unknown", &record);
     let page = page(&dir);
     assert!(page.contains(
-        "Nobody knows: bank could not decide 1 key; 1 demand of the gate not met, so it was no test."
+        "Nobody knows: bank could not decide 1 key; 2 demands of the gate not met, so it was no test."
     ));
     assert!(page.contains("undecided after 5000000 steps") && page.contains("✗ not met"));
+    assert!(page.contains("<td class=number>≤ 0<td class=number>30<td class=unmet>"));
+    assert!(page.contains(&format!(
+        "<h3>Not met: {what}</h3><p class=note>It was between 10.000 s and 20.000 s"
+    )));
+    assert_eq!(page.matches("node 2 cannot be started").count(), 20);
+    assert!(page.contains("and 10 more") && page.contains("href=\"#gate\""));
     let results = results(&dir);
     assert_eq!(results["conclusion"], "unknown");
     assert_eq!(results["exit_code"], 2);
     assert_eq!(results["gate"][1]["met"], false);
+}
+
+#[test]
+fn what_has_no_operation_has_a_moment_and_what_was_said() {
+    let mut record = fake::pass();
+    let first = record.faults[0].clone();
+    let moment = first.begin_ns + 1;
+    let finding = |time_ns, line: &str| LogFinding {
+        node: 2,
+        time_ns,
+        line: line.to_owned(),
+        before: vec!["the line before".to_owned()],
+        after: vec!["the line after".to_owned()],
+    };
+    record.log_findings = vec![
+        finding(Some(moment), "panicked at"),
+        finding(None, "ERROR who knows when"),
+    ];
+    record.last_words = vec![(3, vec!["the last of node 3".to_owned()])];
+    record.spared = vec!["node 1 (its disk was damaged) is behind: by far".to_owned()];
+    record.checks.push(Check {
+        name: "recovery".to_owned(),
+        about: "Everything is whole.",
+        verdict: Verdict::Violation(vec![Violation {
+            checker: "recovery",
+            key: String::new(),
+            message: "node 3 does not answer".to_owned(),
+            operation: None,
+            prefix: Vec::new(),
+        }]),
+    });
+    let dir = written("moments", &record);
+    let page = page(&dir);
+    let logs = between(&page, "id=logs>", "</section>");
+    assert!(
+        logs.contains(&format!(
+            "In place then: <a href=\"#fault-1\">1</a> {}",
+            first.name
+        )),
+        "{logs}"
+    );
+    assert!(logs.contains("Nothing in the log tells when."));
+    assert!(logs.contains("the line before\n<b>panicked at</b>\nthe line after\n"));
+    let found = between(&page, "id=violations>", "</section>");
+    assert!(
+        found.contains("<h3>recovery</h3>") && found.contains("the last of node 3"),
+        "{found}"
+    );
+    assert!(found.contains("(phase: recovery)"), "{found}");
+    // Two of the three have a moment; both are on the axis.
+    assert_eq!(page.matches("class=\"bar wrong\"").count(), 2);
+    assert!(page.contains("by far"));
+    let results = results(&dir);
+    assert_eq!(results["conclusion"], "violation");
+    assert_eq!(results["log_findings"][0]["time_ns"], moment);
+    assert_eq!(results["not_judged"][0], record.spared[0]);
 }
 
 #[test]
@@ -243,9 +304,19 @@ fn texts_of_others_stay_texts() {
     record.command = EVIL.to_owned();
     record.program = EVIL.to_owned();
     record.workloads = vec![EVIL.to_owned()];
-    record.log_findings = vec![EVIL.to_owned()];
+    record.log_findings = vec![LogFinding {
+        node: 1,
+        time_ns: Some(12 * fake::S),
+        line: EVIL.to_owned(),
+        before: vec![EVIL.to_owned()],
+        after: vec![EVIL.to_owned()],
+    }];
+    record.last_words = vec![(1, vec![EVIL.to_owned()])];
+    record.spared = vec![EVIL.to_owned()];
     record.not_injected = vec![EVIL.to_owned()];
-    record.gate[0].what = EVIL.to_owned();
+    record.gate[0] = Demand::at_least(EVIL, 1.0, 0.0);
+    record.gate[0].span_ns = Some((0, fake::S));
+    record.gate[0].details = vec![EVIL.to_owned()];
     for fault in &mut record.faults {
         fault.name = format!("{EVIL}/x");
         fault.what = EVIL.to_owned();
@@ -255,6 +326,9 @@ fn texts_of_others_stay_texts() {
         if let Verdict::Violation(found) = &mut check.verdict {
             found[0].key = format!("{EVIL}register-3");
             found[0].message = EVIL.to_owned();
+            let mut without = found[0].clone();
+            without.operation = None;
+            found.push(without);
         }
     }
     let dir = written("evil", &record);

@@ -12,7 +12,7 @@ use std::fmt::{self, Write};
 use atoll_history::{Operation, Outcome, Verdict, Violation};
 
 use super::html::Text;
-use super::words;
+use super::{logs, moments, words};
 use crate::record::Record;
 use focus::Focus;
 
@@ -69,21 +69,37 @@ fn violation(
     by_index: &BTreeMap<u64, &Operation>,
     violation: &Violation,
 ) -> fmt::Result {
-    write!(
-        out,
-        "<article class=violation><h3>{}: key <code>{}</code></h3>",
-        Text(violation.checker),
-        Text(&words::clip(&violation.key, 200))
-    )?;
-    if let Some(mut focus) = Focus::of(record, by_index, violation) {
-        in_words(out, &focus)?;
-        drawing::draw(out, &mut focus)?;
+    write!(out, "<article class=violation><h3>{}", Text(violation.checker))?;
+    if !violation.key.is_empty() {
+        write!(
+            out,
+            ": key <code>{}</code>",
+            Text(&words::clip(&violation.key, 200))
+        )?;
     }
+    out.push_str("</h3>");
+    let Some(mut focus) = Focus::of(record, by_index, violation) else {
+        return without_operation(out, record, violation);
+    };
+    in_words(out, &focus)?;
+    drawing::draw(out, &mut focus)?;
     writeln!(
         out,
         "<details><summary>What the checker says</summary><p class=text>{}</p></details></article>",
         Text(&words::clip(&violation.message, LETTERS_MAX))
     )
+}
+
+/// There is nothing to draw: what is said, when that was, and what the nodes said last.
+fn without_operation(out: &mut String, record: &Record, violation: &Violation) -> fmt::Result {
+    let message = words::clip(&violation.message, LETTERS_MAX);
+    write!(out, "<p class=lead><b>{}</b></p>", Text(&message))?;
+    if let Some(phase) = moments::phase_of(record, violation.checker) {
+        moments::around(out, record, (phase.begin_ns, phase.end_ns))?;
+        logs::last_words(out, record)?;
+    }
+    out.push_str("</article>\n");
+    Ok(())
 }
 
 /// Two or three sentences: what the operation was told, and what the others tell.
