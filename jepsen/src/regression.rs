@@ -170,7 +170,7 @@ async fn one(
     progress: &Progress,
 ) -> Result<(Option<Conclusion>, String), Failed> {
     if let Some(why) = kept.mutant.as_ref().and_then(|_| control::missing(&rest.binary)) {
-        return Ok((None, why));
+        return Ok((None, why.to_string()));
     }
     let options = kept.options(rest);
     let line = command(&options);

@@ -7,7 +7,7 @@ use atoll_env::{BoxFuture, Rng};
 use serde_json::json;
 
 use super::control::{self, Fields};
-use super::{Installed, Nemesis, Refusal};
+use super::{Installed, Lack, Means, Nemesis, Refusal};
 use crate::field::Field;
 
 /// With several groups clients carry versions from one to the other, and a leader refuses those that are more than a
@@ -36,8 +36,8 @@ impl Nemesis<Field> for Clocks {
         &["offset", "rate", "strobe"]
     }
 
-    fn missing(&self, field: &Field, _: &str) -> Option<String> {
-        control::missing(&field.options.binary)
+    fn missing(&self, means: &Means<'_>, _: &str) -> Option<Lack> {
+        control::missing(&means.options.binary)
     }
 
     fn begin<'a>(

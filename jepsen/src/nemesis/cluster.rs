@@ -9,7 +9,7 @@ use atoll_env::{BoxFuture, Rng, Task};
 use atoll_types::{GroupId, NodeId};
 
 use super::pick;
-use super::{Installed, Nemesis, Refusal};
+use super::{Installed, Lack, Means, Nemesis, Refusal};
 use crate::field::Field;
 
 /// Between two hand-overs, at most; and at least a quarter of it.
@@ -29,13 +29,13 @@ impl Nemesis<Field> for Operator {
         &["transfer", "address"]
     }
 
-    fn missing(&self, field: &Field, variant: &str) -> Option<String> {
-        let alone = variant == "transfer" && field.cluster.nodes() < 2;
-        let fixed = variant == "address" && field.net.advertised(1, 0) == field.net.advertised(1, 1);
+    fn missing(&self, means: &Means<'_>, variant: &str) -> Option<Lack> {
+        let alone = variant == "transfer" && means.options.nodes < 2;
+        let fixed = variant == "address" && means.net.advertised(1, 0) == means.net.advertised(1, 1);
         if alone {
-            Some("needs at least two nodes".to_owned())
+            Some(Lack::Nodes(2))
         } else {
-            fixed.then(|| "a node has one address only on these links".to_owned())
+            fixed.then_some(Lack::Proxies("a node has one address only on these links"))
         }
     }
 

@@ -17,6 +17,8 @@ use atoll_env::Clock;
 use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
+use super::Lack;
+
 /// A node that runs looks at its file twenty times a second; one that does not answer in this time is paused, or ended.
 const EFFECT_MAX: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -42,11 +44,9 @@ pub fn is_fault_build(program: &Path) -> bool {
     is
 }
 
-/// Why faults of this kind cannot be had from a program; `None` if they can.
-pub fn missing(program: &Path) -> Option<String> {
-    (!is_fault_build(program)).then(|| {
-        "needs the fault build of the program (cargo build --release -p atoll --features faults)".to_owned()
-    })
+/// Whether faults of this kind cannot be had from a program.
+pub fn missing(program: &Path) -> Option<Lack> {
+    (!is_fault_build(program)).then_some(Lack::FaultBuild)
 }
 
 /// Adds fields to a control file. False, and nothing changed, if one of them is somebody else's already.
@@ -150,6 +150,6 @@ mod tests {
     #[test]
     fn a_program_that_is_no_fault_build_is_told_apart() {
         assert!(!is_fault_build(Path::new("/bin/true")));
-        assert!(missing(Path::new("/nowhere/atoll")).is_some_and(|why| why.contains("--features faults")));
+        assert!(missing(Path::new("/nowhere/atoll")).is_some_and(|lack| lack == Lack::FaultBuild));
     }
 }

@@ -8,6 +8,7 @@ pub mod clock;
 pub mod cluster;
 pub mod control;
 pub mod disk;
+mod means;
 pub mod network;
 pub(crate) mod pick;
 pub mod process;
@@ -15,6 +16,8 @@ mod registry;
 
 use atoll_env::{BoxFuture, Rng};
 
+pub(crate) use means::with;
+pub use means::{Lack, Means};
 pub use registry::{Chosen, choose, nemeses};
 
 /// A family of faults that act on a `Field`: the cluster and its links.
@@ -25,8 +28,8 @@ pub trait Nemesis<Field>: Send + Sync {
     /// The names of its variants: `halves`, `leader`, ….
     fn variants(&self) -> &'static [&'static str];
 
-    /// Why a variant can never be injected in this run (needs root, needs another build); `None` if it can.
-    fn missing(&self, field: &Field, variant: &str) -> Option<String>;
+    /// What a run with these means lacks for a variant; `None`: nothing.
+    fn missing(&self, means: &Means<'_>, variant: &str) -> Option<Lack>;
 
     /// Begins a variant. All that is random comes from `rng`.
     fn begin<'a>(

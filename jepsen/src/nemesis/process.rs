@@ -12,7 +12,7 @@ use std::time::Duration;
 use atoll_env::{BoxFuture, Rng, Task};
 
 use super::pick;
-use super::{Installed, Nemesis, Refusal};
+use super::{Installed, Lack, Means, Nemesis, Refusal};
 use crate::cluster::Down;
 use crate::field::Field;
 
@@ -37,8 +37,8 @@ impl Nemesis<Field> for Kill {
         &["one", "leader", "minority", "majority", "all", "again"]
     }
 
-    fn missing(&self, field: &Field, variant: &str) -> Option<String> {
-        few(field, variant)
+    fn missing(&self, means: &Means<'_>, variant: &str) -> Option<Lack> {
+        few(means, variant)
     }
 
     fn begin<'a>(
@@ -172,8 +172,8 @@ impl Nemesis<Field> for Pause {
         &["one", "leader", "minority", "all"]
     }
 
-    fn missing(&self, field: &Field, variant: &str) -> Option<String> {
-        few(field, variant)
+    fn missing(&self, means: &Means<'_>, variant: &str) -> Option<Lack> {
+        few(means, variant)
     }
 
     fn begin<'a>(
@@ -238,7 +238,7 @@ impl Nemesis<Field> for Restart {
         &["rolling"]
     }
 
-    fn missing(&self, _: &Field, _: &str) -> Option<String> {
+    fn missing(&self, _: &Means<'_>, _: &str) -> Option<Lack> {
         None
     }
 
@@ -321,10 +321,10 @@ impl Installed<Field> for Rolling {
     }
 }
 
-/// Why a variant makes no sense with so few nodes.
-fn few(field: &Field, variant: &str) -> Option<String> {
-    let alone = field.cluster.nodes() < 3 && ["minority", "majority"].contains(&variant);
-    alone.then(|| "needs at least three nodes".to_owned())
+/// Whether a variant makes no sense with so few nodes.
+fn few(means: &Means<'_>, variant: &str) -> Option<Lack> {
+    let alone = means.options.nodes < 3 && ["minority", "majority"].contains(&variant);
+    alone.then_some(Lack::Nodes(3))
 }
 
 /// Whom a variant hits.

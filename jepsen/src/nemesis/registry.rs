@@ -27,15 +27,25 @@ pub struct Chosen {
     pub nemesis: Arc<dyn Nemesis<Field>>,
     /// In the order of the family's own list.
     pub variants: Vec<&'static str>,
+    /// Those that were named themselves, as `family/variant`.
+    pub named: Vec<&'static str>,
     /// Named as such, or a variant of it: a run that cannot inject it is no test. Not so if all were asked for.
     pub required: bool,
+}
+
+/// What was asked for of one family.
+#[derive(Default)]
+struct Asked {
+    variants: Vec<&'static str>,
+    named: Vec<&'static str>,
+    required: bool,
 }
 
 /// What names stand for: `family`, `family/variant`, `all`; nothing, or `none`, is no fault at all. The error is for
 /// people.
 pub fn choose(names: &[String]) -> Result<Vec<Chosen>, String> {
     let every = nemeses();
-    let mut chosen: BTreeMap<usize, (Vec<&'static str>, bool)> = BTreeMap::new();
+    let mut chosen: BTreeMap<usize, Asked> = BTreeMap::new();
     for name in names.iter().filter(|name| *name != "none") {
         let (family, variant) = match name.split_once('/') {
             Some((family, variant)) => (family, Some(variant)),
@@ -52,8 +62,9 @@ pub fn choose(names: &[String]) -> Result<Vec<Chosen>, String> {
             for own in wanted {
                 known = true;
                 let entry = chosen.entry(position).or_default();
-                entry.0.push(own);
-                entry.1 |= !all;
+                entry.variants.push(own);
+                entry.named.extend(variant.map(|_| own));
+                entry.required |= !all;
             }
         }
         if !known {
@@ -63,14 +74,15 @@ pub fn choose(names: &[String]) -> Result<Vec<Chosen>, String> {
             ));
         }
     }
-    let take = |(position, (asked, required)): (usize, (Vec<&'static str>, bool))| {
+    let take = |(position, asked): (usize, Asked)| {
         let nemesis = Arc::clone(every.get(position)?);
         let own = nemesis.variants().iter().copied();
-        let variants = own.filter(|variant| asked.contains(variant)).collect();
+        let variants = own.filter(|variant| asked.variants.contains(variant)).collect();
         Some(Chosen {
             nemesis,
             variants,
-            required,
+            named: asked.named,
+            required: asked.required,
         })
     };
     Ok(chosen.into_iter().filter_map(take).collect())

@@ -28,7 +28,9 @@ pub enum Party {
 /// What is wrong with messages from one party to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkFault {
-    /// Nothing arrives, nothing is said about it; what was on the way when it heals is lost with its connection.
+    /// Nothing arrives and nobody is told. What becomes of bytes sent meanwhile depends on the links: proxies lose
+    /// them, and end the connections they came by once it is lifted, or a later byte would take the place of a lost one; packet
+    /// filters drop packets, so connections outlive it and TCP sends late what it had kept.
     Blackhole,
     /// Connections end at once, again and again.
     Reset,

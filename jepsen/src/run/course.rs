@@ -1,18 +1,18 @@
 //! One run from its beginning to its end.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use atoll_env::Env;
 
 use super::folder;
+use super::possible::{Possible, possible};
 use super::progress::Progress;
 use super::stage::Stage;
-use crate::field::Field;
 use crate::interrupt::Interrupt;
-use crate::nemesis::{Chosen, choose};
-use crate::options::Options;
+use crate::nemesis::{self, Means, choose};
+use crate::net::{self, Net};
+use crate::options::{NetKind, Options};
 use crate::record::{Conclusion, Record};
 use crate::{mutants, program, report, workload};
 
@@ -57,12 +57,17 @@ pub async fn run(
     let chosen = choose(&options.nemeses).map_err(Failed::Usage)?;
     let setup = |error: std::io::Error| Failed::Setup(error.to_string());
     let version = program::version(&options.binary).map_err(Failed::Setup)?;
+    let net = links(env, &options, &command).map_err(Failed::Setup)?;
+    let means = Means {
+        options: &options,
+        net: &*net,
+    };
+    let Possible { chosen, not_injected } = possible(&means, chosen, &command).map_err(Failed::Setup)?;
     let dir = folder::make(&options, env.clock.wall_ms()).map_err(setup)?;
-    let stage = Stage::build(env, options, &dir).map_err(setup)?;
+    let stage = Stage::build(env, options, net, &dir).map_err(setup)?;
     if let Some(mutant) = &stage.field.options.mutant {
         mutants::wake(&stage.field.cluster, &stage.field.options.binary, mutant).map_err(Failed::Usage)?;
     }
-    let (chosen, not_injected) = possible(&stage.field, chosen);
     let mut record = stage.empty(&version, command, not_injected);
     progress.say(&format!("starting {} nodes in {}", record.nodes, dir.display()));
     let launched = tokio::select! {
@@ -90,27 +95,13 @@ pub async fn run(
     Ok(Ended { record, dir })
 }
 
-/// What of the chosen can be injected here, and what cannot, with the reason.
-fn possible(field: &Field, chosen: Vec<Chosen>) -> (Vec<Chosen>, Vec<String>) {
-    let mut missing = Vec::new();
-    let mut able = Vec::new();
-    for mut one in chosen {
-        let mut reasons = BTreeMap::<String, Vec<&str>>::new();
-        let nemesis = Arc::clone(&one.nemesis);
-        one.variants.retain(|variant| {
-            let why = nemesis.missing(field, variant);
-            let possible = why.is_none();
-            reasons.entry(why.unwrap_or_default()).or_default().push(variant);
-            possible
-        });
-        reasons.remove("");
-        let family = nemesis.family();
-        let told = |(why, variants): (String, Vec<&str>)| format!("{family}/{}: {why}", variants.join(", "));
-        missing.extend(reasons.into_iter().map(told));
-        // What is required and impossible stays, so that the gate misses it.
-        if !one.variants.is_empty() || one.required {
-            able.push(one);
+/// Links of the kind that was asked for. The error is for people.
+pub(super) fn links(env: &Env, options: &Options, command: &str) -> Result<Arc<dyn Net>, String> {
+    net::make(options.net, options.nodes, env).map_err(|error| match options.net {
+        NetKind::Proxy => error.to_string(),
+        NetKind::Netns => {
+            let instead = nemesis::with(command, "--net", "proxy");
+            format!("{error}\nThis would work:\n  {instead}")
         }
-    }
-    (able, missing)
+    })
 }

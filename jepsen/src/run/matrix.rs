@@ -5,11 +5,12 @@ use std::path::PathBuf;
 
 use atoll_env::Env;
 
-use super::course::{Ended, Failed, run};
+use super::course::{Ended, Failed, links, run};
+use super::possible::possible;
 use super::progress::Progress;
 use super::{folder, summary};
 use crate::interrupt::Interrupt;
-use crate::nemesis::choose;
+use crate::nemesis::{Means, choose};
 use crate::options::Options;
 use crate::record::{Conclusion, Record};
 use crate::workload::workloads;
@@ -34,6 +35,7 @@ pub async fn matrix(
     progress: &Progress,
 ) -> Result<Matrix, Failed> {
     let cells = cells(options)?;
+    refuse(env, &cells, options, &command).map_err(Failed::Setup)?;
     let file = options
         .store
         .join(format!("matrix-{}.md", folder::stamp(env.clock.wall_ms())));
@@ -98,6 +100,24 @@ fn cells(options: &Options) -> Result<Vec<Options>, Failed> {
         }
     }
     Ok(cells)
+}
+
+/// Refuses what some run could not inject, before the first one begins. The error is for people.
+fn refuse(
+    env: &Env,
+    cells: &[Options],
+    options: &Options,
+    command: impl Fn(&Options) -> String,
+) -> Result<(), String> {
+    let net = links(env, options, &command(options))?;
+    for cell in cells {
+        let means = Means {
+            options: cell,
+            net: &*net,
+        };
+        possible(&means, choose(&cell.nemeses)?, &command(cell))?;
+    }
+    Ok(())
 }
 
 fn line(ended: &Ended) -> String {

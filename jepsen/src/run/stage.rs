@@ -17,7 +17,7 @@ use crate::cluster::{Cluster, Sampler};
 use crate::field::Field;
 use crate::interrupt::Interrupt;
 use crate::nemesis::Chosen;
-use crate::net;
+use crate::net::Net;
 use crate::options::Options;
 use crate::record::{Phase, Record};
 use crate::workload::{Driver, Plan, Recorder, Workload};
@@ -29,8 +29,7 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    pub(super) fn build(env: &Env, options: Options, dir: &Path) -> std::io::Result<Self> {
-        let net = net::make(options.net, options.nodes, env)?;
+    pub(super) fn build(env: &Env, options: Options, net: Arc<dyn Net>, dir: &Path) -> std::io::Result<Self> {
         let began = env.clock.now();
         let options = Arc::new(options);
         let cluster = Cluster::prepare(env, Arc::clone(&net), Arc::clone(&options), dir, began)?;

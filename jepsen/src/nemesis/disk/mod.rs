@@ -18,7 +18,7 @@ mod full;
 
 use atoll_env::{BoxFuture, Rng};
 
-use super::{Installed, Nemesis, Refusal, control};
+use super::{Installed, Lack, Means, Nemesis, Refusal, control};
 use crate::field::Field;
 
 /// The family `disk`.
@@ -43,13 +43,14 @@ impl Nemesis<Field> for Disk {
         ]
     }
 
-    fn missing(&self, field: &Field, variant: &str) -> Option<String> {
+    fn missing(&self, means: &Means<'_>, variant: &str) -> Option<Lack> {
         match variant {
-            "bit-flip" | "truncate" | "wipe" if field.options.nodes < 3 => {
-                Some("needs three nodes: the others must have what one loses".to_owned())
+            "bit-flip" | "truncate" | "wipe" if means.options.nodes < 3 => {
+                // The others must have what one loses.
+                Some(Lack::Nodes(3))
             }
             "full" | "bit-flip" | "truncate" | "wipe" => None,
-            _ => control::missing(&field.options.binary),
+            _ => control::missing(&means.options.binary),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use atoll_env::{BoxFuture, Rng};
 
-use super::super::{Installed, Nemesis, Refusal};
+use super::super::{Installed, Lack, Means, Nemesis, Refusal};
 use super::scope::{self, VARIANTS};
 use crate::field::Field;
 
@@ -27,10 +27,10 @@ impl Nemesis<Field> for Packet {
         &VARIANTS
     }
 
-    fn missing(&self, field: &Field, variant: &str) -> Option<String> {
+    fn missing(&self, means: &Means<'_>, variant: &str) -> Option<Lack> {
         // Whether a kind of link can have a fault does not depend on how bad it is.
         let fault = scope::fault(variant, &Rng::seeded(0))?;
-        field.net.cannot(fault).map(str::to_owned)
+        means.net.cannot(fault).map(Lack::Proxies)
     }
 
     fn begin<'a>(

@@ -2,7 +2,7 @@
 
 use atoll_env::{BoxFuture, Rng};
 
-use super::super::{Installed, Nemesis, Refusal};
+use super::super::{Installed, Lack, Means, Nemesis, Refusal};
 use super::cuts::{self, VARIANTS};
 use super::flapping::Flapping;
 use crate::field::Field;
@@ -30,12 +30,12 @@ impl Nemesis<Field> for Partition {
         &VARIANTS
     }
 
-    fn missing(&self, field: &Field, variant: &str) -> Option<String> {
-        if let Some(why) = field.net.cannot(LinkFault::Blackhole) {
-            return Some(why.to_owned());
+    fn missing(&self, means: &Means<'_>, variant: &str) -> Option<Lack> {
+        if let Some(why) = means.net.cannot(LinkFault::Blackhole) {
+            return Some(Lack::Proxies(why));
         }
         let least = cuts::least_nodes(variant);
-        (field.cluster.nodes() < least).then(|| format!("needs at least {least} nodes"))
+        (means.options.nodes < least).then_some(Lack::Nodes(least))
     }
 
     fn begin<'a>(

@@ -158,7 +158,7 @@ impl Net for NetnsNet {
         match fault {
             LinkFault::Blackhole | LinkFault::Reset => None,
             LinkFault::Delay { .. } | LinkFault::Bandwidth(_) | LinkFault::Drip => {
-                Some("packet filters only drop and reset; proxies can (--net proxy)")
+                Some("packet filters only drop and reset")
             }
         }
     }
