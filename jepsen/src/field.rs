@@ -5,6 +5,7 @@ use std::sync::Arc;
 use atoll_env::{Env, Instant};
 
 use crate::cluster::Cluster;
+use crate::nemesis::Means;
 use crate::net::Net;
 use crate::options::Options;
 
@@ -24,6 +25,14 @@ pub struct Field {
 }
 
 impl Field {
+    /// What there is to break things with.
+    pub fn means(&self) -> Means<'_> {
+        Means {
+            options: &self.options,
+            net: &*self.net,
+        }
+    }
+
     /// Nanoseconds since the run began, as the record keeps times.
     pub fn now_ns(&self) -> u64 {
         self.at_ns(self.env.clock.now())

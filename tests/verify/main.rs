@@ -76,18 +76,20 @@ fn a_short_run_with_kills_and_pauses_passes() {
 }
 
 #[test]
-fn a_run_that_could_not_do_what_was_asked_for_is_no_pass() {
+fn what_cannot_be_done_is_refused_before_anything_starts() {
     let store = tempfile::tempdir().unwrap();
     // Of one node there is neither a minority nor a majority to kill.
     let line = "--workload register --nemesis kill/minority --time 1 --seed 1 --nodes 1 --groups 1 --rate 20";
     let output = verify(store.path(), line);
     let text = all_text(&output);
     assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains("kill/minority: needs at least 3 nodes"), "{text}");
     assert!(
-        text.contains("kill/minority: needs at least three nodes"),
+        text.contains("atoll verify --workload register --nemesis kill/minority"),
         "{text}"
     );
-    assert!(text.contains("kill faults that were in place: 0.0"), "{text}");
+    assert!(text.contains("--nodes 3"), "{text}");
+    assert_eq!(files(store.path()), BTreeSet::new(), "{text}");
 }
 
 #[test]

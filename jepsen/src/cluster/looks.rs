@@ -122,10 +122,11 @@ impl Cluster {
         loop {
             let look = self.look().await;
             let missing = look.missing(&mut marks);
-            let over = self.env.clock.now().since(began) >= most;
-            if missing.is_none() || over {
+            let took = self.env.clock.now().since(began);
+            if missing.is_none() || took >= most {
                 let late = |what| format!("{what} {} s after everything was healed", most.as_secs());
                 return Recovery {
+                    took,
                     missing: missing.map(late),
                     spared: look.spared(&marks),
                 };

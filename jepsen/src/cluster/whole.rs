@@ -12,12 +12,15 @@
 //! may be far behind what its group had committed, until it has committed an entry of its own.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use atoll_proto::v1::{GroupStatus, StatusReply};
 
 /// What became of a cluster after it was healed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recovery {
+    /// How long it took, or was waited for.
+    pub took: Duration,
     /// What was missing to the end; `None`: it is whole.
     pub missing: Option<String>,
     /// How far nodes with damaged disks got, which need not recover: those that have, are not named.

@@ -110,7 +110,7 @@ impl<'a> Scene<'a> {
             recovery = field.cluster.recovered(RECOVERY_MAX) => recovery,
             () = interrupt.raised() => Recovery {
                 missing: Some("the run was stopped early".to_owned()),
-                spared: Vec::new(),
+                ..Recovery::default()
             },
         };
         let whole = clock.now();
