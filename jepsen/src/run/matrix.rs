@@ -12,6 +12,7 @@ use super::{folder, summary};
 use crate::interrupt::Interrupt;
 use crate::nemesis::{Means, choose};
 use crate::options::Options;
+use crate::program;
 use crate::record::{Conclusion, Record};
 use crate::workload::workloads;
 
@@ -109,6 +110,7 @@ fn refuse(
     options: &Options,
     command: impl Fn(&Options) -> String,
 ) -> Result<(), String> {
+    program::version(&options.binary)?;
     let net = links(env, options, &command(options))?;
     for cell in cells {
         let means = Means {
