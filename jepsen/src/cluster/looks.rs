@@ -115,7 +115,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// Waits until the cluster is whole ([`super::whole`]), at most so long.
+    /// Waits until the cluster is whole (`whole` says what that is), at most so long.
     pub async fn recovered(&self, most: Duration) -> Recovery {
         let began = self.env.clock.now();
         let mut marks = Marks::default();

@@ -166,7 +166,8 @@ impl Net for NetnsNet {
     fn lay(&self, cuts: &[Cut]) -> io::Result<Overlay> {
         overlays::check(cuts, self.nodes)?;
         if let Some(why) = cuts.iter().find_map(|cut| self.cannot(cut.fault)) {
-            return Err(io::Error::new(io::ErrorKind::Unsupported, why));
+            let told = format!("{why}; proxies can (--net proxy)");
+            return Err(io::Error::new(io::ErrorKind::Unsupported, told));
         }
         let mut overlays = self.overlays.lock();
         let overlay = overlays.lay(cuts);
