@@ -124,7 +124,7 @@ impl Cluster {
             let missing = look.missing(&mut marks);
             let took = self.env.clock.now().since(began);
             if missing.is_none() || took >= most {
-                let late = |what| format!("{what} {} s after everything was healed", most.as_secs());
+                let late = |what| format!("{what}, {} s after everything was healed", most.as_secs());
                 return Recovery {
                     took,
                     missing: missing.map(late),

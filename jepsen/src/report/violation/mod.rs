@@ -16,7 +16,7 @@ use super::{logs, moments, words};
 use crate::record::Record;
 use focus::Focus;
 
-/// Violations that are drawn; the others are listed.
+/// Violations that are drawn, and as many that have no operation; the others are listed.
 const DRAWN_MAX: usize = 6;
 
 /// Violations that are listed.
@@ -53,11 +53,15 @@ pub(super) fn violations(out: &mut String, record: &Record) -> fmt::Result {
         .iter()
         .map(|operation| (operation.invoked.index, operation))
         .collect();
-    for one in order.iter().take(DRAWN_MAX) {
+    // As many of each sort: a cluster that did not recover is not hidden by keys that are wrong.
+    let (drawn, told): (Vec<_>, Vec<_>) = order.into_iter().partition(|one| one.operation.is_some());
+    for one in drawn.iter().take(DRAWN_MAX).chain(told.iter().take(DRAWN_MAX)) {
         violation(out, record, &by_index, one)?;
     }
-    if order.len() > DRAWN_MAX {
-        rest(out, order.get(DRAWN_MAX..).unwrap_or_default())?;
+    let others = drawn.iter().skip(DRAWN_MAX).chain(told.iter().skip(DRAWN_MAX));
+    let others: Vec<&Violation> = others.copied().collect();
+    if !others.is_empty() {
+        rest(out, &others)?;
     }
     out.push_str("</section>\n");
     Ok(())
