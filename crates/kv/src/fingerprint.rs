@@ -12,6 +12,11 @@ impl Fingerprint {
         self.0
     }
 
+    /// The hash that had this value.
+    pub(crate) fn restored(value: u64) -> Self {
+        Self(value)
+    }
+
     /// The finaliser of SplitMix64 over the sum; equal on every platform.
     pub(crate) fn word(&mut self, word: u64) {
         let mut z = (self.0 ^ word).wrapping_add(0x9E37_79B9_7F4A_7C15);

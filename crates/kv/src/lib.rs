@@ -27,22 +27,15 @@
 //!
 //! Sessions, ownership, the last version, group time and the fingerprint live in typed tables, because a
 //! row per put in the index would double its cost. At a freeze (a flush, a snapshot, a move, a backup)
-//! they are written as system rows, space 1, at the same applied index as the user rows, in this order,
-//! and a machine is restored from those rows alone:
-//!
-//! | slot | kind | id | content |
-//! |---|---|---|---|
-//! | 0xFFFF | meta | | group time, last version, horizon, fingerprint |
-//! | 0xFFFF | genesis | | runs, epoch, version |
-//! | slot | ownership | | epoch, owned |
-//! | 0xFFFF | session | client id | opened, reached, last use, ack |
-//! | slot | outcome | client id, seq | outcome |
+//! they are written as [`SystemRow`]s at the same applied index as the user rows, and a machine is restored
+//! from those alone ([`Machine::freeze`], [`Machine::restore`]; the bytes are at the top of `checkpoint/mod.rs`).
 //!
 //! That is why expiry goes by (last use, client id) and not by order of arrival in memory, and why
-//! every outcome is tagged with its slot: a moving slot takes its outcomes along, and the sessions they
-//! belong to are merged at the destination. The queue of expiries is derived and not written.
+//! every outcome is tagged with its slot: a moving slot will take its outcomes along, and the sessions they
+//! belong to will be merged at the destination. The queue of expiries is derived and not written.
 
 mod check;
+mod checkpoint;
 mod checksum;
 mod codec;
 mod command;
@@ -56,6 +49,7 @@ mod number;
 #[cfg(any(test, feature = "fuzzing"))]
 mod owned;
 mod ownership;
+mod session;
 mod sessions;
 mod state;
 #[cfg(any(test, feature = "test-util", feature = "fuzzing"))]
@@ -64,6 +58,9 @@ pub mod testing;
 mod tests;
 
 pub use check::InvalidCommand;
+pub use checkpoint::{
+    FreezeId, Frozen, Restoration, RestoreError, SYSTEM_VALUE_BYTES_MAX, SystemKey, SystemRow,
+};
 pub use checksum::{appended_crc, value_crc};
 pub use codec::{
     COMMAND_ROW_BYTES, CommandView, ENTRY_HEADER_BYTES, EntryHeader, EntryView, GenesisView, GuardView,

@@ -2,10 +2,11 @@
 
 use atoll_types::{ClusterId, Epoch, GroupKey, Mutant, Outcome, Refusal, SlotId, Version, mutant};
 
+use crate::checkpoint::Freezes;
 use crate::codec::{CommandView, EntryView, GenesisView, GuardView, KindView};
 use crate::compute::Plan;
 use crate::fingerprint::Fingerprint;
-use crate::ownership::{Birth, Ownership, valid_runs};
+use crate::ownership::{Birth, Genesis, Ownership, valid_runs};
 use crate::sessions::{Admission, Moment, SessionLimits, Sessions};
 use crate::{ApplyError, StateView};
 
@@ -15,13 +16,15 @@ pub const ELAPSED_MS_MAX: u32 = 60_000;
 /// Everything a group knows besides its rows.
 #[derive(Debug)]
 pub struct Machine {
-    cluster: ClusterId,
-    group: GroupKey,
-    now_ms: u64,
-    last: Version,
-    ownership: Ownership,
-    sessions: Sessions,
-    fingerprint: Fingerprint,
+    pub(crate) cluster: ClusterId,
+    pub(crate) group: GroupKey,
+    pub(crate) now_ms: u64,
+    pub(crate) last: Version,
+    pub(crate) ownership: Ownership,
+    pub(crate) sessions: Sessions,
+    pub(crate) fingerprint: Fingerprint,
+    /// Not part of the state: what of it has been written as system rows.
+    pub(crate) freezes: Freezes,
 }
 
 /// What an entry came to.
@@ -47,6 +50,7 @@ impl Machine {
             ownership: Ownership::default(),
             sessions: Sessions::new(sessions),
             fingerprint: Fingerprint::default(),
+            freezes: Freezes::default(),
         }
     }
 
@@ -233,8 +237,11 @@ impl Machine {
             Birth::Other => return Err(Refusal::Unsupported),
         }
         let version = self.next_version(stamp, command.after())?;
-        self.ownership
-            .begin(genesis.runs().collect(), genesis.epoch, version);
+        self.ownership.begin(Genesis {
+            runs: genesis.runs().collect(),
+            epoch: genesis.epoch,
+            version,
+        });
         Ok(Outcome::Done { version })
     }
 

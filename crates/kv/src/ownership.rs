@@ -12,11 +12,12 @@ pub(crate) struct Ownership {
 }
 
 /// What the group was born with, kept to tell a repeated genesis from another one.
-#[derive(Debug)]
-struct Genesis {
-    runs: Vec<(u16, u16)>,
-    epoch: Epoch,
-    version: Version,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Genesis {
+    /// Valid by [`valid_runs`].
+    pub(crate) runs: Vec<(u16, u16)>,
+    pub(crate) epoch: Epoch,
+    pub(crate) version: Version,
 }
 
 /// The newest epoch known of a slot and whether it is the group's own.
@@ -78,9 +79,14 @@ impl Ownership {
         }
     }
 
-    pub(crate) fn begin(&mut self, runs: Vec<(u16, u16)>, epoch: Epoch, version: Version) {
+    pub(crate) fn genesis(&self) -> Option<&Genesis> {
+        self.genesis.as_ref()
+    }
+
+    pub(crate) fn begin(&mut self, genesis: Genesis) {
+        let epoch = genesis.epoch;
         let mut slots = vec![Slot::default(); usize::from(SLOTS)];
-        for &(first, last) in &runs {
+        for &(first, last) in &genesis.runs {
             let range = usize::from(first)..=usize::from(last);
             slots
                 .get_mut(range)
@@ -88,7 +94,7 @@ impl Ownership {
                 .fill(Slot { epoch, owned: true });
         }
         self.slots = slots.into();
-        self.genesis = Some(Genesis { runs, epoch, version });
+        self.genesis = Some(genesis);
     }
 }
 

@@ -6,13 +6,14 @@
 //! only with a version read after everything the lost session did: a delayed duplicate of its
 //! first opening cannot revive it and let delayed duplicates of its writes in.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 
-use atoll_types::limits::{SESSION_OPEN_MAX, SESSION_TTL_MS, SESSIONS_MAX};
-use atoll_types::{ClientId, Mutant, Outcome, Refusal, SlotId, Version, mutant};
+use atoll_types::limits::{SESSION_TTL_MS, SESSIONS_MAX};
+use atoll_types::{ClientId, Outcome, Refusal, SlotId, Version};
 use rustc_hash::FxHashMap;
 
 use crate::SessionRef;
+use crate::session::{Record, Session};
 
 /// What bounds a group's sessions. Part of the state machine: the same on every replica for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,29 +43,11 @@ pub(crate) struct Sessions {
     queue: BTreeSet<(u64, ClientId)>,
     /// The highest version any expired session reached.
     horizon: Version,
-}
-
-#[derive(Debug)]
-struct Session {
-    opened: Version,
-    /// The group's last version when the session was last used; no write of it is above.
-    reached: Version,
-    used_ms: u64,
-    ack: u64,
-    /// Ascending by seq, all of them ≥ `ack`.
-    records: VecDeque<Record>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Record {
-    seq: u64,
-    /// Goes along when the slot moves to another group.
-    #[expect(
-        dead_code,
-        reason = "moves are not built yet; the tag is part of what they ship"
-    )]
-    slot: SlotId,
-    outcome: Outcome,
+    /// Whose session changed or ended since the last freeze, a few of them twice. Empty before the first
+    /// freeze, which takes everything.
+    changed: Vec<ClientId>,
+    /// There was a freeze, or the sessions come from one.
+    tracked: bool,
 }
 
 /// Whether a write may look at data.
@@ -104,7 +87,9 @@ impl Sessions {
         let Some(session) = self.table.get_mut(&reference.client) else {
             return Admission::Refused(Refusal::SessionExpired);
         };
+        // This marks the session for whatever is done to it until the write is recorded.
         session.touch(at);
+        mark(session, reference.client, &mut self.changed);
         session.acknowledge(reference.ack);
         session.admit(reference.seq)
     }
@@ -129,6 +114,7 @@ impl Sessions {
     pub(crate) fn reopen(&mut self, client: ClientId, at: Moment) -> Option<Version> {
         let session = self.table.get_mut(&client)?;
         session.touch(at);
+        mark(session, client, &mut self.changed);
         Some(session.opened)
     }
 
@@ -144,15 +130,11 @@ impl Sessions {
         } else {
             None
         };
-        let session = Session {
-            opened: at.version,
-            reached: at.version,
-            used_ms: at.now_ms,
-            ack: 0,
-            records: VecDeque::new(),
-        };
-        self.table.insert(client, session);
+        self.table.insert(client, Session::opened(at));
         self.queue.insert((at.now_ms, client));
+        if self.tracked {
+            self.changed.push(client);
+        }
         evicted
     }
 
@@ -173,66 +155,101 @@ impl Sessions {
             // Every row of the queue has a session; used since, it only moves back in the queue.
             let session = self.table.get(&client)?;
             if session.used_ms == queued_ms {
-                self.horizon = self.horizon.max(session.reached);
-                self.table.remove(&client);
-                return Some(client);
+                return self.end(client);
             }
             self.queue.insert((session.used_ms, client));
         }
     }
+
+    /// Ends a session that left the queue.
+    fn end(&mut self, client: ClientId) -> Option<ClientId> {
+        let session = self.table.remove(&client)?;
+        self.horizon = self.horizon.max(session.reached);
+        // One that changed is listed already.
+        if self.tracked && !session.changed {
+            self.changed.push(client);
+        }
+        Some(client)
+    }
+
+    pub(crate) fn limits(&self) -> SessionLimits {
+        self.limits
+    }
+
+    pub(crate) fn horizon(&self) -> Version {
+        self.horizon
+    }
+
+    pub(crate) fn get(&self, client: ClientId) -> Option<&Session> {
+        self.table.get(&client)
+    }
+
+    /// All clients that have a session, ascending.
+    pub(crate) fn clients(&self) -> Vec<ClientId> {
+        // Sorted, so that nothing depends on the order of a hash table.
+        let mut clients: Vec<ClientId> = self.table.keys().copied().collect();
+        clients.sort_unstable();
+        clients
+    }
+
+    /// Whose session changed or ended since the last call, ascending and once each; the first time everyone.
+    pub(crate) fn take_changed(&mut self) -> Vec<ClientId> {
+        let mut clients = std::mem::take(&mut self.changed);
+        if !self.tracked {
+            self.tracked = true;
+            clients = self.clients();
+        }
+        clients.sort_unstable();
+        clients.dedup();
+        for client in &clients {
+            if let Some(session) = self.table.get_mut(client) {
+                session.changed = false;
+            }
+        }
+        clients
+    }
+
+    /// Takes back what [`Self::take_changed`] gave.
+    pub(crate) fn change_again(&mut self, clients: &[ClientId]) {
+        for &client in clients {
+            match self.table.get_mut(&client) {
+                Some(session) => mark(session, client, &mut self.changed),
+                None => self.changed.push(client),
+            }
+        }
+    }
+
+    /// No session yet, of a group that has had some.
+    pub(crate) fn restored(limits: SessionLimits, horizon: Version) -> Self {
+        Self {
+            limits,
+            horizon,
+            tracked: true,
+            ..Self::default()
+        }
+    }
+
+    /// Puts back a session that a checkpoint holds. The queue then has its exact last use, where the machine that
+    /// wrote the checkpoint may have had an older one. Both decide alike: what comes to the front with an older
+    /// use only moves back, so whoever expires is always the least by (last use, client) of all.
+    pub(crate) fn put_back(&mut self, client: ClientId, session: Session) {
+        self.queue.insert((session.used_ms, client));
+        self.table.insert(client, session);
+    }
+
+    /// Whether a session last used then has expired by now.
+    pub(crate) fn is_over(&self, used_ms: u64, now_ms: u64) -> bool {
+        now_ms
+            .checked_sub(self.limits.ttl_ms)
+            .is_some_and(|latest_ms| used_ms <= latest_ms)
+    }
 }
 
-impl Session {
-    fn touch(&mut self, at: Moment) {
-        self.used_ms = at.now_ms;
-        self.reached = self.reached.max(at.version);
-    }
-
-    fn acknowledge(&mut self, ack: u64) {
-        // Commands overtake each other on the way here: an older one must not move it back.
-        self.ack = self.ack.max(ack);
-        while self.records.front().is_some_and(|record| record.seq < self.ack) {
-            self.records.pop_front();
-        }
-        if self.records.capacity() > 64 && self.records.len() < self.records.capacity() / 4 {
-            self.records.shrink_to(self.records.len() * 2);
-        }
-    }
-
-    fn admit(&self, seq: u64) -> Admission {
-        if seq < self.ack {
-            return Admission::Refused(Refusal::Stale);
-        }
-        if mutant::is(Mutant::LastSequenceOnly)
-            && let Some(last) = self.records.back().filter(|last| seq <= last.seq)
-        {
-            return Admission::Repeat(last.outcome);
-        }
-        match self.find(seq) {
-            Ok(at) => match self.records.get(at) {
-                Some(record) => Admission::Repeat(record.outcome),
-                None => Admission::New,
-            },
-            Err(_) if self.records.len() >= SESSION_OPEN_MAX => Admission::Refused(Refusal::TooManyOpen),
-            Err(_) => Admission::New,
-        }
-    }
-
-    fn record(&mut self, record: Record) {
-        if let Some(version) = record.outcome.version() {
-            self.reached = self.reached.max(version);
-        }
-        match self.find(record.seq) {
-            Ok(_) => {}
-            Err(at) => self.records.insert(at, record),
-        }
-    }
-
-    /// Numbers mostly arrive in order, so the end is looked at first.
-    fn find(&self, seq: u64) -> Result<usize, usize> {
-        match self.records.back() {
-            Some(last) if last.seq >= seq => self.records.binary_search_by_key(&seq, |record| record.seq),
-            _ => Err(self.records.len()),
-        }
+/// Lists a session that is about to change, unless it is listed already. All of them count as listed until the first
+/// freeze.
+fn mark(session: &mut Session, client: ClientId, changed: &mut Vec<ClientId>) {
+    if !session.changed {
+        session.changed = true;
+        changed.push(client);
     }
 }

@@ -1,4 +1,4 @@
-//! The fuzz target of this crate, replayed: the corpus and mutations of it.
+//! The fuzz targets of this crate, replayed: their corpora and mutations of them.
 
 #[cfg(test)]
 #[path = "../../../fuzz/replay.rs"]
@@ -8,7 +8,7 @@ mod replay;
 use atoll_kv::fuzzing;
 
 #[test]
-fn no_bytes_break_the_entry_codec() {
+fn no_bytes_break_the_codecs() {
     let entry = replay::Target {
         name: "kv_entry",
         seeds: fuzzing::entry_seeds(),
@@ -19,4 +19,14 @@ fn no_bytes_break_the_entry_codec() {
         per_byte: 64,
     };
     entry.replay(40_000);
+    let checkpoint = replay::Target {
+        name: "kv_checkpoint",
+        seeds: fuzzing::checkpoint_seeds(),
+        check: fuzzing::checkpoint,
+        // Two machines.
+        base: 2 << 20,
+        // Two of everything, and a record in memory is four times that of a row.
+        per_byte: 64,
+    };
+    checkpoint.replay(40_000);
 }

@@ -1,5 +1,7 @@
 //! The crate as a whole, against its promises.
 
+mod checkpoint;
+mod checkpoint_bytes;
 mod codec;
 mod compute;
 mod limits;

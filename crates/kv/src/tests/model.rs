@@ -10,7 +10,7 @@ use super::support::*;
 use crate::{Command, CommandKind, EntryHeader, Guard, Op, SessionRef, encode_entry};
 
 #[derive(Default)]
-struct Model {
+pub(super) struct Model {
     rows: BTreeMap<Vec<u8>, (Version, Vec<u8>)>,
     last: u64,
     now: u64,
@@ -28,6 +28,15 @@ struct ModelSession {
 }
 
 impl Model {
+    /// What commands are made from: the rows and the last version.
+    pub(super) fn at(rows: &BTreeMap<Vec<u8>, (Version, Vec<u8>)>, last: Version) -> Self {
+        Self {
+            rows: rows.clone(),
+            last: last.0,
+            ..Self::default()
+        }
+    }
+
     fn entry(&mut self, header: EntryHeader, commands: &[Command]) -> Vec<Outcome> {
         self.now += u64::from(header.elapsed_ms.min(60_000));
         let (now, last) = (self.now, self.last);
@@ -242,7 +251,7 @@ fn plain_number(text: &[u8]) -> Option<i64> {
 
 /// A command before it is known which versions are current.
 #[derive(Clone, Debug)]
-enum Plan {
+pub(super) enum Plan {
     Write {
         session: Option<(u128, u64, u64)>,
         slot: SlotId,
@@ -262,14 +271,14 @@ enum Plan {
 }
 
 #[derive(Clone, Debug)]
-struct PlannedGuard {
+pub(super) struct PlannedGuard {
     start: u8,
     end: Option<u8>,
     version: Expected,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Expected {
+pub(super) enum Expected {
     Current,
     Zero,
     Wrong,
@@ -279,7 +288,7 @@ fn key_name(n: u8) -> String {
     format!("k{n}")
 }
 
-fn resolve(plan: &Plan, model: &Model) -> Command {
+pub(super) fn resolve(plan: &Plan, model: &Model) -> Command {
     match plan {
         Plan::Tick => Command::tick(),
         Plan::Reserved => Command::of_kind(CommandKind::Prepare, SLOT),
@@ -429,7 +438,7 @@ fn any_plan() -> impl Strategy<Value = Plan> {
 }
 
 #[derive(Clone, Debug)]
-enum Step {
+pub(super) enum Step {
     Entry {
         stamp: u64,
         elapsed_ms: u32,
@@ -439,7 +448,7 @@ enum Step {
     Idle(u32),
 }
 
-fn any_step() -> impl Strategy<Value = Step> {
+pub(super) fn any_step() -> impl Strategy<Value = Step> {
     let entry = (
         0..400_u64,
         0..100_000_u32,

@@ -6,7 +6,7 @@ use atoll_types::{
 use bytes::Bytes;
 
 use crate::testing::MapState;
-use crate::{Command, EntryHeader, Guard, Machine, Op, SessionRef, encode_entry};
+use crate::{Command, EntryHeader, Guard, Machine, Op, SessionLimits, SessionRef, encode_entry};
 
 pub(super) const CLUSTER: ClusterId = ClusterId(0xA70);
 pub(super) const GROUP: GroupKey = GroupKey::new(GroupId(3), GroupGen(1));
@@ -24,6 +24,13 @@ impl Rig {
     pub(super) fn unborn() -> Self {
         Self {
             machine: Machine::new(CLUSTER, GROUP),
+            state: MapState::default(),
+        }
+    }
+
+    pub(super) fn limited(limits: SessionLimits) -> Self {
+        Self {
+            machine: Machine::with_limits(CLUSTER, GROUP, limits),
             state: MapState::default(),
         }
     }

@@ -1,17 +1,14 @@
-//! What the entry codec promises about bytes of any kind, as a check that panics if it does not hold.
-//! Shared by a fuzz target (`fuzz/`) and the test that replays its corpus.
+//! What the entry codec promises.
 
-use atoll_types::{ClientId, ClusterId, Epoch, GroupGen, GroupId, GroupKey, SlotId, Version};
+use atoll_types::{ClientId, Epoch, SlotId, Version};
 use bytes::Bytes;
 
+use super::{CLUSTER, GROUP};
 use crate::testing::MapState;
 use crate::{
     Applied, Command, CommandKind, EntryHeader, EntryView, Guard, KindView, Machine, Op, OpView, SessionRef,
     encode_entry, owned,
 };
-
-const CLUSTER: ClusterId = ClusterId(7);
-const GROUP: GroupKey = GroupKey::new(GroupId(1), GroupGen(0));
 
 /// An entry is understood in full or refused. What is understood lies within its bytes, is applied
 /// without a failure and by every machine alike, and is encoded to bytes that mean the same.

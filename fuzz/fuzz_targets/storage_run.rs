@@ -1,0 +1,4 @@
+//! A run.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| atoll_storage::fuzzing::run(input));
