@@ -36,4 +36,13 @@ fn no_bytes_break_a_decoder() {
         per_byte: 0,
     };
     record.replay(40_000);
+    let run = Target {
+        name: "storage_run",
+        seeds: fuzzing::run_seeds(),
+        check: fuzzing::run,
+        // The keys of sixteen rows, which may repeat each other.
+        base: 256 * 1024,
+        per_byte: 64,
+    };
+    run.replay(10_000);
 }

@@ -23,6 +23,8 @@
 //! - I10: recovery can be cut at any step and starts over (`recovery`; crash tests).
 //! - I11: no place of a file is written twice under one salt (as I3; salts are fresh per segment).
 //! - One journal at a time writes to a folder; who is ending still counts (`recovery`, `prepare`).
+//! - A journal that ends before what its folder says was durable has lost something, also if it was cut between two
+//!   frames; what it says never leads (`high_water`, `recovery`; crash tests).
 //! - I12: votes never go back to an earlier term (`group`).
 //!
 //! I7 and I8 speak of merges, which do not exist yet.
@@ -32,6 +34,7 @@ mod format;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
 mod group;
+mod high_water;
 mod intake;
 mod load;
 mod prepare;

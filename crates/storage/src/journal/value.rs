@@ -53,11 +53,37 @@ pub enum ReadError {
         /// Length.
         len: u32,
     },
+    /// The same of a group's value file.
+    #[error("value file {file} offset {offset}: {len} bytes do not match their checksum")]
+    Filed {
+        /// Number of the file.
+        file: u32,
+        /// Offset in it.
+        offset: u32,
+        /// Length.
+        len: u32,
+    },
     /// The pieces of a value are sound, but the whole is not what was written.
     #[error("the pieces of an appended value do not match its checksum")]
     Joined,
+    /// A block of a run is not what was written. Never shown to a user; another replica has the rows.
+    #[error("run {run} offset {offset}: a block of {len} bytes is not what was written")]
+    Run {
+        /// The run's number in its group.
+        run: u64,
+        /// Offset in its file.
+        offset: u64,
+        /// Length.
+        len: u32,
+    },
+    /// The value stands in a value file that is not open here.
+    #[error("value file {file} is not open here")]
+    NoValueFile {
+        /// The file's number in its group.
+        file: u32,
+    },
     /// The operating system could not read.
-    #[error("the journal could not be read")]
+    #[error("a file of the storage engine could not be read")]
     Io(#[from] io::Error),
 }
 

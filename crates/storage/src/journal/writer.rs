@@ -17,6 +17,7 @@ use super::format::{
     Chain, FRAME_FLAG_MARKER, FRAME_HEADER_LEN, FrameHeader, FramePlace, SEGMENT_HEADER_LEN, SegmentHeader,
     body_crc, padded,
 };
+use super::high_water::{Follower, HighWater, Mark};
 use super::intake::{Batch, Intake};
 use super::prepare::{Fill, Preparer};
 use super::recovery::{FolderLock, OpenError, Recovered, recover};
@@ -37,6 +38,7 @@ pub(crate) struct Writer {
     identity: Identity,
     options: JournalOptions,
     preparer: Preparer,
+    high_water: HighWater,
     lock: FolderLock,
     current: Arc<Segment>,
     salt: u64,
@@ -69,11 +71,23 @@ impl Writer {
             chain,
             next_seq,
             next_segment,
+            mark,
             frames,
             bytes,
             damage,
         } = recovered;
-        let preparer = Preparer::start(&env, dir, lock.clone());
+        let preparer = Preparer::start(&env, dir.clone(), lock.clone());
+        let follower = Follower {
+            dir,
+            identity,
+            lock: lock.clone(),
+            written: mark,
+        };
+        let recovered = Mark {
+            seq: next_seq - 1,
+            segment: next_segment - 1,
+        };
+        let high_water = HighWater::start(&env, follower, recovered);
         let first = Arc::new(Segment::fresh(next_segment, options.segment_bytes));
         let intake = Intake::new(segments.clone(), first.clone(), options.segment_bytes, heads);
         let last_marker = env.clock.now();
@@ -85,6 +99,7 @@ impl Writer {
             identity,
             options,
             preparer,
+            high_water,
             lock,
             current: first.clone(),
             salt: 0,
@@ -118,6 +133,7 @@ impl Writer {
     /// Lets go of the folder: from now on somebody else may open it.
     async fn end(self) -> Arc<Shared> {
         self.preparer.end().await;
+        self.high_water.end().await;
         drop(self.lock);
         self.shared
     }
@@ -208,6 +224,10 @@ impl Writer {
         self.shared
             .stats
             .note_batch(self.buffer.len(), batch.records.len(), batch.entries, took);
+        self.high_water.note(Mark {
+            seq: self.seq,
+            segment: self.current.id,
+        });
         self.seq += 1;
         self.chain = Chain {
             segment: u64::from(self.current.id),

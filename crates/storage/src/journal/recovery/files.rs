@@ -10,6 +10,7 @@ use atoll_env::vfs::{File, OpenMode};
 use super::OpenError;
 use crate::journal::Identity;
 use crate::journal::format::{HeaderError, SEGMENT_HEADER_LEN, SegmentHeader};
+use crate::journal::high_water::DURABLE;
 use crate::journal::prepare::{UNREADY, file_name, parse_file_name};
 
 /// Held by whoever has the journal of this folder open.
@@ -86,7 +87,7 @@ pub(super) async fn open_all(env: &Env, dir: &Path, identity: Identity) -> Resul
             None if Path::new(&name).extension().is_some_and(|end| end == UNREADY) => {
                 env.vfs.remove(&dir.join(&name))?;
             }
-            None if name == LOCK => {}
+            None if name == LOCK || name == DURABLE => {}
             None => tracing::warn!(name, "a file in the journal folder that is not of the journal"),
         }
     }

@@ -8,6 +8,9 @@
 //! something cannot be known, so every group known by then goes into quarantine, and the node
 //! starts without them.
 //!
+//! A journal that ends before the mark of how far it was durable (`high_water`) is damaged in the same way. Numbers of
+//! frames go on after the mark then, so that the gap shows the loss at every later start.
+//!
 //! Then what was read is synced, because it may so far be only in the page cache of a process that
 //! was killed, and a new segment is opened; an old one is never appended to. Each step leaves the
 //! folder in a state from which recovery starts over: the only changes are removing a newest segment
@@ -31,6 +34,7 @@ use atoll_types::GroupKey;
 use super::Identity;
 use super::format::{Chain, Head};
 use super::group::Group;
+use super::high_water::Mark;
 use super::prepare::file_name;
 use super::segment::{Segment, SegmentTable};
 use files::Found;
@@ -83,6 +87,8 @@ pub(crate) struct Recovered {
     pub(crate) chain: Chain,
     pub(crate) next_seq: u64,
     pub(crate) next_segment: u32,
+    /// What the folder says was durable.
+    pub(crate) mark: Mark,
     /// Sound frames read.
     pub(crate) frames: u64,
     /// Bytes of the files kept.
@@ -104,6 +110,7 @@ pub(crate) async fn recover(
         used: mut files,
         mut unused,
     } = files::open_all(env, dir, identity).await?;
+    let mark = Mark::read(env, dir, identity)?;
     let mut scan = Scan::new(dir);
     // The header of a segment that was entered and not written to proves how much of the one before
     // it was durable: damage there is rot, not a torn write.
@@ -112,6 +119,7 @@ pub(crate) async fn recover(
     for (at, file) in files.iter().enumerate() {
         scan.segment(file, files.get(at + 1).or(proof.as_ref()))?;
     }
+    scan.check_mark(mark);
     if let Some(newest) = files.last() {
         scan.trim(newest)?;
         newest.file.sync().await?;
@@ -126,6 +134,7 @@ pub(crate) async fn recover(
         Some(proof) => unused.insert(0, proof),
         None => {}
     }
+    scan.go_on_after(mark);
     files::remove(env, dir, &unused)?;
     let newest = files.last().map_or(0, |newest| newest.id);
     let next_segment = newest.checked_add(1).ok_or_else(|| OpenError::Unsupported {
@@ -161,6 +170,7 @@ pub(crate) async fn recover(
         chain,
         next_seq,
         next_segment,
+        mark,
         frames,
         bytes,
         damage,

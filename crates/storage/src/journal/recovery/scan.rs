@@ -13,7 +13,9 @@ use crate::journal::format::{
     ALIGN, Chain, FRAME_FLAG_MARKER, FRAME_HEADER_LEN, Head, RecordHeader, RecordKind, Records,
     SEGMENT_HEADER_LEN, SegmentHeader, TRUNCATE_FLAG_ALL, VOTE_FLAG_COMMITTED,
 };
+use crate::journal::high_water::{DURABLE, Mark};
 use crate::journal::intake::Location;
+use crate::journal::prepare::file_name;
 use crate::journal::table::{LogTable, Placed};
 
 /// A group whose log cannot be trusted.
@@ -258,6 +260,10 @@ impl Scan {
     /// Damage in what was durable: nobody can tell which groups it hit.
     fn rot(&mut self, file: &SegmentFile, at: u32, what: &str) {
         let reason = format!("{} at offset {at}: {what}", self.dir.join(&file.name).display());
+        self.damaged(reason);
+    }
+
+    fn damaged(&mut self, reason: String) {
         tracing::error!(
             reason,
             "the journal is damaged; all groups known here go into quarantine"
@@ -268,6 +274,32 @@ impl Scan {
             self.lose(group, &reason);
         }
         self.damage.get_or_insert(reason);
+    }
+
+    /// All segments are read: a journal that ends before what was durable was cut.
+    pub(super) fn check_mark(&mut self, mark: Mark) {
+        // A damaged journal may say that its first frame is number 0.
+        let last = self.next_seq.saturating_sub(1);
+        if last >= mark.seq {
+            return;
+        }
+        let (segment, at) = match u32::try_from(self.chain.segment) {
+            Ok(segment) if segment > 0 => (segment, self.chain.end),
+            _ => (mark.segment, 0),
+        };
+        let file = self.dir.join(file_name(segment));
+        self.damaged(format!(
+            "{} at offset {at}: the journal ends with frame {last}, but it was durable up to frame {} in {} ({DURABLE} \
+             says so)",
+            file.display(),
+            mark.seq,
+            file_name(mark.segment),
+        ));
+    }
+
+    /// No number of a frame that was durable is used again: if it is lost, the gap shows it at every later start.
+    pub(super) fn go_on_after(&mut self, mark: Mark) {
+        self.next_seq = self.next_seq.max(mark.seq + 1);
     }
 
     fn lose(&mut self, group: GroupKey, reason: &str) {

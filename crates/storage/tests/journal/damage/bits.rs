@@ -109,6 +109,10 @@ enum Law {
 
 impl Store {
     fn law(&self, file: &Path, byte: u64) -> Law {
+        if file.ends_with("DURABLE") {
+            // A mark that does not check proves nothing.
+            return Law::Harmless;
+        }
         let used = self.frames.iter().any(|frame| frame.file == file);
         let here = self.frames.iter().find(|frame| {
             let whole = frame.start..frame.end.next_multiple_of(ALIGN);
@@ -197,8 +201,8 @@ async fn every_bit(left: Left, stride: usize) -> [u64; 3] {
 fn every_bit_of_every_file_is_harmless_noticed_or_looks_torn() {
     simulate(async {
         let [harmless, noticed, torn] = every_bit(Left::Written, 1).await;
-        // Two headers and seven frames.
-        assert_eq!(harmless + noticed + torn, 9 * 4096 * 8);
+        // Two headers, seven frames, and the mark.
+        assert_eq!(harmless + noticed + torn, (9 * 4096 + 60) * 8);
         assert_eq!(torn, (64 + 48 + 30) * 8);
         assert!(noticed > 2 * 4096 * 8, "{noticed}");
     });
@@ -244,7 +248,7 @@ fn blocks_that_are_lost_or_stand_where_others_belong() {
     simulate(async {
         let store = store(Left::Written).await;
         let mut blocks = Vec::new();
-        for (file, _) in store.files() {
+        for file in segments(&store.vfs) {
             let bytes = store.vfs.durable_bytes(&file).unwrap();
             let of = |(number, block): (usize, &[u8])| (file.clone(), number as u64 * ALIGN, block.to_vec());
             blocks.extend(bytes.chunks(ALIGN as usize).enumerate().map(of));

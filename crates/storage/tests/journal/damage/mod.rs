@@ -1,6 +1,7 @@
 //! Disks that lie.
 
 mod bits;
+mod high_water;
 mod live;
 mod recovering;
 
