@@ -7,7 +7,9 @@
 //!
 //! Reading order: `journal/mod.rs` for what holds and who checks it, `journal/format/` for the bytes,
 //! `journal/intake.rs` for how records get their places, `journal/writer.rs` for how they get to disk,
-//! `journal/recovery/` for how they come back; then `index/mod.rs`.
+//! `journal/recovery/` for how they come back; then `index/mod.rs`; `run/mod.rs` for what rows look like in a
+//! file, `manifest/mod.rs` for the files of a group, `value_file/mod.rs` for another kind of them; and
+//! `store/mod.rs` for how rows get from the index into files.
 //!
 //! Every read checks a sum that ties the bytes to what was asked for: an entry's to its position in
 //! its group's log, a value's to its key. Bytes that do not check are never returned.
@@ -15,13 +17,32 @@
 //! This crate knows nothing of Raft or of commands: a log is entries with ids, a value is a range of
 //! an entry's payload.
 
+mod cursor;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod index;
 mod journal;
+mod manifest;
+mod run;
+mod store;
+mod value_file;
 
-pub use index::{GroupIndex, IndexWriter, InlineValue, Joined, Mismatch, Suffix, ValueRef, View, Walked};
+pub use index::{
+    FilePointer, GroupIndex, IndexWriter, InlineValue, Joined, Mismatch, Missed, Suffix, ValueRef, View,
+    Walked,
+};
 pub use journal::{
     AppendDone, GroupLog, Identity, Journal, JournalOptions, JournalPointer, JournalStats, LogEntry,
     LogState, OpenError, ReadError, ReadValue, SLOW_SYNC, value_crc,
+};
+pub use manifest::{
+    FolderError, FolderOwner, GroupFile, GroupFolder, Manifest, NewFile, RunEntry, ValueFileEntry,
+};
+pub use run::{
+    BlockCache, Direction, Looked, RowValue, Run, RunCursor, RunError, RunIdentity, RunRow, RunSummary,
+    RunValue, RunWriter, Step,
+};
+pub use store::{Checkpoint, GroupStore, Restored, Store, StoreError, StoreOptions, SystemRow};
+pub use value_file::{
+    Filed, FiledRecord, FiledRecords, FinishedValues, ValueFile, ValueFileError, ValueFileId, ValueWriter,
 };

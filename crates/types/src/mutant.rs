@@ -81,11 +81,19 @@ pub enum Mutant {
     ComputedFromOld,
     /// A page of a scan lacks its first row.
     ScanRowLost,
+    /// A checkpoint is committed before the journal bytes that it points at are durable.
+    CheckpointBeforeSync,
+    /// A checkpoint has the sessions of clients, but not what they were told.
+    CheckpointWithoutRecords,
+    /// A merge drops deletions although older runs may have the keys.
+    DeletionDroppedEarly,
+    /// A restart takes a checkpoint to be one entry further than it is.
+    CheckpointTooFar,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 40] = [
         Self::LeaderReadWithoutQuorum,
         Self::FollowerReadWithoutLeader,
         Self::ReadBeforeApply,
@@ -122,6 +130,10 @@ impl Mutant {
         Self::BatchTorn,
         Self::ComputedFromOld,
         Self::ScanRowLost,
+        Self::CheckpointBeforeSync,
+        Self::CheckpointWithoutRecords,
+        Self::DeletionDroppedEarly,
+        Self::CheckpointTooFar,
     ];
 
     /// The one of this name, as it is written in the source.

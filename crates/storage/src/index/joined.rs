@@ -15,7 +15,7 @@ use std::fmt;
 use atoll_types::limits::{APPEND_MEMORY_BYTES_MAX, INLINE_VALUE_BYTES_MAX};
 use bytes::{Bytes, BytesMut};
 
-use super::value::{InlineValue, ValueRef};
+use super::value::{FilePointer, InlineValue, ValueRef};
 use crate::journal::{JournalPointer, ReadError, ReadValue, value_crc};
 
 /// What is appended.
@@ -36,10 +36,23 @@ impl Suffix<'_> {
     }
 }
 
-#[derive(Clone, PartialEq, Eq)]
-enum Piece {
+/// A part of a value that was appended to. The sum of one that stands elsewhere is that of the key and the
+/// piece.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Piece {
     Memory(Bytes),
     Journal(JournalPointer),
+    Filed(FilePointer),
+}
+
+impl Piece {
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Memory(bytes) => bytes.len(),
+            Self::Journal(pointer) => pointer.len as usize,
+            Self::Filed(pointer) => pointer.len as usize,
+        }
+    }
 }
 
 /// A value in pieces, with the sum that ties the whole to its key.
@@ -69,19 +82,48 @@ impl Joined {
     pub(crate) fn memory_bytes(&self) -> usize {
         let owned = self.pieces.iter().map(|piece| match piece {
             Piece::Memory(bytes) => bytes.len(),
-            Piece::Journal(_) => 0,
+            Piece::Journal(_) | Piece::Filed(_) => 0,
         });
         size_of::<Self>() + self.pieces.len() * size_of::<Piece>() + owned.sum::<usize>()
     }
 
-    /// In how many pieces it is.
-    #[cfg(test)]
-    pub(crate) fn pieces(&self) -> usize {
-        self.pieces.len()
+    /// A value made of these pieces, in order; `vcrc` is the sum over key and whole. `None` if it would be
+    /// longer than a length can say.
+    pub(crate) fn from_pieces(pieces: Vec<Piece>, vcrc: u32) -> Option<Self> {
+        let len = pieces.iter().try_fold(0_u32, |len, piece| {
+            len.checked_add(u32::try_from(piece.len()).ok()?)
+        })?;
+        Some(Self {
+            pieces: pieces.into(),
+            len,
+            vcrc,
+        })
+    }
+
+    /// A value that stands as a whole in a value file, for a place that takes only joined ones.
+    pub(crate) fn of_filed(pointer: FilePointer) -> Self {
+        Self {
+            pieces: [Piece::Filed(pointer)].into(),
+            len: pointer.len,
+            vcrc: pointer.vcrc,
+        }
+    }
+
+    /// What [`Joined::of_filed`] was made of. Appending never makes a value of one such piece.
+    pub(crate) fn as_filed(&self) -> Option<FilePointer> {
+        match &*self.pieces {
+            [Piece::Filed(pointer)] => Some(*pointer),
+            _ => None,
+        }
+    }
+
+    /// What it is made of.
+    pub(crate) fn pieces(&self) -> &[Piece] {
+        &self.pieces
     }
 
     /// The whole value, checked. `read` reads and checks a piece that stands in the journal; what it says
-    /// of one piece is said of the whole.
+    /// of one piece is said of the whole. A piece in a value file cannot be read yet.
     pub fn read(
         &self,
         key: &[u8],
@@ -95,6 +137,7 @@ impl Joined {
                     ReadValue::Ready(bytes) => whole.extend_from_slice(&bytes),
                     ReadValue::WouldBlock => return Ok(ReadValue::WouldBlock),
                 },
+                Piece::Filed(pointer) => return Err(ReadError::NoValueFile { file: pointer.file }),
             }
         }
         if value_crc(key, &whole) == self.vcrc {
@@ -129,6 +172,7 @@ impl ValueRef {
         let mut pieces = match self {
             Self::Inline(value) => vec![Piece::Memory(Bytes::copy_from_slice(value.as_bytes()))],
             Self::Journal(pointer) => vec![Piece::Journal(*pointer)],
+            Self::Filed(pointer) => vec![Piece::Filed(*pointer)],
             Self::Joined(joined) => joined.pieces.to_vec(),
         };
         add(&mut pieces, suffix);

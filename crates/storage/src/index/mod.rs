@@ -1,53 +1,61 @@
 //! The index of one group: every key, in order, with its newest version and where its value stands.
 //!
-//! It lives in memory and is rebuilt by applying the log again; values up to 64 bytes stand in it,
-//! longer ones stay in the journal and are pointed at; one that was appended to is a list of such
+//! It is made of layers ([`Layers`]): what was applied lately, in memory ([`Memory`]); now and then that is
+//! frozen and a fresh memory begins above it; what was frozen is written to a run, an immutable file
+//! ([`crate::run`]), which then takes its place. A lookup asks the layers from the newest down, and the first that
+//! knows anything of the key, its deletion included, is right. Values up to 64 bytes stand in the index,
+//! longer ones stay in the journal or in a value file and are pointed at; one that was appended to is a list of such
 //! pieces ([`Joined`]). One writer applies entries; any number of
 //! readers hold a [`View`].
 //!
 //! A view sees all of an entry or none of it, although the writer lets go of the lock after every
 //! [`SLICE_ROWS`] rows so that no reader waits long: what an entry replaces is kept as an older
 //! version until the entry is published and no view from before is left. A deleted key leaves a
-//! tombstone for exactly as long. So with nobody reading, the index holds one row per live key and
-//! nothing else.
+//! tombstone for exactly as long, or, if there is a layer below that may still have the key, until that
+//! layer is gone. So with nobody reading, a memory holds one row per key that was written and nothing else.
 //!
-//! Locks: the tree, then the published point. A view takes only the second to come into being and
-//! only the first to read.
+//! A view holds on to the layers of its moment, whatever is frozen or written since; a layer is dropped, and
+//! the files behind it may go, when no view has it any more.
+//!
+//! Locks: the layers, then the tree, then the published point, and no two but the last. A disk is waited for with
+//! none of them held.
 
 mod arena;
+mod below;
 mod joined;
+mod layers;
+mod memory;
+mod merged;
 mod published;
 mod tree;
 mod value;
 mod view;
 mod writer;
 
+pub(crate) use joined::Piece;
 pub use joined::{Joined, Suffix};
-pub use value::{InlineValue, Mismatch, ValueRef};
+pub use value::{FilePointer, InlineValue, Mismatch, ValueRef};
 pub use view::{View, Walked};
 pub use writer::IndexWriter;
 
 use std::sync::Arc;
 
-use parking_lot::{Mutex, RwLock};
+use atoll_types::Version;
+use parking_lot::RwLock;
 
-use published::Published;
-use tree::Tree;
+pub use below::Missed;
+pub(crate) use below::{Ask, Below};
+pub(crate) use layers::Layers;
+pub(crate) use memory::Memory;
 
 /// Rows written under one hold of the lock, at most.
 pub(crate) const SLICE_ROWS: usize = 64;
 /// Rows read under one hold of the lock, at most.
 pub(crate) const PAGE_ROWS: usize = 256;
 
-#[derive(Default)]
-pub(crate) struct Shared {
-    pub(crate) tree: RwLock<Tree>,
-    pub(crate) published: Mutex<Published>,
-}
-
 /// One group's index. A cheap handle.
 #[derive(Clone, Default)]
-pub struct GroupIndex(Arc<Shared>);
+pub struct GroupIndex(Arc<RwLock<Arc<Layers>>>);
 
 impl GroupIndex {
     /// An empty index.
@@ -55,29 +63,54 @@ impl GroupIndex {
         Self::default()
     }
 
+    /// An index whose rows all stand in runs, up to this point.
+    pub(crate) fn restored(version: Version, applied_index: u64, below: Below) -> Self {
+        Self(Arc::new(RwLock::new(Arc::new(Layers {
+            active: Arc::new(Memory::restored(version, applied_index)),
+            frozen: None,
+            below,
+        }))))
+    }
+
     /// A reader's fixed point of view.
     pub fn view(&self) -> View {
-        View::new(self.0.clone())
+        // Frozen between the two steps, the layers still have everything that was published before.
+        View::new(self.layers())
     }
 
     /// The apply side. There must be one at a time.
     pub fn writer(&self) -> IndexWriter {
-        IndexWriter::new(self.0.clone())
+        IndexWriter::new(self.clone())
     }
 
-    /// Live keys, those of an entry being applied included.
+    /// Keys, about: those of an entry being applied are counted, and those that stand in several layers
+    /// are counted more than once.
     pub fn len(&self) -> usize {
-        self.0.tree.read().live()
+        self.layers().len()
     }
 
-    /// True if there is no live key.
+    /// True if there is no key.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Bytes of memory, about.
     pub fn memory_bytes(&self) -> usize {
-        self.0.tree.read().memory_bytes()
+        self.layers().memory_bytes()
+    }
+
+    pub(crate) fn layers(&self) -> Arc<Layers> {
+        self.0.read().clone()
+    }
+
+    /// Puts other layers into the place of those of now, as one step.
+    pub(crate) fn replace(&self, change: impl FnOnce(&Layers) -> Layers) {
+        let mut layers = self.0.write();
+        let changed = Arc::new(change(&layers));
+        let old = std::mem::replace(&mut *layers, changed);
+        drop(layers);
+        // The last holder frees a whole tree: not under the lock that every reader takes.
+        drop(old);
     }
 }
 

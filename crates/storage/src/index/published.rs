@@ -13,6 +13,20 @@ pub(crate) struct Published {
 }
 
 impl Published {
+    /// A point without anybody holding it.
+    pub(crate) fn at(version: Version, applied_index: u64) -> Self {
+        Self {
+            version,
+            applied_index,
+            pins: BTreeMap::new(),
+        }
+    }
+
+    /// The same point, held by nobody.
+    pub(crate) fn continued(&self) -> Self {
+        Self::at(self.version, self.applied_index)
+    }
+
     pub(crate) fn pin(&mut self) {
         *self.pins.entry(self.version).or_default() += 1;
     }

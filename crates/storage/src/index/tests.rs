@@ -12,11 +12,23 @@ type Rows = BTreeMap<Vec<u8>, (Version, Vec<u8>)>;
 
 #[derive(Clone, Debug)]
 enum Op {
-    Put { key: u8, len: usize },
-    Delete { key: u8 },
-    Append { key: u8, len: usize },
+    Put {
+        key: u8,
+        len: usize,
+    },
+    Delete {
+        key: u8,
+    },
+    Append {
+        key: u8,
+        len: usize,
+    },
     TakeView,
-    DropView { at: usize },
+    DropView {
+        at: usize,
+    },
+    /// After the entry: what is in memory becomes a layer below.
+    Freeze,
 }
 
 /// Entries of up to three slices, with views coming and going at any point of them.
@@ -28,6 +40,7 @@ fn entries() -> impl Strategy<Value = Vec<Vec<Op>>> {
         1 => (0..40_u8, 3000..9000_usize).prop_map(|(key, len)| Op::Append { key, len }),
         1 => Just(Op::TakeView),
         1 => (0..8_usize).prop_map(|at| Op::DropView { at }),
+        1 => Just(Op::Freeze),
     ];
     let entry = prop_oneof![
         proptest::collection::vec(op.clone(), 0..20),
@@ -73,6 +86,7 @@ fn read(key: &[u8], value: &ValueRef) -> Vec<u8> {
     let read = match value {
         ValueRef::Inline(_) => return value.inline_checked(key).unwrap().unwrap().to_vec(),
         ValueRef::Journal(pointer) => read_pointer(pointer),
+        ValueRef::Filed(pointer) => panic!("no value file holds {pointer:?}"),
         ValueRef::Joined(joined) => joined.read(key, read_pointer),
     };
     let ReadValue::Ready(bytes) = read.unwrap() else {
@@ -83,7 +97,7 @@ fn read(key: &[u8], value: &ValueRef) -> Vec<u8> {
 }
 
 fn check_view(view: &View, rows: &Rows) {
-    let all: Vec<_> = view.scan(&[], &[], false, usize::MAX);
+    let all: Vec<_> = view.scan(&[], &[], false, usize::MAX).unwrap();
     let expected: Vec<_> = rows
         .iter()
         .map(|(key, (version, value))| (key.clone(), *version, value.clone()))
@@ -103,10 +117,11 @@ fn check_view(view: &View, rows: &Rows) {
     let mut reversed: Vec<_> = inside.cloned().collect();
     reversed.reverse();
     reversed.truncate(30);
-    assert_eq!(plain(view.scan(&start, &end, true, 30)), reversed);
+    assert_eq!(plain(view.scan(&start, &end, true, 30).unwrap()), reversed);
     for key in (0..=255).step_by(5).map(key_of) {
         let row = view
-            .get(&key)
+            .get(&key, true)
+            .unwrap()
             .map(|(version, value)| (version, read(&key, &value)));
         assert_eq!(row, rows.get(&key).cloned());
     }
@@ -119,6 +134,7 @@ struct Run {
     published: Rows,
     views: Vec<(View, Rows)>,
     version: Version,
+    frozen: bool,
 }
 
 impl Run {
@@ -133,6 +149,7 @@ impl Run {
             published,
             views: Vec::new(),
             version: Version(0),
+            frozen: false,
         }
     }
 
@@ -153,7 +170,7 @@ impl Run {
             }
             Op::TakeView => self.views.push((self.index.view(), self.published.clone())),
             Op::DropView { at } if at < self.views.len() => drop(self.views.swap_remove(at)),
-            Op::DropView { .. } => {}
+            Op::DropView { .. } | Op::Freeze => {}
         }
     }
 
@@ -195,8 +212,17 @@ impl Run {
         let view = self.index.view();
         assert_eq!((view.applied_index(), view.version()), (index, self.version));
         check_view(&view, &self.published);
+        if self.frozen {
+            return;
+        }
         assert_eq!(self.index.len(), self.rows.len());
         assert_eq!(self.index.is_empty(), self.rows.is_empty());
+        if ops.iter().any(|op| matches!(op, Op::Freeze)) {
+            self.writer.freeze();
+            self.frozen = true;
+            self.check_views();
+            check_view(&self.index.view(), &self.published);
+        }
     }
 
     fn check_writer(&mut self, key: u8) {
@@ -243,15 +269,21 @@ proptest! {
         for index in 0..20 {
             run.writer.publish(run.version, entries.len() as u64 + index);
         }
+        if run.frozen {
+            let kept = run.index.layers().active.tree.read().held()[1];
+            prop_assert_eq!(kept, 0);
+            return Ok(());
+        }
         let (mut inline, mut joined, mut joined_bytes) = (0, 0, 0);
-        for (_, _, value) in run.index.view().scan(&[], &[], false, usize::MAX) {
+        for (_, _, value) in run.index.view().scan(&[], &[], false, usize::MAX).unwrap() {
             match value {
                 ValueRef::Inline(_) => inline += 1,
-                ValueRef::Journal(_) => {}
+                ValueRef::Journal(_) | ValueRef::Filed(_) => {}
                 ValueRef::Joined(value) => (joined, joined_bytes) = (joined + 1, joined_bytes + value.memory_bytes()),
             }
         }
-        let tree = run.index.0.tree.read();
+        let layers = run.index.layers();
+        let tree = layers.active.tree.read();
         prop_assert_eq!(tree.held(), [run.rows.len(), 0, inline, joined]);
         prop_assert_eq!(tree.joined_bytes(), joined_bytes);
     }
@@ -268,7 +300,7 @@ fn without_views_an_entry_of_one_slice_keeps_nothing_even_for_a_moment() {
             writer.put(&[key], version, value_of(&[key], version, 10));
         }
         writer.publish(Version(round * 100 + 60), round);
-        assert_eq!(index.0.tree.read().held(), [50, 0, 50, 0]);
+        assert_eq!(index.layers().active.tree.read().held(), [50, 0, 50, 0]);
     }
 }
 
@@ -278,7 +310,7 @@ const KEYS: u64 = 300;
 fn check_whole_entry(index: &GroupIndex, reverse: bool) -> u64 {
     let view = index.view();
     let entry = view.applied_index();
-    let rows = view.scan(&[], &[], reverse, usize::MAX);
+    let rows = view.scan(&[], &[], reverse, usize::MAX).unwrap();
     assert_eq!(rows.len() as u64, KEYS);
     for (key, version, value) in rows {
         assert_eq!(version.0 / 1000, entry);
@@ -332,11 +364,11 @@ fn a_range_turned_around_is_empty() {
     writer.put(b"m", Version(1), value_of(b"m", Version(1), 3));
     writer.publish(Version(1), 1);
     for (start, end) in [(&b"z"[..], &b"a"[..]), (b"m", b"m"), (b"n", b"m")] {
-        assert!(index.view().scan(start, end, false, 10).is_empty());
-        assert!(index.view().scan(start, end, true, 10).is_empty());
+        assert!(index.view().scan(start, end, false, 10).unwrap().is_empty());
+        assert!(index.view().scan(start, end, true, 10).unwrap().is_empty());
         assert_eq!(writer.newest_in(start, end), None);
     }
-    assert_eq!(index.view().scan(b"m", b"", false, 0), []);
+    assert_eq!(index.view().scan(b"m", b"", false, 0).unwrap(), []);
 }
 
 #[test]
@@ -390,7 +422,7 @@ fn a_value_built_of_any_appends_has_few_pieces_and_reads_whole() {
         let ValueRef::Joined(joined) = &value else {
             panic!()
         };
-        let (own, pieces) = (joined.memory_bytes(), joined.pieces());
+        let (own, pieces) = (joined.memory_bytes(), joined.pieces().len());
         assert!(
             pieces <= 2 * VALUE_BYTES_MAX / APPEND_MEMORY_BYTES_MAX + 2,
             "{pieces}"
@@ -432,6 +464,45 @@ fn pieces_that_do_not_make_the_value_are_told() {
 }
 
 #[test]
+fn a_value_in_a_value_file_is_kept_as_it_is_and_can_be_appended_to() {
+    let pointer = FilePointer {
+        file: 3,
+        offset: u32::MAX,
+        stored_len: 50,
+        len: 100,
+        vcrc: 0xDEAD_BEEF,
+    };
+    let index = GroupIndex::new();
+    let mut writer = index.writer();
+    let filed = ValueRef::Filed(pointer);
+    let longer = filed.with_suffix(Suffix::Memory(b"more"), 5);
+    assert_eq!((filed.len(), filed.vcrc()), (100, 0xDEAD_BEEF));
+    assert_eq!((longer.len(), longer.vcrc()), (104, 5));
+    writer.put(b"filed", Version(1), filed.clone());
+    writer.put(b"longer", Version(1), longer.clone());
+    writer.publish(Version(1), 1);
+    let view = index.view();
+    assert_eq!(view.get(b"filed", false).unwrap(), Some((Version(1), filed)));
+    assert_eq!(
+        view.get(b"longer", false).unwrap(),
+        Some((Version(1), longer.clone()))
+    );
+    drop(view);
+    let ValueRef::Joined(joined) = longer else {
+        panic!()
+    };
+    assert!(matches!(
+        joined.read(b"longer", read_pointer),
+        Err(ReadError::NoValueFile { file: 3 })
+    ));
+    writer.delete(b"filed", Version(2));
+    writer.delete(b"longer", Version(2));
+    writer.publish(Version(2), 2);
+    assert_eq!(index.layers().active.tree.read().held(), [0, 0, 0, 0]);
+    assert_eq!(index.layers().active.tree.read().joined_bytes(), 0);
+}
+
+#[test]
 fn short_values_stay_inside_the_index_when_appended_to() {
     let value = value_of(b"k", Version(1), 60);
     let whole = [vec![1; 60], vec![9; 4]].concat();
@@ -468,7 +539,7 @@ fn deletions_beside_a_reader_do_not_gather_for_ever() {
     for round in 0..100 {
         commit_round(&index, &mut writer, (round, 2 * round + 1), false);
         commit_round(&index, &mut writer, (round, 2 * round + 2), true);
-        most = most.max(index.0.tree.read().held()[0]);
+        most = most.max(index.layers().active.tree.read().held()[0]);
     }
     assert!(index.is_empty());
     assert!(most < 5_000, "{most} rows, of which none is alive");
@@ -490,13 +561,16 @@ fn versions_that_no_view_can_see_are_not_kept() {
         let vcrc = version.0 as u32;
         writer.put(key, version, old.with_suffix(Suffix::Memory(b"y"), vcrc));
     }
-    let [rows, older, _, joined] = index.0.tree.read().held();
+    let [rows, older, _, joined] = index.layers().active.tree.read().held();
     assert_eq!((rows, older, joined), (1, 1, 1), "of the entry only the last one");
     writer.publish(Version(1000), 2);
-    assert_eq!(view.get(key), Some((Version(1), pointer(Version(1)))));
-    assert_eq!(index.view().get(key).unwrap().0, Version(1000));
+    assert_eq!(
+        view.get(key, true).unwrap(),
+        Some((Version(1), pointer(Version(1))))
+    );
+    assert_eq!(index.view().get(key, true).unwrap().unwrap().0, Version(1000));
     drop(view);
     writer.begin(0);
     writer.publish(Version(1000), 3);
-    assert_eq!(index.0.tree.read().held()[1], 0);
+    assert_eq!(index.layers().active.tree.read().held()[1], 0);
 }

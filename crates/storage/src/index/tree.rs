@@ -86,12 +86,27 @@ pub(crate) struct Tree {
     joined_bytes: usize,
     tombstones: usize,
     key_heap_bytes: usize,
+    /// There are layers below, from which only a tombstone hides a key.
+    above_others: bool,
 }
 
 /// A version of a row that a reader may see; `None` is a deletion.
 pub(crate) type Seen = (Version, Option<ValueRef>);
 
 impl Tree {
+    /// An empty tree above layers that may have any key: its tombstones stay.
+    pub(crate) fn above_others() -> Self {
+        Self {
+            above_others: true,
+            ..Self::default()
+        }
+    }
+
+    /// Rows, deleted ones included.
+    pub(crate) fn rows(&self) -> usize {
+        self.rows.len()
+    }
+
     pub(crate) fn live(&self) -> usize {
         self.rows.len() - self.tombstones
     }
@@ -114,7 +129,8 @@ impl Tree {
     ) -> bool {
         let packed = self.pack(value);
         let Some(row) = self.rows.get_mut(key) else {
-            if value.is_some() {
+            if value.is_some() || self.above_others {
+                self.tombstones += usize::from(packed.is_tombstone());
                 let key = Key::from_unchecked(key);
                 self.key_heap_bytes += key.heap_bytes();
                 self.rows.insert(
@@ -143,11 +159,11 @@ impl Tree {
         if !keep {
             self.free(old.value);
         }
-        let leave = packed.is_tombstone() && older == NONE;
+        let leave = packed.is_tombstone() && older == NONE && !self.above_others;
         if leave {
             self.remove(key);
         }
-        !leave && (older != NONE || packed.is_tombstone())
+        older != NONE
     }
 
     /// Drops versions of a key that neither `pins` (ascending) nor the newest point of view see.
@@ -178,7 +194,7 @@ impl Tree {
         if let Some(row) = self.rows.get_mut(key) {
             row.older = older;
         }
-        if row.value.is_tombstone() && older == NONE {
+        if row.value.is_tombstone() && older == NONE && !self.above_others {
             self.remove(key);
         }
         older != NONE
@@ -191,17 +207,6 @@ impl Tree {
             self.tombstones -= usize::from(row.value.is_tombstone());
             self.free(row.value);
         }
-    }
-
-    /// The newest version of a key, published or not; a deletion is none.
-    pub(crate) fn newest(&self, key: &[u8]) -> Option<Version> {
-        let row = self.rows.get(key).filter(|row| !row.value.is_tombstone())?;
-        Some(row.version.version())
-    }
-
-    /// The newest value of a key, published or not; `None` if there is none.
-    pub(crate) fn newest_value(&self, key: &[u8]) -> Option<ValueRef> {
-        self.unpack(self.rows.get(key)?.value)
     }
 
     /// What a reader at `at` sees of a key.
@@ -220,15 +225,15 @@ impl Tree {
             .map(move |(key, row)| (key, self.seen(row, at)))
     }
 
-    /// Keys of a range, from either end, with the version seen; `None` for what is not there.
+    /// Keys of a range, from either end, with the version seen and whether it is a value's.
     pub(crate) fn range_of_keys<'a>(
         &'a self,
         bounds: (Bound<&'a [u8]>, Bound<&'a [u8]>),
         at: Version,
-    ) -> impl DoubleEndedIterator<Item = (&'a Key, Option<Version>)> {
+    ) -> impl DoubleEndedIterator<Item = (&'a Key, Option<(Version, Option<()>)>)> {
         let seen = move |row| {
-            let row = self.row_at(row, at).filter(|row| !row.value.is_tombstone());
-            row.map(|row| row.version.version())
+            let row = self.row_at(row, at)?;
+            Some((row.version.version(), (!row.value.is_tombstone()).then_some(())))
         };
         self.rows
             .range::<[u8], _>(bounds)
@@ -282,16 +287,20 @@ impl Tree {
                     vcrc: value.vcrc(),
                 }
             }
-            Some(ValueRef::Joined(value)) => {
-                debug_assert_eq!(value.len() & KIND, 0, "a value is far smaller");
-                self.joined_bytes += value.memory_bytes();
-                Packed {
-                    first: self.joined.insert(Some(value.clone())),
-                    offset: 0,
-                    len: JOINED | value.len(),
-                    vcrc: value.vcrc(),
-                }
-            }
+            Some(ValueRef::Joined(value)) => self.pack_joined(value.clone()),
+            // Five fields do not fit into a row, and few rows of a tree have them.
+            Some(ValueRef::Filed(pointer)) => self.pack_joined(Joined::of_filed(*pointer).into()),
+        }
+    }
+
+    fn pack_joined(&mut self, value: Arc<Joined>) -> Packed {
+        debug_assert_eq!(value.len() & KIND, 0, "a value is far smaller");
+        self.joined_bytes += value.memory_bytes();
+        Packed {
+            offset: 0,
+            len: JOINED | value.len(),
+            vcrc: value.vcrc(),
+            first: self.joined.insert(Some(value)),
         }
     }
 
@@ -308,7 +317,10 @@ impl Tree {
         if packed.is_joined() {
             let value = self.joined.get(first).and_then(Option::as_ref);
             let value = value.expect("a row's joined value lives as long as the row");
-            return Some(ValueRef::Joined(value.clone()));
+            return Some(match value.as_filed() {
+                Some(pointer) => ValueRef::Filed(pointer),
+                None => ValueRef::Joined(value.clone()),
+            });
         }
         let Some(inline_len) = packed.inline_len() else {
             return Some(ValueRef::Journal(JournalPointer {

@@ -51,6 +51,23 @@ impl fmt::Debug for InlineValue {
     }
 }
 
+/// Names the bytes of one value inside a value file of the same group.
+///
+/// As with a [`JournalPointer`], the sum is over key and value: a read proves that the bytes are this key's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FilePointer {
+    /// Number of the value file in its group.
+    pub file: u32,
+    /// Where the stored bytes start in the file.
+    pub offset: u32,
+    /// Bytes stored; fewer than `len` if they are compressed.
+    pub stored_len: u32,
+    /// Bytes of the value.
+    pub len: u32,
+    /// [`value_crc`] of key and value.
+    pub vcrc: u32,
+}
+
 /// Where a row's value stands. A value of at most 64 bytes always stands here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ValueRef {
@@ -58,6 +75,8 @@ pub enum ValueRef {
     Inline(InlineValue),
     /// In the journal.
     Journal(JournalPointer),
+    /// In a value file of the group.
+    Filed(FilePointer),
     /// In pieces, here and there.
     Joined(Arc<Joined>),
 }
@@ -74,6 +93,7 @@ impl ValueRef {
         match self {
             Self::Inline(value) => value.as_bytes().len(),
             Self::Journal(pointer) => pointer.len as usize,
+            Self::Filed(pointer) => pointer.len as usize,
             Self::Joined(joined) => joined.len() as usize,
         }
     }
@@ -83,6 +103,7 @@ impl ValueRef {
         match self {
             Self::Inline(value) => value.vcrc,
             Self::Journal(pointer) => pointer.vcrc,
+            Self::Filed(pointer) => pointer.vcrc,
             Self::Joined(joined) => joined.vcrc(),
         }
     }

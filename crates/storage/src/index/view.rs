@@ -5,25 +5,28 @@ use std::sync::Arc;
 
 use atoll_types::{Key, Version};
 
+use super::below::Missed;
+use super::layers::{Content, Layers};
+use super::tree::{Seen, Tree};
 use super::value::ValueRef;
-use super::{PAGE_ROWS, Shared};
 
-/// Sees the index as it was when the view was taken, whatever is applied since. While it lives,
-/// replaced versions it may see stay in memory: keep it for one request, not longer.
+/// Sees the index as it was when the view was taken, whatever is applied, frozen or written to files since. While
+/// it lives, replaced versions it may see stay in memory and the files it may read stay on disk: keep it for
+/// one request, not longer.
 pub struct View {
-    shared: Arc<Shared>,
+    layers: Arc<Layers>,
     version: Version,
     applied_index: u64,
 }
 
 impl View {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        let mut published = shared.published.lock();
+    pub(crate) fn new(layers: Arc<Layers>) -> Self {
+        let mut published = layers.active.published.lock();
         published.pin();
         let (version, applied_index) = (published.version, published.applied_index);
         drop(published);
         Self {
-            shared,
+            layers,
             version,
             applied_index,
         }
@@ -39,35 +42,35 @@ impl View {
         self.version
     }
 
-    /// A key's version and value.
-    pub fn get(&self, key: &[u8]) -> Option<(Version, ValueRef)> {
-        let (version, value) = self.shared.tree.read().get(key, self.version)?;
-        Some((version, value?))
+    /// A key's version and value. Without `wait` a disk is not waited for.
+    pub fn get(&self, key: &[u8], wait: bool) -> Result<Option<(Version, ValueRef)>, Missed> {
+        let seen = self.layers.get(key, self.version, wait)?;
+        Ok(seen.and_then(|(version, value)| Some((version, value?))))
     }
 
     /// Rows from `start` up to, without, `end` (empty: to the last key), at most `max_rows`, in key
-    /// order or, with `reverse`, from the last down.
+    /// order or, with `reverse`, from the last down. Waits for disks.
     pub fn scan(
         &self,
         start: &[u8],
         end: &[u8],
         reverse: bool,
         max_rows: usize,
-    ) -> Vec<(Key, Version, ValueRef)> {
+    ) -> Result<Vec<(Key, Version, ValueRef)>, Missed> {
         let mut rows = Vec::new();
         let (mut from, mut to) = (start.to_vec(), end.to_vec());
         while rows.len() < max_rows {
-            let walked = self.walk((&from, &to), reverse, |key, version, value| {
+            let walked = self.walk((&from, &to), reverse, true, |key, version, value| {
                 rows.push((Key::from_unchecked(key), version, value));
                 rows.len() < max_rows
-            });
+            })?;
             match walked.last.filter(|_| !walked.complete) {
                 Some(last) if reverse => to = last.as_bytes().to_vec(),
                 Some(last) => from = [last.as_bytes(), &[0]].concat(),
                 None => break,
             }
         }
-        rows
+        Ok(rows)
     }
 }
 
@@ -85,27 +88,18 @@ pub struct Walked {
 impl View {
     /// Calls `each` with the rows of a range in order until it answers false, looking at no more than one
     /// hold of the lock gives (256; rows that were removed count too). `each` must be short: writers wait
-    /// for it.
+    /// for it. Without `wait` a disk is not waited for.
     pub fn walk(
         &self,
         range: (&[u8], &[u8]),
         reverse: bool,
+        wait: bool,
         mut each: impl FnMut(&[u8], Version, ValueRef) -> bool,
-    ) -> Walked {
-        let Some(bounds) = borrowed(range) else {
-            return Walked::nothing();
+    ) -> Result<Walked, Missed> {
+        let mut each = |key: &[u8], version, value: Option<ValueRef>| {
+            value.is_none_or(|value| each(key, version, value))
         };
-        let tree = self.shared.tree.read();
-        let each = |key: &Key, seen: Option<(Version, Option<ValueRef>)>| match seen {
-            Some((version, Some(value))) => each(key.as_bytes(), version, value),
-            _ => true,
-        };
-        let rows = tree.range(bounds, self.version);
-        if reverse {
-            look(rows.rev(), each)
-        } else {
-            look(rows, each)
-        }
+        self.layers.walk(range, self.version, (reverse, wait), &mut each)
     }
 
     /// As [`View::walk`], without the values.
@@ -113,25 +107,44 @@ impl View {
         &self,
         range: (&[u8], &[u8]),
         reverse: bool,
+        wait: bool,
         mut each: impl FnMut(&[u8], Version) -> bool,
-    ) -> Walked {
-        let Some(bounds) = borrowed(range) else {
-            return Walked::nothing();
-        };
-        let tree = self.shared.tree.read();
-        let each =
-            |key: &Key, seen: Option<Version>| seen.is_none_or(|version| each(key.as_bytes(), version));
-        let rows = tree.range_of_keys(bounds, self.version);
-        if reverse {
-            look(rows.rev(), each)
-        } else {
-            look(rows, each)
-        }
+    ) -> Result<Walked, Missed> {
+        let mut each = |key: &[u8], version, there: Option<()>| there.is_none_or(|()| each(key, version));
+        self.layers.walk(range, self.version, (reverse, wait), &mut each)
+    }
+}
+
+impl Content for ValueRef {
+    fn rows<'t>(
+        tree: &'t Tree,
+        ends: Ends<'t>,
+        at: Version,
+    ) -> impl DoubleEndedIterator<Item = (&'t Key, Option<(Version, Option<Self>)>)> {
+        tree.range(ends, at)
+    }
+
+    fn of(seen: Seen) -> (Version, Option<Self>) {
+        seen
+    }
+}
+
+impl Content for () {
+    fn rows<'t>(
+        tree: &'t Tree,
+        ends: Ends<'t>,
+        at: Version,
+    ) -> impl DoubleEndedIterator<Item = (&'t Key, Option<(Version, Option<Self>)>)> {
+        tree.range_of_keys(ends, at)
+    }
+
+    fn of((version, value): Seen) -> (Version, Option<Self>) {
+        (version, value.map(drop))
     }
 }
 
 impl Walked {
-    const fn nothing() -> Self {
+    pub(crate) const fn nothing() -> Self {
         Self {
             looked_at: 0,
             last: None,
@@ -140,27 +153,12 @@ impl Walked {
     }
 }
 
-fn look<'a, T>(rows: impl Iterator<Item = (&'a Key, T)>, mut each: impl FnMut(&Key, T) -> bool) -> Walked {
-    let (mut looked_at, mut last, mut enough) = (0, None, false);
-    for (key, seen) in rows.take(PAGE_ROWS) {
-        looked_at += 1;
-        last = Some(key);
-        enough = !each(key, seen);
-        if enough {
-            break;
-        }
-    }
-    Walked {
-        looked_at,
-        last: last.cloned(),
-        complete: !enough && looked_at < PAGE_ROWS,
-    }
-}
+/// The ends of a range of keys.
+pub(crate) type Ends<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
 
-type Ends<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
-
-/// The range `[start, end)` (an empty end has no bound), or `None` if it is empty.
-fn borrowed<'a>((start, end): (&'a [u8], &'a [u8])) -> Option<Ends<'a>> {
+/// The range `[start, end)` (an empty end has no bound), or `None` if it is empty (a tree panics on one that is
+/// turned around).
+pub(crate) fn borrowed<'a>((start, end): (&'a [u8], &'a [u8])) -> Option<Ends<'a>> {
     match end {
         [] => Some((Bound::Included(start), Bound::Unbounded)),
         end if start >= end => None,
@@ -170,19 +168,6 @@ fn borrowed<'a>((start, end): (&'a [u8], &'a [u8])) -> Option<Ends<'a>> {
 
 impl Drop for View {
     fn drop(&mut self) {
-        self.shared.published.lock().unpin(self.version);
+        self.layers.active.published.lock().unpin(self.version);
     }
-}
-
-/// From an owned key, which moves on page by page, to a borrowed one.
-pub(crate) type Bounds<'a> = (Bound<Vec<u8>>, Bound<&'a [u8]>);
-
-/// The range, or `None` if it is empty (a tree panics on one that is turned around).
-pub(crate) fn bounds<'a>(start: &[u8], end: &'a [u8]) -> Option<Bounds<'a>> {
-    let to = match end {
-        [] => Bound::Unbounded,
-        end if start >= end => return None,
-        end => Bound::Excluded(end),
-    };
-    Some((Bound::Included(start.to_vec()), to))
 }

@@ -8,10 +8,12 @@ use std::sync::Arc;
 use atoll_types::{Key, Mutant, Version, mutant};
 use rustc_hash::FxHasher;
 
+use super::below::Missed;
+use super::layers::Layers;
+use super::memory::Memory;
 use super::tree::Tree;
 use super::value::ValueRef;
-use super::view::bounds;
-use super::{PAGE_ROWS, SLICE_ROWS, Shared};
+use super::{GroupIndex, SLICE_ROWS};
 
 /// Keys left from earlier entries that are looked at again per published entry, besides as many as the
 /// entry itself may leave.
@@ -20,7 +22,14 @@ const OLD_ROWS_PER_ENTRY: usize = 64;
 /// Writes rows of one entry after the other. Rows gather in a slice of its own and go into the tree
 /// 64 at a time; an entry of one slice becomes visible in the same step.
 pub struct IndexWriter {
-    shared: Arc<Shared>,
+    index: GroupIndex,
+    /// What is written to. Only the writer changes it.
+    active: Arc<Memory>,
+    /// The layers when the entry began. None between entries: an idle group must not hold on to a memory that is
+    /// in a run by now, or to runs that were merged.
+    layers: Option<Arc<Layers>>,
+    /// Why an answer about older rows cannot be believed.
+    trouble: Option<Missed>,
     /// Rows not in the tree yet.
     slice: Slice,
     /// The entry has rows in the tree that are not published.
@@ -33,9 +42,12 @@ pub struct IndexWriter {
 }
 
 impl IndexWriter {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(index: GroupIndex) -> Self {
         Self {
-            shared,
+            active: index.layers().active.clone(),
+            layers: None,
+            index,
+            trouble: None,
             slice: Slice::default(),
             spilled: false,
             touched: Keys::default(),
@@ -51,72 +63,126 @@ impl IndexWriter {
             "the entry before was published"
         );
         self.slice.rows.reserve(rows_expected.min(SLICE_ROWS));
+        self.layers = Some(self.index.layers());
+    }
+
+    /// Those of the entry's beginning, or of now.
+    fn layers(&self) -> Arc<Layers> {
+        self.layers.clone().unwrap_or_else(|| self.index.layers())
+    }
+
+    /// Why what was said of older rows since the last call cannot be believed: they stand on a disk and could not
+    /// be read.
+    pub fn take_trouble(&mut self) -> Option<Missed> {
+        self.trouble.take()
+    }
+
+    /// Freezes the rows in memory, to be written to a run; a fresh memory begins. Between two entries, and only
+    /// while nothing is frozen.
+    pub(crate) fn freeze(&mut self) -> Arc<Memory> {
+        debug_assert!(
+            self.slice.rows.is_empty() && !self.spilled,
+            "the entry before was published"
+        );
+        self.index.replace(|layers| {
+            debug_assert!(layers.frozen.is_none(), "one is frozen at a time");
+            Layers {
+                active: Arc::new(Memory::above(&layers.active)),
+                frozen: Some(layers.active.clone()),
+                below: layers.below.clone(),
+            }
+        });
+        self.layers = None;
+        let fresh = self.index.layers().active.clone();
+        let frozen = std::mem::replace(&mut self.active, fresh);
+        // What older views see of the frozen rows goes with them.
+        self.touched.clear();
+        self.left.clear();
+        self.left_cursor = Box::default();
+        frozen
     }
 
     /// The newest version of a key, rows of the entry being applied included.
     pub fn version_of(&mut self, key: &[u8]) -> Option<Version> {
         match self.slice.find(key) {
             Some(row) => row.value.is_some().then_some(row.version),
-            None => self.shared.tree.read().newest(key),
+            None => self.older(key).map(|(version, _)| version),
         }
     }
 
     /// The newest version of any live key from `start` up to, without, `end` (empty: to the last key).
     pub fn newest_in(&mut self, start: &[u8], end: &[u8]) -> Option<Version> {
-        // Rare next to puts, so the slice need not answer it.
-        self.spill();
-        let (mut from, to) = bounds(start, end)?;
         let mut newest = None;
-        loop {
-            let tree = self.shared.tree.read();
-            let mut last = None;
-            let lower = from.as_ref().map(|key| &key[..]);
-            for (key, seen) in tree.range((lower, to), Version(u64::MAX)).take(PAGE_ROWS) {
-                let version = seen
-                    .filter(|(_, value)| value.is_some())
-                    .map(|(version, _)| version);
-                newest = newest.max(version);
-                last = Some((last.map_or(1, |(count, _): (usize, _)| count + 1), key));
-            }
-            match last {
-                Some((PAGE_ROWS, key)) => from = Bound::Excluded(key.as_bytes().to_vec()),
-                _ => return newest,
-            }
-        }
+        self.each_key(start, end, |_, version| {
+            newest = newest.max(Some(version));
+            true
+        });
+        newest
     }
 
     /// The first keys from `start` up to, without, `end` (empty: to the last key), at most `limit`, rows of
     /// the entry being applied included. The lock is held for 256 rows at a time.
     pub fn keys_in(&mut self, start: &[u8], end: &[u8], limit: usize) -> Vec<Key> {
-        self.spill();
         let mut keys = Vec::new();
-        let Some((mut from, to)) = bounds(start, end) else {
-            return keys;
-        };
-        while keys.len() < limit {
-            let tree = self.shared.tree.read();
-            let lower = from.as_ref().map(|key| &key[..]);
-            let (mut looked_at, mut last) = (0, None);
-            for (key, seen) in tree.range((lower, to), Version(u64::MAX)).take(PAGE_ROWS) {
-                looked_at += 1;
-                last = Some(key);
-                let wanted = keys.len() < limit && seen.is_some_and(|(_, value)| value.is_some());
-                keys.extend(wanted.then(|| key.clone()));
-            }
-            match last {
-                Some(key) if looked_at == PAGE_ROWS => from = Bound::Excluded(key.as_bytes().to_vec()),
-                _ => break,
-            }
+        if limit > 0 {
+            self.each_key(start, end, |key, _| {
+                keys.push(Key::from_unchecked(key));
+                keys.len() < limit
+            });
         }
         keys
+    }
+
+    /// Calls `each` with the live keys of a range until it answers false.
+    fn each_key(&mut self, start: &[u8], end: &[u8], mut each: impl FnMut(&[u8], Version) -> bool) {
+        // Rare next to puts, so the slice need not answer it.
+        self.spill();
+        let layers = self.layers();
+        let mut from = start.to_vec();
+        let mut enough = false;
+        while !enough {
+            let mut live = |key: &[u8], version, there: Option<()>| {
+                enough = there.is_some() && !each(key, version);
+                !enough
+            };
+            let newest = Version(u64::MAX);
+            let walked = layers.walk((&from, end), newest, (false, true), &mut live);
+            match walked {
+                Ok(walked) if walked.complete => return,
+                Ok(walked) => match walked.last {
+                    Some(last) => from = [last.as_bytes(), &[0]].concat(),
+                    None => return,
+                },
+                Err(missed) => {
+                    self.trouble.get_or_insert(missed);
+                    return;
+                }
+            }
+        }
     }
 
     /// Where the newest value of a key stands, rows of the entry being applied included.
     pub fn value_of(&mut self, key: &[u8]) -> Option<ValueRef> {
         match self.slice.find(key) {
             Some(row) if !mutant::is(Mutant::ComputedFromOld) => row.value.clone(),
-            _ => self.shared.tree.read().newest_value(key),
+            _ => self.older(key).map(|(_, value)| value),
         }
+    }
+
+    /// What is known of a key besides the rows that are not in the tree yet. Waits for a disk if need be.
+    fn older(&mut self, key: &[u8]) -> Option<(Version, ValueRef)> {
+        match self.layers().get(key, Version(u64::MAX), true) {
+            Ok(seen) => seen.and_then(|(version, value)| Some((version, value?))),
+            Err(missed) => {
+                self.trouble.get_or_insert(missed);
+                None
+            }
+        }
+    }
+
+    /// Bytes of memory that the rows not frozen take, about.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.active.tree.read().memory_bytes()
     }
 
     /// Writes a row.
@@ -140,8 +206,8 @@ impl IndexWriter {
     /// same as before if the entry wrote nothing.
     pub fn publish(&mut self, version: Version, applied_index: u64) {
         {
-            let mut tree = self.shared.tree.write();
-            let mut published = self.shared.published.lock();
+            let mut tree = self.active.tree.write();
+            let mut published = self.active.published.lock();
             debug_assert!(published.version <= version, "versions grow");
             // What a view made before this point sees must stay; with none, and nothing of the
             // entry in the tree yet, nobody can tell.
@@ -152,6 +218,7 @@ impl IndexWriter {
         }
         self.slice.clear();
         self.spilled = false;
+        self.layers = None;
         self.prune();
     }
 
@@ -160,8 +227,8 @@ impl IndexWriter {
         if self.slice.rows.is_empty() {
             return;
         }
-        let mut tree = self.shared.tree.write();
-        let seen = self.shared.published.lock().version;
+        let mut tree = self.active.tree.write();
+        let seen = self.active.published.lock().version;
         self.slice.write(&mut tree, Some(seen), &mut self.touched);
         drop(tree);
         self.slice.clear();
@@ -174,11 +241,11 @@ impl IndexWriter {
         if self.touched.is_empty() && self.left.is_empty() {
             return;
         }
-        let pins = self.shared.published.lock().older_pins();
+        let pins = self.active.published.lock().older_pins();
         self.prune_left(&pins);
         let mut keys = self.touched.iter().peekable();
         while keys.peek().is_some() {
-            let mut tree = self.shared.tree.write();
+            let mut tree = self.active.tree.write();
             let some = keys.by_ref().take(SLICE_ROWS);
             self.left
                 .extend(some.filter(|key| tree.prune(key, &pins)).map(Box::from));
@@ -199,7 +266,7 @@ impl IndexWriter {
             .cloned()
             .unwrap_or_default();
         for slice in some.chunks(SLICE_ROWS) {
-            let mut tree = self.shared.tree.write();
+            let mut tree = self.active.tree.write();
             for key in slice.iter().filter(|key| !tree.prune(key, pins)) {
                 self.left.remove(key);
             }

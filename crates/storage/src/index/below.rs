@@ -1,0 +1,220 @@
+//! The layers on disk: runs, newest first.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use atoll_types::{Key, Version};
+
+use super::tree::Seen;
+use super::value::ValueRef;
+use crate::journal::ReadError;
+use crate::run::{Direction, Looked, Run, RunCursor, RunValue, SPACE_SYSTEM, SPACE_USER, Step};
+
+/// Why rows could not be looked up.
+#[derive(Debug, thiserror::Error)]
+pub enum Missed {
+    /// They are on a disk, and the caller may not wait for it: ask again where that is allowed.
+    #[error("the rows are not in memory")]
+    WouldBlock,
+    /// They cannot be read.
+    #[error(transparent)]
+    Failed(#[from] ReadError),
+}
+
+/// Rows of several runs as one: of each key, what the newest run that knows it says.
+#[derive(Clone, Default)]
+pub(crate) struct Below {
+    /// Newest first.
+    runs: Arc<[Arc<Run>]>,
+}
+
+/// A row of a run, its key with the space.
+pub(crate) type RawRow = (Vec<u8>, Version, RunValue);
+
+/// Rows of a range, each key once, in the order asked for.
+pub(crate) struct Page<R = (Key, Seen)> {
+    pub(crate) rows: Vec<R>,
+    /// The range has no more than these.
+    pub(crate) complete: bool,
+}
+
+/// Which rows to read, and how.
+#[derive(Clone, Copy)]
+pub(crate) struct Ask {
+    pub(crate) reverse: bool,
+    /// The newest version of interest.
+    pub(crate) at: Version,
+    /// Rows, at most.
+    pub(crate) most: usize,
+    pub(crate) wait: bool,
+    /// Blocks read go into the cache.
+    pub(crate) keep: bool,
+}
+
+impl Below {
+    /// These runs, newest first.
+    pub(crate) fn new(runs: Vec<Arc<Run>>) -> Self {
+        Self { runs: runs.into() }
+    }
+
+    /// Newest first.
+    pub(crate) fn runs(&self) -> &[Arc<Run>] {
+        &self.runs
+    }
+
+    /// With a run above the others.
+    pub(crate) fn with_newest(&self, run: Arc<Run>) -> Self {
+        let runs = std::iter::once(run).chain(self.runs.iter().cloned());
+        Self { runs: runs.collect() }
+    }
+
+    /// True if there is nothing.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.runs.is_empty()
+    }
+
+    /// Keys of users, about: each run counts its own.
+    pub(crate) fn len(&self) -> usize {
+        let keys = self.runs.iter().map(|run| {
+            let summary = run.summary();
+            let others = summary.tombstones + summary.system_rows;
+            summary.entries.saturating_sub(others) as usize
+        });
+        keys.sum()
+    }
+
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.runs.iter().map(|run| run.memory_bytes()).sum()
+    }
+
+    /// What a reader at `at` sees of a user's key.
+    pub(crate) fn get(&self, key: &[u8], at: Version, wait: bool) -> Result<Option<Seen>, Missed> {
+        if self.runs.is_empty() {
+            return Ok(None);
+        }
+        let key = [&[SPACE_USER], key].concat();
+        for run in &*self.runs {
+            match run.get(&key, at, wait)? {
+                Looked::Absent => {}
+                Looked::Row(version, value) => return Ok(Some((version, value.into()))),
+                Looked::WouldBlock => return Err(Missed::WouldBlock),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The first rows of users in `[start, end)` (an empty end: no end), or the last ones from the end down.
+    pub(crate) fn page(&self, (start, end): (&[u8], &[u8]), ask: Ask) -> Result<Page, Missed> {
+        let start = [&[SPACE_USER], start].concat();
+        let end = match end {
+            [] => vec![SPACE_SYSTEM],
+            end => [&[SPACE_USER], end].concat(),
+        };
+        let Page { rows, complete } = self.raw_page((&start, &end), ask)?;
+        let user = |(key, version, value): RawRow| {
+            let key = key.get(1..).unwrap_or_default();
+            let seen = (version, Option::<ValueRef>::from(value));
+            (Key::from_unchecked(key), seen)
+        };
+        Ok(Page {
+            rows: rows.into_iter().map(user).collect(),
+            complete,
+        })
+    }
+
+    /// The same of rows of any space.
+    pub(crate) fn raw_page(&self, range: (&[u8], &[u8]), ask: Ask) -> Result<Page<RawRow>, Missed> {
+        let mut merge = Merge::begin(&self.runs, range, ask)?;
+        let mut rows = Vec::new();
+        while rows.len() < ask.most {
+            match merge.next()? {
+                Some(Some(row)) => rows.push(row),
+                // Known to no one who looks from so far back.
+                Some(None) => {}
+                None => return Ok(Page { rows, complete: true }),
+            }
+        }
+        Ok(Page {
+            rows,
+            complete: false,
+        })
+    }
+}
+
+/// Cursors on several runs, newest first, each on a row or at its end.
+struct Merge {
+    cursors: Vec<RunCursor>,
+    ask: Ask,
+}
+
+impl Merge {
+    fn begin(runs: &[Arc<Run>], range: (&[u8], &[u8]), ask: Ask) -> Result<Self, Missed> {
+        let direction = if ask.reverse {
+            Direction::Backward
+        } else {
+            Direction::Forward
+        };
+        let mut cursors = Vec::with_capacity(runs.len());
+        for run in runs {
+            let cursor = RunCursor::new(run.clone(), range, direction);
+            let mut cursor = if ask.keep {
+                cursor
+            } else {
+                cursor.without_caching()
+            };
+            step(&mut cursor, ask.wait)?;
+            cursors.push(cursor);
+        }
+        Ok(Self { cursors, ask })
+    }
+
+    /// What is seen of the next key, if anything is; `None` at the end.
+    #[expect(
+        clippy::option_option,
+        reason = "the end is not the same as a key nothing is seen of"
+    )]
+    fn next(&mut self) -> Result<Option<Option<RawRow>>, Missed> {
+        let keys = self
+            .cursors
+            .iter()
+            .filter_map(RunCursor::current)
+            .map(|row| row.key);
+        let Some(key) = keys
+            .min_by(|left, right| self.order(left, right))
+            .map(<[u8]>::to_vec)
+        else {
+            return Ok(None);
+        };
+        let mut newest = None;
+        for cursor in &mut self.cursors {
+            let seen = pass(cursor, &key, self.ask)?;
+            newest = newest.or(seen);
+        }
+        Ok(Some(newest.map(|(version, value)| (key, version, value))))
+    }
+
+    fn order(&self, left: &[u8], right: &[u8]) -> Ordering {
+        let order = left.cmp(right);
+        if self.ask.reverse { order.reverse() } else { order }
+    }
+}
+
+/// Moves a cursor past a key; the newest version it has of it that is old enough.
+fn pass(cursor: &mut RunCursor, key: &[u8], ask: Ask) -> Result<Option<(Version, RunValue)>, Missed> {
+    let mut seen: Option<(Version, RunValue)> = None;
+    while let Some(row) = cursor.current().filter(|row| row.key == key) {
+        let newer = seen.as_ref().is_none_or(|(version, _)| *version < row.version);
+        if row.version <= ask.at && newer {
+            seen = Some((row.version, row.value()?));
+        }
+        step(cursor, ask.wait)?;
+    }
+    Ok(seen)
+}
+
+fn step(cursor: &mut RunCursor, wait: bool) -> Result<(), Missed> {
+    match cursor.step(wait)? {
+        Step::Row | Step::End => Ok(()),
+        Step::WouldBlock => Err(Missed::WouldBlock),
+    }
+}

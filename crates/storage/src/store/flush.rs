@@ -1,0 +1,155 @@
+//! From what is frozen to a run.
+
+use std::io;
+use std::ops::Bound;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use atoll_env::trouble;
+use atoll_types::{Key, Mutant, Version, mutant};
+
+use super::group::{Checkpoint, Frozen, GroupStore};
+use super::rows::{system_key, user_key};
+use crate::index::{Layers, Memory, PAGE_ROWS, ValueRef};
+use crate::journal::value_crc;
+use crate::manifest::{GroupFolder, Manifest, RunEntry};
+use crate::run::{RowValue, Run, RunIdentity, RunWriter};
+
+impl GroupStore {
+    /// Writes what is frozen, if anything is. After an error nothing has changed but the folder's numbers, and it
+    /// may be tried again; if the manifest's own change failed, the folder says so at every later try.
+    pub(super) async fn flush(&self) -> io::Result<()> {
+        let Some(frozen) = self.0.frozen.lock().clone() else {
+            return Ok(());
+        };
+        // Rows point at entries that may be committed by others' disks and not on this one yet.
+        // Not again when it is tried again: a frame takes room, of which a full disk has none.
+        if !frozen.synced.load(Ordering::Relaxed) && !mutant::is(Mutant::CheckpointBeforeSync) {
+            self.0.node.journal.mark().await?;
+            frozen.synced.store(true, Ordering::Relaxed);
+        }
+        trouble::pause("storage: before a run is written").await;
+        let mut folder = self.0.folder.lock().await;
+        let run = self.write_run(&mut folder, &frozen).await?;
+        trouble::pause("storage: a run is published, no manifest names it").await;
+        let manifest = manifest_with(&folder, &frozen.checkpoint, &run);
+        folder.commit(manifest).await?;
+        trouble::sometimes("a checkpoint was written");
+        self.0.index.replace(|layers| Layers {
+            active: layers.active.clone(),
+            frozen: None,
+            below: layers.below.with_newest(run),
+        });
+        let applied = frozen.checkpoint.applied.index;
+        self.0.flushed.store(applied, Ordering::Release);
+        *self.0.frozen.lock() = None;
+        self.0.busy.store(false, Ordering::Release);
+        Ok(())
+    }
+
+    async fn write_run(&self, folder: &mut GroupFolder, frozen: &Frozen) -> io::Result<Arc<Run>> {
+        let new = folder.create_run().await?;
+        let identity = self.run_identity(new.number());
+        let salt = self.0.node.env.rng.bits64();
+        let rows = frozen.memory.tree.read().rows() + frozen.checkpoint.rows.len();
+        let mut writer = RunWriter::create(new.file(), identity, salt, rows);
+        let keep_deletions = !self.0.index.layers().below.is_empty();
+        add_users_rows(&mut writer, &frozen.memory, keep_deletions).await?;
+        add_system_rows(&mut writer, &frozen.checkpoint, keep_deletions).await?;
+        writer.finish(frozen.checkpoint.applied).await?;
+        let file = folder.publish(new).await?;
+        let run = Run::open(file, identity, self.0.node.cache.clone()).map_err(io::Error::other)?;
+        Ok(Arc::new(run))
+    }
+
+    pub(super) fn run_identity(&self, number: u64) -> RunIdentity {
+        RunIdentity {
+            identity: self.0.node.identity,
+            group: self.0.key,
+            number,
+        }
+    }
+}
+
+/// The newest row of every key. A frozen memory is not written to any more, so pages of it fit together.
+async fn add_users_rows(writer: &mut RunWriter, memory: &Memory, keep_deletions: bool) -> io::Result<()> {
+    let mut from: Option<Key> = None;
+    loop {
+        let page = page(memory, from.as_ref());
+        for (key, version, value) in &page {
+            if value.is_some() || keep_deletions {
+                let value = RowValue::from(value.as_ref());
+                writer.add(&user_key(key.as_bytes()), *version, value).await?;
+            }
+        }
+        match page.into_iter().next_back() {
+            Some((last, ..)) => from = Some(last),
+            None => return Ok(()),
+        }
+    }
+}
+
+type Row = (Key, Version, Option<ValueRef>);
+
+/// Rows behind a key, as many as one hold of the lock gives.
+fn page(memory: &Memory, behind: Option<&Key>) -> Vec<Row> {
+    let from = behind.map_or(Bound::Unbounded, |key| Bound::Excluded(key.as_bytes()));
+    let tree = memory.tree.read();
+    let rows = tree.range((from, Bound::Unbounded), Version(u64::MAX));
+    let seen = rows.filter_map(|(key, seen)| seen.map(|(version, value)| (key.clone(), version, value)));
+    seen.take(PAGE_ROWS).collect()
+}
+
+async fn add_system_rows(
+    writer: &mut RunWriter,
+    checkpoint: &Checkpoint,
+    keep_deletions: bool,
+) -> io::Result<()> {
+    let version = row_version(checkpoint);
+    for row in &checkpoint.rows {
+        let key = system_key(&row.key);
+        match &row.value {
+            Some(bytes) => {
+                let vcrc = value_crc(&row.key, bytes);
+                let value = RowValue::Inline { bytes, vcrc };
+                writer.add(&key, version, value).await?;
+            }
+            None if keep_deletions => writer.add(&key, version, RowValue::Tombstone).await?,
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+/// Rows of the system have no versions of their own: that of a later checkpoint is higher, because more was applied.
+fn row_version(checkpoint: &Checkpoint) -> Version {
+    Version(checkpoint.applied.index)
+}
+
+/// The last manifest with one run more.
+fn manifest_with(folder: &GroupFolder, checkpoint: &Checkpoint, run: &Run) -> Manifest {
+    let mut manifest = folder.manifest().cloned().unwrap_or_default();
+    manifest.applied = Some(checkpoint.applied);
+    manifest.membership = checkpoint.membership.clone();
+    manifest.membership_id = checkpoint.membership_id;
+    manifest.last_version = checkpoint.version;
+    manifest.runs.insert(0, entry_of(run));
+    manifest
+}
+
+/// What a manifest says of a run.
+pub(super) fn entry_of(run: &Run) -> RunEntry {
+    let summary = run.summary();
+    RunEntry {
+        number: run.identity().number,
+        len: summary.file_len,
+        footer_crc: summary.footer_crc,
+        entries: summary.entries,
+        tombstones: summary.tombstones,
+        min_key: summary.min_key.clone(),
+        max_key: summary.max_key.clone(),
+        min_version: summary.min_version,
+        max_version: summary.max_version,
+        journal_bytes: summary.journal_bytes.clone(),
+    }
+}

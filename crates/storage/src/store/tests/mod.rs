@@ -1,0 +1,13 @@
+//! Checkpoints against a model: on sound disks, on disks that crash at every operation, fail and rot.
+
+mod closing;
+mod crash;
+mod damage;
+mod faults;
+mod model;
+mod script;
+mod threads;
+mod world;
+
+use model::{Model, Op};
+use world::{Node, simulate};

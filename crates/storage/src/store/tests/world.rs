@@ -1,0 +1,546 @@
+//! One simulated process: journal, store, and a small state machine over them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use atoll_env::net::NoNet;
+use atoll_env::vfs::{MemLatency, MemVfs, MemVfsOptions};
+use atoll_env::{Clock, Env, Halt, Rng, Scope, Spawn, Vfs};
+use atoll_types::{ClusterId, GroupGen, GroupId, GroupKey, LogId, NodeId, ReplicaId, Version};
+use bytes::Bytes;
+
+use super::model::{KEYS, Model, Op, key, len_of, numbers, payload, system_key};
+use crate::index::{IndexWriter, InlineValue, Missed, Suffix, ValueRef, View};
+use crate::journal::{GroupLog, Identity, Journal, JournalOptions, LogEntry, ReadValue, value_crc};
+use crate::store::{Checkpoint, GroupStore, Restored, Store, StoreError, StoreOptions, SystemRow};
+
+pub(super) const DATA: &str = "/data";
+pub(super) const GROUP: GroupKey = GroupKey::new(GroupId(0x1F), GroupGen(2));
+pub(super) const REPLICA: ReplicaId = ReplicaId(7);
+const IDENTITY: Identity = Identity {
+    cluster: ClusterId(0xC1),
+    node: NodeId(3),
+};
+/// Nothing is due by itself.
+pub(super) const OPTIONS: StoreOptions = StoreOptions {
+    checkpoint_memory: usize::MAX,
+    checkpoint_log: u64::MAX,
+    block_cache: 16 * 1024,
+};
+const JOURNAL: JournalOptions = JournalOptions {
+    segment_bytes: 32 * 1024,
+    preallocate: false,
+    tail_bytes: 1 << 20,
+    cache_bytes: 16 * 1024,
+};
+
+/// A disk on which every write and every sync takes a moment, so that everything happens in the middle of them.
+pub(super) fn slow_disk(clock: Clock, options: &MemVfsOptions) -> MemVfs {
+    let moment = Duration::from_micros(200)..Duration::from_micros(900);
+    let (write, sync) = (moment.clone(), moment);
+    MemVfs::new(MemVfsOptions {
+        latency: Some(MemLatency { clock, write, sync }),
+        ..options.clone()
+    })
+}
+
+/// Runs a test on one thread with a clock that jumps when nothing else can happen.
+pub(super) fn simulate<T>(test: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap()
+        .block_on(test)
+}
+
+pub(super) fn id(index: u64) -> LogId {
+    LogId {
+        term: 1,
+        leader: REPLICA,
+        index,
+    }
+}
+
+/// The environment of a process, and what ends it.
+#[derive(Clone)]
+pub(super) struct Process {
+    pub(super) env: Env,
+    pub(super) vfs: MemVfs,
+    scope: Scope,
+    halted: Arc<AtomicBool>,
+}
+
+impl Process {
+    pub(super) fn on(vfs: MemVfs) -> Self {
+        Self::through(vfs.clone(), Arc::new(vfs))
+    }
+
+    /// A process that comes to its disk by another way.
+    pub(super) fn through(vfs: MemVfs, way: Arc<dyn Vfs>) -> Self {
+        let scope = Scope::new(Rng::seeded(1));
+        let halted = Arc::new(AtomicBool::new(false));
+        let flag = halted.clone();
+        let env = Env {
+            clock: Clock::simulated(1.0, 1_700_000_000_000),
+            rng: Rng::seeded(vfs.operations() + 7),
+            spawn: Spawn::simulated(scope.clone()),
+            vfs: way,
+            net: Arc::new(NoNet),
+            halt: Halt::simulated(move |_| flag.store(true, Ordering::Relaxed)),
+        };
+        Self {
+            env,
+            vfs,
+            scope,
+            halted,
+        }
+    }
+
+    /// One with threads and time of the operating system.
+    pub(super) fn real(vfs: MemVfs) -> Self {
+        let mut process = Self::on(vfs);
+        process.env.clock = Clock::boot();
+        process.env.spawn = Spawn::tokio();
+        process
+    }
+
+    pub(super) fn is_halted(&self) -> bool {
+        self.halted.load(Ordering::Relaxed)
+    }
+
+    /// Ends all tasks, as SIGKILL does.
+    pub(super) fn kill(&self) {
+        self.scope.end();
+    }
+}
+
+/// Why a node did not start.
+#[derive(Debug)]
+pub(super) enum StartError {
+    Journal,
+    Store(StoreError),
+}
+
+/// A process that applies the log of one group.
+pub(super) struct Node {
+    pub(super) process: Process,
+    pub(super) journal: Journal,
+    pub(super) log: GroupLog,
+    pub(super) store: Store,
+    pub(super) group: GroupStore,
+    pub(super) writer: IndexWriter,
+    pub(super) model: Model,
+    /// Rows of the system changed since the last checkpoint began.
+    changed: BTreeMap<Bytes, Option<Bytes>>,
+    /// The entry of the last checkpoint begun.
+    pub(super) frozen_at: u64,
+}
+
+impl Node {
+    /// Starts from what the disk has; `history` has the model after every entry.
+    pub(super) async fn start(vfs: MemVfs, history: &History) -> Result<Self, StartError> {
+        Self::start_on(Process::on(vfs), history).await
+    }
+
+    pub(super) async fn start_on(process: Process, history: &History) -> Result<Self, StartError> {
+        let (mut node, restored) = Self::open(process).await?;
+        node.restore(restored, history).await;
+        Ok(node)
+    }
+
+    /// Opens everything, and applies nothing.
+    pub(super) async fn open(process: Process) -> Result<(Self, Option<Restored>), StartError> {
+        let dir = Path::new(DATA).join("journal");
+        let journal = Journal::open(&process.env, &dir, IDENTITY, JOURNAL).await;
+        let journal = journal.map_err(|_| StartError::Journal)?;
+        let log = journal.create_group(GROUP, REPLICA).await;
+        let log = log.map_err(|_| StartError::Journal)?;
+        let store = Store::start(&process.env, Path::new(DATA), journal.clone(), IDENTITY, OPTIONS);
+        let opened = store.open_group(GROUP, REPLICA);
+        let (group, restored) = opened.map_err(|error| {
+            process.kill();
+            StartError::Store(error)
+        })?;
+        let node = Self {
+            writer: group.index().writer(),
+            process,
+            journal,
+            log,
+            store,
+            group,
+            model: Model::default(),
+            changed: BTreeMap::new(),
+            frozen_at: 0,
+        };
+        Ok((node, restored))
+    }
+
+    /// Checks what a checkpoint says, and applies what the log has behind it.
+    async fn restore(&mut self, restored: Option<Restored>, history: &History) {
+        if let Some(Restored { checkpoint }) = restored {
+            let index = checkpoint.applied.index;
+            let last = self.log.state().last.map_or(0, |last| last.index);
+            assert!(index <= last, "a checkpoint of entry {index}, a log up to {last}");
+            self.model = history.models[index as usize].clone();
+            let system = checkpoint.rows.iter();
+            let system = system.map(|row| (row.key.clone(), row.value.clone().unwrap()));
+            assert_eq!(
+                system.collect::<BTreeMap<_, _>>(),
+                self.model.system,
+                "rows of the system"
+            );
+            assert_eq!(checkpoint.version, Version(self.model.version));
+            assert_eq!(&checkpoint.membership[..], &index.to_le_bytes());
+            assert_eq!(checkpoint.membership_id, Some(id(index)));
+        }
+        assert_eq!(self.group.flushed_index(), self.model.applied);
+        self.frozen_at = self.model.applied;
+        check_rows(&self.group.index().view(), &self.model, &self.journal);
+        let entries = self
+            .log
+            .read(self.model.applied + 1, u64::MAX, usize::MAX)
+            .await
+            .unwrap();
+        for entry in entries {
+            self.apply(entry.id.index, &history.entries[entry.id.index as usize]);
+        }
+        check_rows(&self.group.index().view(), &self.model, &self.journal);
+    }
+
+    /// Appends an entry, applies it, and gives what tells of its durability.
+    pub(super) async fn write(
+        &mut self,
+        ops: &[Op],
+        history: &mut History,
+    ) -> Option<tokio::sync::oneshot::Receiver<std::io::Result<()>>> {
+        let index = self.model.applied + 1;
+        let payload = Bytes::from(payload(index, ops));
+        let entry = LogEntry {
+            id: id(index),
+            kind: 1,
+            payload_crc: crc32fast::hash(&payload),
+            payload,
+        };
+        let (done, durable) = tokio::sync::oneshot::channel();
+        let done: crate::journal::AppendDone = Box::new(move |result| drop(done.send(result)));
+        // It may be on the disk even if nobody says so.
+        history.push(&self.model, ops);
+        self.log.append(vec![entry], done).await.ok()?;
+        self.apply(index, ops);
+        Some(durable)
+    }
+
+    fn apply(&mut self, index: u64, ops: &[Op]) {
+        let payload = payload(index, ops);
+        let mut version = self.model.version;
+        let mut offset = 0;
+        self.writer.begin(0);
+        for op in ops {
+            let value = &payload[offset..offset + len_of(op)];
+            self.apply_op(index, op, (offset as u32, value), &mut version);
+            offset += value.len();
+        }
+        assert!(self.writer.take_trouble().is_none());
+        self.writer.publish(Version(version), index);
+        self.log.release(index);
+        self.model.apply(index, ops);
+        assert_eq!(version, self.model.version);
+    }
+
+    fn apply_op(&mut self, index: u64, op: &Op, (offset, value): (u32, &[u8]), version: &mut u64) {
+        match op {
+            Op::Put { first, count, .. } => {
+                for number in numbers(*first, *count) {
+                    let key = key(number);
+                    let stored = self.stored(&key, index, offset, value);
+                    *version += 1;
+                    self.writer.put(&key, Version(*version), stored);
+                }
+            }
+            Op::Delete { first, count } => {
+                for number in numbers(*first, *count) {
+                    *version += 1;
+                    self.writer.delete(&key(number), Version(*version));
+                }
+            }
+            Op::Clear { first, count, limit } => {
+                let (start, end) = (key(*first), key(first.saturating_add(*count)));
+                for key in self.writer.keys_in(&start, &end, *limit) {
+                    *version += 1;
+                    self.writer.delete(key.as_bytes(), Version(*version));
+                }
+            }
+            Op::Append { key: number, .. } => self.append(&key(*number), index, (offset, value), version),
+            Op::System { key, len } => {
+                let value = len.map(|_| Bytes::copy_from_slice(value));
+                self.changed.insert(system_key(*key), value);
+            }
+        }
+    }
+
+    fn append(&mut self, key: &[u8], index: u64, (offset, value): (u32, &[u8]), version: &mut u64) {
+        let Some(old) = self.writer.value_of(key) else {
+            return;
+        };
+        assert!(self.writer.version_of(key).is_some());
+        let mut vcrc = crc32fast::Hasher::new_with_initial(old.vcrc());
+        vcrc.update(value);
+        let suffix = if value.len() <= 64 {
+            Suffix::Memory(value)
+        } else {
+            Suffix::Journal(self.pointer(key, index, offset, value))
+        };
+        *version += 1;
+        let joined = old.with_suffix(suffix, vcrc.finalize());
+        self.writer.put(key, Version(*version), joined);
+    }
+
+    fn stored(&self, key: &[u8], index: u64, offset: u32, value: &[u8]) -> ValueRef {
+        match InlineValue::new(value, value_crc(key, value)) {
+            Some(short) => ValueRef::Inline(short),
+            None => ValueRef::Journal(self.pointer(key, index, offset, value)),
+        }
+    }
+
+    fn pointer(&self, key: &[u8], index: u64, offset: u32, value: &[u8]) -> crate::journal::JournalPointer {
+        let (len, vcrc) = (value.len() as u32, value_crc(key, value));
+        self.log.pointer(id(index), offset, len, vcrc).unwrap()
+    }
+
+    pub(super) fn is_busy(&self) -> bool {
+        self.group.0.busy.load(Ordering::Acquire)
+    }
+
+    /// Begins a checkpoint, if none is under way.
+    pub(super) fn begin_checkpoint(&mut self) -> bool {
+        if self.is_busy() || self.model.applied == self.frozen_at {
+            return false;
+        }
+        let rows = std::mem::take(&mut self.changed).into_iter();
+        let applied = self.model.applied;
+        let checkpoint = Checkpoint {
+            applied: id(applied),
+            version: Version(self.model.version),
+            membership: applied.to_le_bytes().to_vec().into(),
+            membership_id: Some(id(applied)),
+            rows: rows.map(|(key, value)| SystemRow { key, value }).collect(),
+        };
+        self.frozen_at = applied;
+        self.group.checkpoint(&mut self.writer, checkpoint);
+        true
+    }
+
+    /// Waits until nothing is frozen and nothing is being merged. False if that takes too long.
+    pub(super) async fn settle(&self) -> bool {
+        for _ in 0..100 {
+            if !self.is_busy() && self.store.is_idle() {
+                return true;
+            }
+            self.process.env.clock.sleep(Duration::from_millis(10)).await;
+        }
+        false
+    }
+
+    /// A checkpoint, from its beginning to its end, with the merge that comes with it.
+    pub(super) async fn checkpoint(&mut self) -> bool {
+        self.begin_checkpoint() && self.settle().await
+    }
+
+    /// Compares everything there is to read now with the model.
+    pub(super) fn check(&mut self) {
+        check_view(&self.group.index().view(), &self.model, &self.journal);
+        self.check_writer();
+    }
+
+    fn check_writer(&mut self) {
+        for number in (0..KEYS).step_by(7) {
+            let (key, expected) = (key(number), self.model.rows.get(&key(number)));
+            assert_eq!(self.writer.version_of(&key), expected.map(|row| row.0));
+            let value = self.writer.value_of(&key);
+            assert_eq!(value.map(|value| value.len()), expected.map(|row| row.1.len()));
+        }
+        for (start, end, limit) in [(0, KEYS, 1000), (100, 300, 1000), (5, 590, 257), (30, 31, 1)] {
+            let (start, end) = (key(start), key(end));
+            let range = || self.model.rows.range(start.clone()..end.clone());
+            let newest = range().map(|(_, row)| row.0).max();
+            let expected: Vec<_> = range().map(|(key, _)| key.clone()).take(limit).collect();
+            assert_eq!(self.writer.newest_in(&start, &end), newest);
+            let keys = self.writer.keys_in(&start, &end, limit).into_iter();
+            assert_eq!(
+                keys.map(|key| key.as_bytes().to_vec()).collect::<Vec<_>>(),
+                expected
+            );
+        }
+        assert!(self.writer.take_trouble().is_none());
+    }
+
+    /// Names in the group's folder of files of a kind.
+    pub(super) fn files_of(&self, extension: &str) -> Vec<String> {
+        let mut files = self.files();
+        files.retain(|name| {
+            Path::new(name)
+                .extension()
+                .is_some_and(|found| found == extension)
+        });
+        files
+    }
+
+    /// Names in the group's folder.
+    pub(super) fn files(&self) -> Vec<String> {
+        self.process.vfs.list(&group_dir()).unwrap()
+    }
+}
+
+pub(super) fn group_dir() -> std::path::PathBuf {
+    Path::new(DATA).join("groups/000000000000001f-00000002")
+}
+
+/// The entries ever appended and the model after each; 0 is before the first.
+#[derive(Clone)]
+pub(super) struct History {
+    pub(super) entries: Vec<Vec<Op>>,
+    pub(super) models: Vec<Model>,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        Self {
+            entries: vec![vec![]],
+            models: vec![Model::default()],
+        }
+    }
+}
+
+impl History {
+    /// An entry behind those that `model` knows; what the log had behind it was lost with the power.
+    fn push(&mut self, model: &Model, ops: &[Op]) {
+        self.entries.truncate(model.applied as usize + 1);
+        self.models.truncate(model.applied as usize + 1);
+        let mut model = model.clone();
+        model.apply(model.applied + 1, ops);
+        self.entries.push(ops.to_vec());
+        self.models.push(model);
+    }
+}
+
+pub(super) fn resolve(value: &ValueRef, key: &[u8], journal: &Journal) -> Bytes {
+    match value {
+        ValueRef::Inline(_) => value.inline_checked(key).unwrap().unwrap(),
+        ValueRef::Journal(pointer) => journal.read_value_blocking(pointer, key).unwrap(),
+        ValueRef::Filed(_) => panic!("there are no value files yet"),
+        ValueRef::Joined(joined) => {
+            // The sum of a piece is that of the key and the piece.
+            let read = |pointer: &_| journal.read_value_blocking(pointer, key).map(ReadValue::Ready);
+            match joined.read(key, read).unwrap() {
+                ReadValue::Ready(bytes) => bytes,
+                ReadValue::WouldBlock => panic!("it may wait"),
+            }
+        }
+    }
+}
+
+type Rows = Vec<(Vec<u8>, Version, Vec<u8>)>;
+
+/// Compares all rows of a view with a model.
+pub(super) fn check_rows(view: &View, model: &Model, journal: &Journal) {
+    let found = walk(view, (&[], &[]), (false, true), journal);
+    let expected = model
+        .rows
+        .iter()
+        .map(|(key, row)| (key.clone(), row.0, row.1.clone()));
+    assert_eq!(found, expected.collect::<Rows>());
+}
+
+/// Compares what a view shows, in every way, with a model.
+pub(super) fn check_view(view: &View, model: &Model, journal: &Journal) {
+    assert_eq!(view.applied_index(), model.applied);
+    assert_eq!(view.version(), Version(model.version));
+    for number in 0..KEYS {
+        let key = key(number);
+        let expected = model.rows.get(&key).cloned();
+        let found = |seen: Option<(Version, ValueRef)>| {
+            seen.map(|(version, value)| (version, resolve(&value, &key, journal).to_vec()))
+        };
+        assert_eq!(found(view.get(&key, true).unwrap()), expected, "key {number}");
+        match view.get(&key, false) {
+            Ok(seen) => assert_eq!(found(seen), expected, "key {number}"),
+            Err(missed) => assert!(matches!(missed, Missed::WouldBlock), "{missed}"),
+        }
+    }
+    for (start, end) in [
+        (0, None),
+        (17, Some(580)),
+        (200, Some(201)),
+        (300, None),
+        (9, Some(9)),
+    ] {
+        let (start, end) = (key(start), end.map_or(vec![], key));
+        let inside = |key: &&Vec<u8>| **key >= start && (end.is_empty() || **key < end);
+        let rows = model.rows.iter().filter(|(key, _)| inside(key));
+        let mut expected: Rows = rows
+            .map(|(key, row)| (key.clone(), row.0, row.1.clone()))
+            .collect();
+        for reverse in [false, true] {
+            for wait in [true, false] {
+                let found = walk(view, (&start, &end), (reverse, wait), journal);
+                assert_eq!(found, expected, "reverse {reverse}, wait {wait}");
+            }
+            let few = view.scan(&start, &end, reverse, 5).unwrap().into_iter();
+            let few: Vec<_> = few
+                .map(|(key, version, _)| (key.as_bytes().to_vec(), version))
+                .collect();
+            let first = expected.iter().take(5).map(|row| (row.0.clone(), row.1));
+            assert_eq!(few, first.collect::<Vec<_>>());
+            expected.reverse();
+        }
+    }
+}
+
+/// All rows of a range, page by page; with and without their values, as many.
+fn walk(view: &View, (start, end): (&[u8], &[u8]), (reverse, wait): (bool, bool), journal: &Journal) -> Rows {
+    let mut rows = Rows::new();
+    let (mut start, mut end) = (start.to_vec(), end.to_vec());
+    let mut waits = wait;
+    loop {
+        let mut page = Vec::new();
+        let range = (&start[..], &end[..]);
+        let walked = view.walk(range, reverse, waits, |key, version, value| {
+            page.push((key.to_vec(), version, value));
+            true
+        });
+        let walked = match walked {
+            Ok(walked) => walked,
+            Err(missed) => {
+                assert!(!waits && matches!(missed, Missed::WouldBlock), "{missed}");
+                // As a server does: the same again where waiting is allowed.
+                waits = true;
+                continue;
+            }
+        };
+        let mut keys = Vec::new();
+        let counted = view.walk_keys(range, reverse, true, |key, version| {
+            keys.push((key.to_vec(), version));
+            true
+        });
+        let expected: Vec<_> = page.iter().map(|row| (row.0.clone(), row.1)).collect();
+        assert_eq!(keys, expected);
+        assert_eq!(counted.unwrap().complete, walked.complete);
+        rows.extend(page.into_iter().map(|(key, version, value)| {
+            let value = resolve(&value, &key, journal).to_vec();
+            (key, version, value)
+        }));
+        waits = wait;
+        match walked.last.filter(|_| !walked.complete) {
+            Some(last) if reverse => end = last.as_bytes().to_vec(),
+            Some(last) => start = [last.as_bytes(), &[0]].concat(),
+            None => {
+                assert!(walked.complete, "a page that is not the last has rows");
+                return rows;
+            }
+        }
+    }
+}
