@@ -56,12 +56,25 @@ pub(crate) struct GroupView {
     /// How old the state of each answering replica may be, in milliseconds, by node; absent: it does not
     /// know.
     pub(crate) ages: BTreeMap<u64, u64>,
+    /// What each answering replica has in files, by node.
+    pub(crate) checkpoints: BTreeMap<u64, CheckpointView>,
     /// The nodes that have a replica, and its id, as the map tells.
     pub(crate) placed: BTreeMap<u64, u64>,
     /// Keys, of the replica that has applied most.
     pub(crate) keys: u64,
     /// Client sessions, of the same replica.
     pub(crate) sessions: u64,
+}
+
+/// What a replica has in files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct CheckpointView {
+    /// The last entry that a restart need not apply again; 0: none.
+    pub(crate) index: u64,
+    /// Sorted files.
+    pub(crate) runs: u32,
+    /// Their bytes.
+    pub(crate) bytes: u64,
 }
 
 impl GroupView {
@@ -201,6 +214,12 @@ fn merge(view: &mut GroupView, node: u64, status: &GroupStatus) {
             view.sessions = status.sessions;
         }
         view.applied.insert(node, status.applied_index);
+        let checkpoint = CheckpointView {
+            index: status.checkpoint_index,
+            runs: status.runs,
+            bytes: status.run_bytes,
+        };
+        view.checkpoints.insert(node, checkpoint);
         if let Some(age) = status.age_ms {
             view.ages.insert(node, age);
         }

@@ -65,6 +65,11 @@ pub(crate) fn voted(log: &GroupLog, vote: Vote) {
     tell("raft voted", log, [vote.term, vote.candidate.0, committed]);
 }
 
+/// A checkpoint has everything that the first so many entries made.
+pub(crate) fn restored(log: &GroupLog, entries: u64) {
+    tell("raft restored", log, [entries]);
+}
+
 /// An entry is applied.
 pub(crate) fn applied(log: &GroupLog, id: LogId) {
     tell("raft applied", log, numbers(id));

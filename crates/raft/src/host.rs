@@ -67,7 +67,8 @@ impl RaftHost {
         let (applied_sender, applied) = watch::channel(0);
         let reached = applied.clone();
         let network = Network::new(inner.transport.clone(), key, replica);
-        let applier = Applier::new(machine, log.clone(), applied_sender);
+        let applier = Applier::new(machine, log.clone(), applied_sender)?;
+        facts::restored(&log, *reached.borrow());
         let store = LogStore::new(log.clone());
         let raft = Raft::build(replica.0, config, network.clone(), store, applier)
             .await

@@ -32,7 +32,7 @@ mod wire;
 pub use error::{ProposeError, RaftError, ReadError};
 pub use group::{Group, GroupStatus};
 pub use host::RaftHost;
-pub use machine::{Committed, Machine};
+pub use machine::{Committed, Machine, Position};
 pub use options::RaftOptions;
 pub use proposer::{Pack, Proposer};
 pub use read_gate::{Read, ReadGate, ReadPoint};

@@ -4,14 +4,14 @@ use std::io;
 
 use atoll_env::{trouble, watch};
 use atoll_storage::GroupLog;
-use atoll_types::{LogId, Outcome};
+use atoll_types::{LogId, Mutant, Outcome, mutant};
 use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt};
 use openraft::storage::{EntryResponder, RaftStateMachine, Snapshot, SnapshotMeta};
 use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder};
 
-use crate::facts;
-use crate::types::{LeaderId, RaftLogId, StoredMembership, TypeConfig, log_id_in};
+use crate::types::{LeaderId, RaftLogId, StoredMembership, TypeConfig, log_id_in, log_id_out};
+use crate::{RaftError, facts, wire};
 
 /// One committed entry.
 #[derive(Clone, Copy)]
@@ -26,9 +26,37 @@ pub struct Committed<'a> {
     pub log: &'a GroupLog,
 }
 
-/// What a group replicates. Called for every committed entry in log order, on every replica, and
-/// again from the first after a restart.
+/// A point of the log, with what Raft itself must know there besides.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Position {
+    /// The last entry applied; `None` before the first.
+    pub applied: Option<LogId>,
+    /// The entry that made the membership that holds there.
+    pub membership_id: Option<LogId>,
+    /// That membership, in this crate's own encoding; empty: none yet.
+    pub membership: Bytes,
+}
+
+/// What a group replicates. Called for every committed entry in log order, on every replica, and after a restart
+/// again from the one behind the machine's own checkpoint.
 pub trait Machine: Send + Sync + 'static {
+    /// What the machine had applied when it last made a checkpoint that a restart can rely on. Asked once, before the
+    /// first entry.
+    fn restored(&self) -> Position {
+        Position::default()
+    }
+
+    /// Whether the machine wants to make a checkpoint where it stands now. Asked after every entry.
+    fn wants_checkpoint(&self) -> bool {
+        false
+    }
+
+    /// Makes a checkpoint, or begins to: of everything applied up to this position, which is that of the entry just
+    /// applied. What it says in [`Machine::restored`] after a restart must be durable as a whole.
+    fn checkpoint(&mut self, position: Position) {
+        debug_assert!(false, "not asked for: {position:?}");
+    }
+
     /// Applies one entry; must depend on nothing but the entries. `outcomes` is there when a proposer
     /// waits on this replica; it gets one outcome per command. An error stops the replica: skipping an
     /// entry that others applied would make them differ for ever.
@@ -45,14 +73,37 @@ pub(crate) struct Applier {
 }
 
 impl Applier {
-    /// `applied` publishes the index up to which entries are applied, plus one (0: none).
-    pub(crate) fn new(machine: Box<dyn Machine>, log: GroupLog, applied: watch::Sender<u64>) -> Self {
-        Self {
+    /// `applied` publishes the index up to which entries are applied, plus one (0: none). Fails if the log is not
+    /// that of the machine's checkpoint.
+    pub(crate) fn new(
+        machine: Box<dyn Machine>,
+        log: GroupLog,
+        applied: watch::Sender<u64>,
+    ) -> Result<Self, RaftError> {
+        let mut restored = machine.restored();
+        if mutant::is(Mutant::CheckpointTooFar) {
+            let next = restored.applied.and_then(|id| log.log_id_at(id.index + 1));
+            restored.applied = next.or(restored.applied);
+        }
+        if let Some(applied) = restored.applied {
+            check_log(&log, applied)?;
+        }
+        let membership = restored_membership(&restored)?;
+        applied.send_replace(restored.applied.map_or(0, |id| id.index + 1));
+        Ok(Self {
             machine,
             log,
             applied,
-            last: None,
-            membership: StoredMembership::default(),
+            last: restored.applied.map(log_id_out),
+            membership,
+        })
+    }
+
+    fn position(&self) -> Position {
+        Position {
+            applied: self.last.as_ref().map(log_id_in),
+            membership_id: self.membership.log_id().as_ref().map(log_id_in),
+            membership: wire::encode_membership(self.membership.membership()),
         }
     }
 
@@ -88,8 +139,44 @@ impl Applier {
         if let Some(responder) = responder {
             responder.send(outcomes);
         }
+        if self.machine.wants_checkpoint() {
+            let position = self.position();
+            self.machine.checkpoint(position);
+        }
         Ok(())
     }
+}
+
+fn restored_membership(restored: &Position) -> Result<StoredMembership, RaftError> {
+    if restored.membership.is_empty() {
+        return Ok(StoredMembership::default());
+    }
+    let membership = wire::decode_membership(&restored.membership)
+        .ok_or_else(|| RaftError::Damaged("the membership in the checkpoint cannot be read".to_owned()))?;
+    Ok(StoredMembership::new(
+        restored.membership_id.map(log_id_out),
+        membership,
+    ))
+}
+
+/// A log that ends before what was applied once, or says something else there, has lost entries that this replica
+/// acknowledged: with it, it must not vote.
+fn check_log(log: &GroupLog, applied: LogId) -> Result<(), RaftError> {
+    let state = log.state();
+    let known = log
+        .log_id_at(applied.index)
+        .or(state.purged.filter(|purged| purged.index == applied.index));
+    if known == Some(applied) || state.purged.is_some_and(|purged| purged.index > applied.index) {
+        return Ok(());
+    }
+    Err(RaftError::Damaged(format!(
+        "the checkpoint has everything up to entry {applied}, but the log {}",
+        match (known, state.last) {
+            (Some(other), _) => format!("has {other} there"),
+            (None, Some(last)) => format!("ends with {last}"),
+            (None, None) => "is empty".to_owned(),
+        }
+    )))
 }
 
 impl RaftStateMachine<TypeConfig> for Applier {

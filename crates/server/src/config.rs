@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use atoll_kv::SessionLimits;
 use atoll_raft::RaftOptions;
+use atoll_storage::StoreOptions;
 
 use crate::identity::{ADDRESS_BYTES_MAX, is_zone};
 
@@ -45,6 +46,8 @@ pub struct NodeConfig {
     pub tail_bytes: usize,
     /// Bytes of values kept in memory after they were read from disk.
     pub cache_bytes: usize,
+    /// When what is applied is written to runs, so that a restart need not apply it again.
+    pub store: StoreOptions,
     /// Election timing.
     pub raft: RaftOptions,
     /// Bounds of sessions. Replicas that disagree about them would differ, so this is no setting: it is
@@ -83,6 +86,7 @@ impl NodeConfig {
             disk_quota_bytes: None,
             tail_bytes: atoll_types::limits::TAIL_BYTES,
             cache_bytes: atoll_types::limits::VALUE_CACHE_BYTES,
+            store: StoreOptions::default(),
             raft: RaftOptions::default(),
             sessions: SessionLimits::default(),
         }

@@ -22,6 +22,7 @@
 //! - Nothing reaches beyond this machine unless the operator allowed unencrypted traffic.
 
 mod address_book;
+mod checkpoint;
 mod codec;
 mod config;
 mod control;
@@ -42,6 +43,7 @@ mod tests;
 
 pub use atoll_kv::SessionLimits;
 pub use atoll_raft::{GroupStatus, RaftOptions};
+pub use atoll_storage::StoreOptions;
 pub use config::{ConfigError, NodeConfig};
 pub use inspect::{NodeView, ReplicaView};
 pub use node::{Node, StartError};

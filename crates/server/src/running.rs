@@ -6,21 +6,23 @@ use std::time::Duration;
 use atoll_env::watch;
 use atoll_env::{Env, Task};
 use atoll_raft::{Group, RaftError, RaftHost};
-use atoll_storage::Journal;
+use atoll_storage::{Identity, Journal, Store};
 use atoll_types::{GroupId, GroupKey, NodeId, ReplicaId};
 use parking_lot::Mutex;
 
 use crate::config::NodeConfig;
 use crate::control::balance::{Balancer, caught_up};
 use crate::control::reconcile::Reconciler;
-use crate::control::{ControlMachine, ControlState, FIRST_GENERATION, Registrar, clock_guard, follow};
+use crate::control::{
+    ControlMachine, ControlState, FIRST_GENERATION, KeptControl, Registrar, clock_guard, follow,
+};
 use crate::directory::Directory;
 use crate::identity::Ident;
 use crate::membership::Membership;
 use crate::patience;
 use crate::peers::CheckedPeers;
 use crate::rpc::{KvService, PeerClient};
-use crate::shard::{DiskQuota, ReadPool, Shared};
+use crate::shard::{DiskQuota, ReadPool, Shared, damaged};
 use crate::store::{Keeper, Registry, birth};
 
 const LOOK: Duration = Duration::from_millis(20);
@@ -30,6 +32,7 @@ pub(crate) struct Running {
     env: Env,
     ident: Ident,
     journal: Journal,
+    store: Store,
     host: RaftHost,
     directory: Arc<Directory>,
     registry: Arc<Registry>,
@@ -59,10 +62,16 @@ impl Running {
             Arc::new(dialer),
             config.raft.clone(),
         );
+        let identity = Identity {
+            cluster: ident.cluster,
+            node: ident.node,
+        };
+        let store = Store::start(env, &config.data_dir, journal.clone(), identity, config.store);
         let shared = Shared {
             env: env.clone(),
             host: host.clone(),
             journal: journal.clone(),
+            store: store.clone(),
             pool: ReadPool::new(env.spawn.clone()),
             cluster: ident.cluster,
             sessions: config.sessions,
@@ -74,6 +83,7 @@ impl Running {
             ident,
             kv: KvService::new(env.clone(), registry.clone(), directory.clone()),
             journal,
+            store,
             host,
             directory,
             registry,
@@ -102,28 +112,19 @@ impl Running {
     async fn start_control(&self, membership: &Arc<Membership>, peers: &PeerClient) -> Result<(), RaftError> {
         let node = self.ident.node;
         if !self.directory.control_nodes().contains(&node) {
-            self.spawn(follow::run(
-                self.env.clone(),
-                self.directory.clone(),
-                peers.clone(),
-            ));
+            self.follow(peers);
             return Ok(());
         }
-        let key = GroupKey::new(GroupId::CONTROL, FIRST_GENERATION);
-        if self.journal.quarantined().contains(&key) {
-            tracing::error!(%node, group = %key, "the control plane's log is damaged here: this replica does not start");
-            self.spawn(follow::run(
-                self.env.clone(),
-                self.directory.clone(),
-                peers.clone(),
-            ));
-            return Ok(());
-        }
-        let (machine, state) = ControlMachine::new(self.directory.clone());
-        let group = self
-            .host
-            .start_group(key, ReplicaId(node.0), Box::new(machine))
-            .await?;
+        let (group, state) = match self.start_control_replica().await {
+            Ok(started) => started,
+            // One bad replica does not keep the others of this node from serving.
+            Err(RaftError::Damaged(why)) => {
+                tracing::error!(%node, why, "the control plane's data is damaged here: this replica does not start");
+                self.follow(peers);
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
         // A node is admitted only when every voter of the set has claimed it.
         if let Some(claim) = membership.initial_set() {
             let (env, group) = (self.env.clone(), group.clone());
@@ -135,6 +136,28 @@ impl Running {
             .set(Registrar::new(&self.env, group.clone(), state.clone()));
         self.spawn_reconciler(node, group, state, membership);
         Ok(())
+    }
+
+    /// Takes the map from the nodes that have it.
+    fn follow(&self, peers: &PeerClient) {
+        let (env, directory) = (self.env.clone(), self.directory.clone());
+        self.spawn(follow::run(env, directory, peers.clone()));
+    }
+
+    async fn start_control_replica(&self) -> Result<(Group, watch::Receiver<Arc<ControlState>>), RaftError> {
+        let node = self.ident.node;
+        let (key, replica) = (
+            GroupKey::new(GroupId::CONTROL, FIRST_GENERATION),
+            ReplicaId(node.0),
+        );
+        if let Some(why) = self.journal.quarantine_reason(key) {
+            return Err(damaged(why));
+        }
+        let (machine, state) = ControlMachine::new(self.directory.clone());
+        let opened = self.store.open_group(key, replica).map_err(damaged)?;
+        let machine = KeptControl::open(machine, opened).map_err(damaged)?;
+        let group = self.host.start_group(key, replica, Box::new(machine)).await?;
+        Ok((group, state))
     }
 
     fn spawn_reconciler(
@@ -248,6 +271,7 @@ impl Running {
             shard.shutdown().await;
         }
         self.host.shutdown().await;
+        self.store.close().await;
         self.journal.close().await;
     }
 }

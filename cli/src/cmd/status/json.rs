@@ -65,11 +65,15 @@ fn counters_json(counters: &Counters) -> Value {
 fn group_json(view: &GroupView) -> Value {
     let replicas = view.placed.iter().map(|(node, replica)| {
         let applied = view.applied.get(node);
+        let checkpoint = view.checkpoints.get(node);
         json!({
             "node": node.to_string(),
             "replica": replica.to_string(),
             "applied_index": applied.map(ToString::to_string),
             "age_ms": view.ages.get(node).map(ToString::to_string),
+            "checkpoint_index": checkpoint.map(|kept| kept.index.to_string()),
+            "runs": checkpoint.map(|kept| kept.runs),
+            "run_bytes": checkpoint.map(|kept| kept.bytes.to_string()),
         })
     });
     json!({

@@ -319,21 +319,23 @@ impl World {
         self.on(node, async move { probe.wait().await }).await.unwrap();
     }
 
-    /// Waits until one of these nodes leads [`GROUP`].
+    /// Waits until one of these nodes leads [`GROUP`], and a quorum says so: one that was cut off may think that it
+    /// leads and be deposed as soon as it is heard again.
     pub async fn leader_among(&self, nodes: &[u64]) -> u64 {
-        let leader = || {
-            nodes
-                .iter()
-                .copied()
-                .find(|node| self.group(*node).status().is_leader)
-        };
-        self.until(&format!("one of {nodes:?} leads"), ms(20_000), || {
-            leader().is_some()
-        })
-        .await;
-        let leader = leader().unwrap();
-        self.leads(leader, GROUP).await;
-        leader
+        let end = self.clock.now() + ms(20_000);
+        loop {
+            let status = |node: &&u64| self.group(**node).status();
+            let leaders = nodes.iter().filter(|node| status(node).is_leader);
+            if let Some(leader) = leaders.max_by_key(|node| status(node).term).copied() {
+                let probe = self.group(leader).reads();
+                if self.on(leader, async move { probe.wait().await }).await.is_ok() {
+                    self.leads(leader, GROUP).await;
+                    return leader;
+                }
+            }
+            assert!(self.clock.now() < end, "not within 20 s: one of {nodes:?} leads");
+            self.clock.sleep(ms(1)).await;
+        }
     }
 
     /// Waits until these nodes have applied exactly these texts.

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use atoll_env::watch;
-use atoll_raft::{Committed, Machine};
+use atoll_kv::SystemRow;
 use atoll_types::{Outcome, Refusal, Version};
 
 use super::state::Rejected;
-use super::{Change, ControlCommand, ControlState};
+use super::{Change, ControlCommand, ControlState, checkpoint};
+use crate::codec::Malformed;
 use crate::directory::Directory;
 
 /// Applies control commands and tells the directory of every new map.
@@ -31,7 +32,41 @@ impl ControlMachine {
         )
     }
 
-    fn apply_bytes(&mut self, payload: &[u8]) -> Result<Outcome, String> {
+    /// The whole state as system rows, at the point of the log that was reached. Unlike a data group's freeze it
+    /// leaves nothing behind to be confirmed.
+    pub(crate) fn freeze(&self) -> Vec<SystemRow> {
+        vec![checkpoint::encode(&self.state)]
+    }
+
+    /// Takes the state that [`Self::freeze`] gave, here or on another replica, and publishes it. After an error the
+    /// state is what it was.
+    pub(crate) fn restore<'a>(
+        &mut self,
+        rows: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
+    ) -> Result<(), Malformed> {
+        let mut rows = rows.into_iter();
+        let (Some((key, value)), None) = (rows.next(), rows.next()) else {
+            return Err(Malformed::new("the control plane's checkpoint is not one row"));
+        };
+        let state = checkpoint::decode(key, value)?;
+        let (found, own) = (state.map.cluster, self.directory.cluster());
+        if state.bootstrapped() && found != own {
+            return Err(Malformed::new(format!(
+                "the checkpoint is of cluster {found}, this node of {own}"
+            )));
+        }
+        self.state = state;
+        self.publish();
+        Ok(())
+    }
+
+    /// To who watches the state, and to the directory, which keeps its map if that is newer.
+    fn publish(&self) {
+        self.published.send_replace(Arc::new(self.state.clone()));
+        self.directory.publish(Arc::new(self.state.map.clone()));
+    }
+
+    pub(super) fn apply_bytes(&mut self, payload: &[u8]) -> Result<Outcome, String> {
         let command = ControlCommand::decode(payload).map_err(|malformed| malformed.to_string())?;
         if let Change::Bootstrap { cluster, .. } = &command.change
             && *cluster != self.directory.cluster()
@@ -43,8 +78,7 @@ impl ControlMachine {
         }
         let outcome = match self.state.apply(&command) {
             Ok(epoch) => {
-                self.published.send_replace(Arc::new(self.state.clone()));
-                self.directory.publish(Arc::new(self.state.map.clone()));
+                self.publish();
                 Outcome::Done {
                     version: Version(epoch.0),
                 }
@@ -56,18 +90,5 @@ impl ControlMachine {
             Err(Rejected::Invalid(_)) => Outcome::Refused(Refusal::Unsupported),
         };
         Ok(outcome)
-    }
-}
-
-impl Machine for ControlMachine {
-    fn apply(&mut self, entry: Committed<'_>, outcomes: Option<&mut Vec<Outcome>>) -> Result<(), String> {
-        if !entry.normal {
-            return Ok(());
-        }
-        let outcome = self.apply_bytes(entry.payload)?;
-        if let Some(outcomes) = outcomes {
-            outcomes.push(outcome);
-        }
-        Ok(())
     }
 }

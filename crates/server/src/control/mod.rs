@@ -11,13 +11,20 @@
 //! data group itself decides what it owns. Nodes outside group 0 poll the map ([`follow`]). Directories
 //! that join a cluster get their node ids from [`Registrar`]; they host nothing.
 //!
+//! A checkpoint of the state is one system row ([`checkpoint`]); restored from it, the machine publishes the map as if
+//! it had applied the log.
+//!
 //! Replica ids come from one counter and are never reused; a group's preferred leader is its replica
 //! with the lowest id, and [`balance`] brings leadership there when that is safe.
 
 pub(crate) mod balance;
+mod checkpoint;
+#[cfg(test)]
+mod checkpoint_tests;
 pub(crate) mod clock_guard;
 mod command;
 pub(crate) mod follow;
+mod kept;
 mod machine;
 mod plan;
 pub(crate) mod reconcile;
@@ -26,6 +33,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use kept::KeptControl;
 pub(crate) use machine::ControlMachine;
 pub(crate) use registrar::{RegisterError, Registrar};
 pub(crate) use state::{ControlState, FIRST_GENERATION};

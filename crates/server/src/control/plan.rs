@@ -9,7 +9,7 @@ use super::{Change, ControlCommand, ControlState};
 use crate::identity::{Claim, Member};
 
 /// Replicas of a data group, where there are as many nodes.
-const REPLICAS: usize = 3;
+pub(super) const REPLICAS: usize = 3;
 
 /// The next change, if something is left to do. `claim` is what the cluster was made from, `seen`
 /// where nodes were heard from.

@@ -68,7 +68,7 @@ impl DataDir {
     }
 
     async fn draw_uuid(&self) -> Result<NodeUuid, IdentityError> {
-        for later in [Claim::NAME, Join::NAME, Ident::NAME, "journal"] {
+        for later in [Claim::NAME, Join::NAME, Ident::NAME, "journal", "groups"] {
             if self.env.vfs.exists(&self.path.join(later))? {
                 let reason = format!(
                     "is missing although {later} is there; restore it or start with an empty directory"
@@ -228,6 +228,7 @@ fn refuse_foreign(vfs: &dyn vfs::Vfs, path: &Path) -> Result<(), IdentityError> 
         Ident::NAME,
         Hints::NAME,
         "journal",
+        "groups",
     ];
     let names = vfs.list(path).map_err(|source| IdentityError::Unusable {
         path: path.to_owned(),

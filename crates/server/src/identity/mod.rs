@@ -36,6 +36,6 @@ mod file;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use claim::{ADDRESS_BYTES_MAX, Claim, MEMBERS_MAX, Member, is_zone};
+pub(crate) use claim::{ADDRESS_BYTES_MAX, Claim, MEMBERS_MAX, Member, ZONE_BYTES_MAX, is_zone};
 pub(crate) use dir::{DataDir, IdentityError};
 pub(crate) use file::{Hints, Ident};

@@ -188,6 +188,8 @@ fn add_local(row: &mut v1::GroupStatus, running: &Running, group: &Group) {
         row.keys = info.keys;
         row.sessions = info.sessions;
         row.age_ms = info.age_ms;
+        row.checkpoint_index = info.checkpoint_index;
+        (row.runs, row.run_bytes) = (info.runs.0 as u32, info.runs.1);
     }
 }
 

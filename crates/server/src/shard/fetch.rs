@@ -1,9 +1,9 @@
 //! One read against one snapshot.
 
 use atoll_env::Instant;
-use atoll_storage::{Journal, JournalPointer, ReadValue, ValueRef, View};
+use atoll_storage::{Journal, JournalPointer, Missed, ReadError, ReadValue, ValueRef, View};
 use atoll_types::limits::SCAN_PAGE_BYTES;
-use atoll_types::{Epoch, SlotId};
+use atoll_types::{Epoch, SlotId, Version};
 use bytes::Bytes;
 
 use super::read::{ReadItem, ReadOp, ScanOp, ScanPage, SlotSet, Step};
@@ -31,6 +31,17 @@ impl Miss {
             Self::Cold => Failure::Internal("a blocking read did not read".into()),
             Self::Corrupt(what) => Failure::Corrupt(what),
             Self::Failed(failure) => failure,
+        }
+    }
+}
+
+impl From<Missed> for Miss {
+    fn from(missed: Missed) -> Self {
+        match missed {
+            Missed::WouldBlock => Self::Cold,
+            Missed::Failed(error) => {
+                Self::Corrupt(format!("the rows of this replica cannot be read: {error}"))
+            }
         }
     }
 }
@@ -103,10 +114,7 @@ impl Fetch<'_> {
     }
 
     fn get(&self, key: &Bytes, epoch: Epoch) -> Result<Reply, Miss> {
-        let found = match self.view().get(key) {
-            Some((version, value)) => Some((version, self.value(key, &value)?)),
-            None => None,
-        };
+        let found = self.row(key)?;
         Ok(Reply::Value {
             found,
             proof: self.proof(epoch),
@@ -120,10 +128,7 @@ impl Fetch<'_> {
             if bytes >= SCAN_PAGE_BYTES {
                 break;
             }
-            let found = match self.view().get(key) {
-                Some((version, value)) => Some((version, self.value(key, &value)?)),
-                None => None,
-            };
+            let found = self.row(key)?;
             bytes += key.len() + found.as_ref().map_or(0, |(_, value)| value.len());
             rows.push(Row {
                 key: key.clone(),
@@ -135,6 +140,13 @@ impl Fetch<'_> {
             rows,
             unread,
             proof: self.proof(epoch),
+        })
+    }
+
+    fn row(&self, key: &[u8]) -> Result<Option<(Version, Bytes)>, Miss> {
+        Ok(match self.view().get(key, self.may_block)? {
+            Some((version, value)) => Some((version, self.value(key, &value)?)),
+            None => None,
         })
     }
 
@@ -150,6 +162,8 @@ impl Fetch<'_> {
         };
         let tried = match value {
             ValueRef::Journal(pointer) => read(pointer),
+            // Groups have no value files yet.
+            ValueRef::Filed(pointer) => Err(ReadError::NoValueFile { file: pointer.file }),
             ValueRef::Joined(joined) => joined.read(key, read),
             ValueRef::Inline(_) => {
                 let checked = value

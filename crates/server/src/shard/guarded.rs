@@ -6,9 +6,10 @@
 //! somewhat more by then; the answer of the guard never depends on the count.
 
 use atoll_kv::{Command, Guard};
-use atoll_storage::View;
+use atoll_storage::{Missed, View};
 use atoll_types::limits::GUARD_KEYS_MAX;
 
+use super::fetch::Miss;
 use super::reply::{Failure, RETRY_AFTER_MS};
 use super::state::ShardState;
 
@@ -38,7 +39,8 @@ impl GuardedKeys {
         let view = state.index.view();
         let mut keys = 0;
         for (start, end) in ranges {
-            keys += count(&view, start, end, GUARD_KEYS_MAX + 1 - keys);
+            keys += count(&view, start, end, GUARD_KEYS_MAX + 1 - keys)
+                .map_err(|missed| Miss::from(missed).into_failure())?;
             if keys > GUARD_KEYS_MAX {
                 break;
             }
@@ -60,30 +62,34 @@ fn range(guard: &Guard) -> Option<(&[u8], &[u8])> {
     }
 }
 
-/// Keys from `start` up to `end`, but no more than about `most`.
-fn count(view: &View, start: &[u8], end: &[u8], most: usize) -> usize {
+/// Keys from `start` up to `end`, but no more than about `most`. Waits for a disk where they stand on one only.
+fn count(view: &View, start: &[u8], end: &[u8], most: usize) -> Result<usize, Missed> {
     let (mut keys, mut from) = (0, start.to_vec());
     while keys < most {
-        let walked = view.walk_keys((&from, end), false, |_, _| true);
+        let walked = view.walk_keys((&from, end), false, true, |_, _| true)?;
         keys += walked.looked_at;
         match walked.last.filter(|_| !walked.complete) {
             Some(last) => from = [last.as_bytes(), &[0]].concat(),
             None => break,
         }
     }
-    keys
+    Ok(keys)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use atoll_storage::{InlineValue, ValueRef};
+    use atoll_storage::{GroupIndex, InlineValue, ValueRef};
     use atoll_types::{GroupGen, GroupId, GroupKey, ReplicaId, SlotId, Version};
     use bytes::Bytes;
 
     /// A group with so many keys, numbered from 0.
     fn state(keys: usize) -> ShardState {
-        let state = ShardState::new(GroupKey::new(GroupId(1), GroupGen(1)), ReplicaId(1));
+        let state = ShardState::new(
+            GroupKey::new(GroupId(1), GroupGen(1)),
+            ReplicaId(1),
+            GroupIndex::new(),
+        );
         let mut writer = state.index.writer();
         writer.begin(keys);
         for key in 0..keys {

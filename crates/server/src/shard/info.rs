@@ -6,8 +6,12 @@ use super::counters::{Counters, HistogramCounts};
 /// Figures for status and metrics. Counters are monotonic since start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ShardInfo {
-    /// Keys that exist or are remembered as deleted.
+    /// Keys, about: one that stands in several layers of the index counts more than once.
     pub(crate) keys: u64,
+    /// The last entry that a restart need not apply again; 0: none.
+    pub(crate) checkpoint_index: u64,
+    /// Runs, and their bytes.
+    pub(crate) runs: (usize, u64),
     /// Bytes of the index in memory.
     pub(crate) index_bytes: u64,
     /// Sessions open.
@@ -44,6 +48,8 @@ impl Shard {
         let owned_slots = self.state.ownerships.newest().owned();
         ShardInfo {
             keys: self.state.index.len() as u64,
+            checkpoint_index: self.store.flushed_index(),
+            runs: self.store.runs(),
             index_bytes: self.state.index.memory_bytes() as u64,
             sessions: self.state.sessions() as u64,
             owned_slots,

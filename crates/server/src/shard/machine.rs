@@ -6,32 +6,63 @@
 
 use std::sync::Arc;
 
-use atoll_kv::{SessionLimits, StateView, Stored, ValueSlice};
-use atoll_raft::Committed;
-use atoll_storage::{GroupLog, IndexWriter, InlineValue, JournalPointer, Suffix, ValueRef};
+use atoll_env::trouble;
+use atoll_kv::{FreezeId, SessionLimits, StateView, Stored, ValueSlice};
+use atoll_raft::{Committed, Position};
+use atoll_storage::{
+    GroupLog, GroupStore, IndexWriter, InlineValue, JournalPointer, Restored, Suffix, ValueRef,
+};
 use atoll_types::limits::{APPEND_MEMORY_BYTES_MAX, INLINE_VALUE_BYTES_MAX};
 use atoll_types::{ClusterId, Key, LogId, Mutant, Outcome, Version, mutant};
 
 use super::ownership::Ownership;
 use super::state::ShardState;
+use crate::checkpoint;
 
 /// Applies one group's entries. There is one per replica; it lives on the group's apply task.
 pub(crate) struct ShardMachine {
     kv: atoll_kv::Machine,
     rows: IndexWriter,
     state: Arc<ShardState>,
+    store: GroupStore,
     had_genesis: bool,
+    /// Where the log stood when what it was made from was written.
+    restored: Position,
+    /// A checkpoint is due.
+    due: bool,
+    /// The last checkpoint begun. Before the next one begins it is durable.
+    frozen: Option<FreezeId>,
 }
 
 impl ShardMachine {
-    /// A machine before its first entry, publishing into `state`.
-    pub(crate) fn new(cluster: ClusterId, sessions: SessionLimits, state: Arc<ShardState>) -> Self {
-        Self {
+    /// A machine where its checkpoint left off, or before its first entry, publishing into `state`. The error is for
+    /// people; then the checkpoint is not to be used.
+    pub(crate) fn open(
+        cluster: ClusterId,
+        sessions: SessionLimits,
+        state: Arc<ShardState>,
+        (store, restored): (GroupStore, Option<Restored>),
+    ) -> Result<Self, String> {
+        let mut machine = Self {
             kv: atoll_kv::Machine::with_limits(cluster, state.key, sessions),
             rows: state.index.writer(),
             state,
+            store,
             had_genesis: false,
+            restored: Position::default(),
+            due: false,
+            frozen: None,
+        };
+        if let Some(Restored { checkpoint }) = restored {
+            let rows = checkpoint::rows_of(&checkpoint);
+            machine.kv = atoll_kv::Machine::restore(cluster, machine.state.key, sessions, rows)
+                .map_err(|error| error.to_string())?;
+            machine.restored = checkpoint::position_of(&checkpoint);
+            trouble::sometimes("a replica began with a checkpoint");
+            machine.note_genesis(checkpoint.applied.index);
+            machine.state.applied(checkpoint.applied, &machine.kv);
         }
+        Ok(machine)
     }
 
     fn apply_normal(
@@ -48,18 +79,23 @@ impl ShardMachine {
         self.kv
             .apply(entry.payload, &mut view, outcomes)
             .map_err(|error| format!("entry {} cannot be applied: {error}", entry.id))?;
-        if let Some(trouble) = view.trouble {
+        let unread = view.rows.take_trouble().map(|missed| missed.to_string());
+        if let Some(trouble) = view.trouble.or(unread) {
             return Err(format!("entry {} cannot be applied: {trouble}", entry.id));
         }
-        // Genesis is the only thing that changes ownership so far.
+        self.note_genesis(entry.id.index);
+        Ok(())
+    }
+
+    /// Genesis is the only thing that changes ownership so far.
+    fn note_genesis(&mut self, index: u64) {
         if self.kv.has_genesis() != self.had_genesis {
             self.had_genesis = true;
             let kv = &self.kv;
-            let owned = Ownership::collect(entry.id.index, |slot| kv.owns(slot));
+            let owned = Ownership::collect(index, |slot| kv.owns(slot));
             owned.tell(self.state.key, self.state.replica);
             self.state.ownerships.file(owned);
         }
-        Ok(())
     }
 }
 
@@ -75,7 +111,28 @@ impl atoll_raft::Machine for ShardMachine {
         self.rows.publish(self.kv.last_version(), entry.id.index);
         self.state.applied(entry.id, &self.kv);
         entry.log.release(entry.id.index);
+        self.due = self.store.note_applied(&self.rows, entry.payload.len());
         Ok(())
+    }
+
+    fn restored(&self) -> Position {
+        self.restored.clone()
+    }
+
+    fn wants_checkpoint(&self) -> bool {
+        self.due
+    }
+
+    fn checkpoint(&mut self, position: Position) {
+        self.due = false;
+        if let Some(before) = self.frozen.take() {
+            self.kv.frozen_durable(before);
+        }
+        let frozen = self.kv.freeze();
+        self.frozen = Some(frozen.id);
+        let version = self.kv.last_version();
+        let checkpoint = checkpoint::checkpoint_of(position, version, frozen.rows);
+        self.store.checkpoint(&mut self.rows, checkpoint);
     }
 }
 

@@ -48,7 +48,7 @@ use atoll_env::watch;
 use atoll_env::{Env, Task};
 use atoll_kv::{Command, EntryHeader, SessionLimits, encode_entry};
 use atoll_raft::{Group, ProposeError, Proposer, RaftError, RaftHost, ReadGate};
-use atoll_storage::Journal;
+use atoll_storage::{GroupStore, Journal, Store};
 use atoll_types::{ClusterId, Epoch, GroupKey, Outcome, ReplicaId, Version};
 use parking_lot::Mutex;
 
@@ -65,6 +65,7 @@ pub(crate) struct Shared {
     pub(crate) env: Env,
     pub(crate) host: RaftHost,
     pub(crate) journal: Journal,
+    pub(crate) store: Store,
     pub(crate) pool: ReadPool,
     pub(crate) cluster: ClusterId,
     pub(crate) sessions: SessionLimits,
@@ -80,6 +81,7 @@ pub(crate) struct Shard {
     reads: ReadGate,
     leader: watch::Receiver<Option<ReplicaId>>,
     journal: Journal,
+    store: GroupStore,
     pool: ReadPool,
     state: Arc<ShardState>,
     counters: Arc<Counters>,
@@ -101,13 +103,17 @@ impl Shard {
             env,
             host,
             journal,
+            store,
             pool,
             cluster,
             sessions,
             quota,
         } = shared.clone();
-        let state = Arc::new(ShardState::new(key, replica));
-        let machine = ShardMachine::new(cluster, sessions, state.clone());
+        let opened = env.spawn.blocking(move || store.open_group(key, replica)).await;
+        let (store, restored) = opened.map_err(damaged)?;
+        let state = Arc::new(ShardState::new(key, replica, store.index().clone()));
+        let machine = ShardMachine::open(cluster, sessions, state.clone(), (store.clone(), restored))
+            .map_err(damaged)?;
         let group = host.start_group(key, replica, Box::new(machine)).await?;
         let counters = Arc::new(Counters::default());
         let last_entry = Arc::new(LastEntry::new(env.clock.now()));
@@ -129,6 +135,7 @@ impl Shard {
             leader: group.watch_leader(),
             group,
             journal,
+            store,
             pool,
             state,
             counters,
@@ -176,4 +183,9 @@ impl Shard {
             ticker.await;
         }
     }
+}
+
+/// What is wrong with a checkpoint, as a reason not to start a replica.
+pub(crate) fn damaged(error: impl std::fmt::Display) -> RaftError {
+    RaftError::Damaged(error.to_string())
 }

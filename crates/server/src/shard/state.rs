@@ -49,12 +49,12 @@ pub(crate) struct Snapshot {
 }
 
 impl ShardState {
-    /// The state before the first entry.
-    pub(crate) fn new(key: GroupKey, replica: ReplicaId) -> Self {
+    /// The state before the first entry, over the rows of this index.
+    pub(crate) fn new(key: GroupKey, replica: ReplicaId, index: GroupIndex) -> Self {
         Self {
             key,
             replica,
-            index: GroupIndex::new(),
+            index,
             ownerships: Ownerships::new(),
             applied_index: AtomicU64::new(0),
             version: AtomicU64::new(0),

@@ -200,7 +200,12 @@ fn no_more_reads_wait_than_the_bound_and_all_are_answered() {
         let seen = seen(&world, &reads, WAITING_MAX + 2).await;
         assert!(seen.iter().all(|read| read.point.is_err()));
         world.heal();
-        world.leader_among(&[1, 2, 3]).await;
+        let leader = world.leader_among(&[1, 2, 3]).await;
+        // It was cut off when the others elected.
+        let (leader, group) = (world.group(leader).replica(), world.group(1));
+        world
+            .until("n1 knows who leads", ms(5000), || group.leader() == Some(leader))
+            .await;
         world.read(1).await.unwrap();
         assert_eq!(reads.lock().len(), WAITING_MAX + 2, "once each");
         world.assert_sound();

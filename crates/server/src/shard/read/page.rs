@@ -87,7 +87,7 @@ impl ScanPage {
         for _ in 0..chunks {
             match scan.what {
                 ScanWhat::Rows => self.rows(scan, fetch)?,
-                ScanWhat::Keys | ScanWhat::Count => self.keys(scan, fetch),
+                ScanWhat::Keys | ScanWhat::Count => self.keys(scan, fetch)?,
             }
             if self.done {
                 return Ok(Step::Done);
@@ -116,13 +116,18 @@ impl ScanPage {
         let (from, to) = (std::mem::take(&mut self.from), std::mem::take(&mut self.to));
         let mut values: Vec<ValueRef> = Vec::with_capacity(self.room(scan));
         let view = &fetch.snapshot.view;
-        let walked = view.walk((&from, &to), scan.reverse, |key, version, value| {
-            if self.takes(scan, filter, key, value.len()) {
-                self.push(key, version);
-                values.push(value);
-            }
-            !self.more
-        });
+        let walked = view.walk(
+            (&from, &to),
+            scan.reverse,
+            fetch.may_block,
+            |key, version, value| {
+                if self.takes(scan, filter, key, value.len()) {
+                    self.push(key, version);
+                    values.push(value);
+                }
+                !self.more
+            },
+        )?;
         let fresh = self.found.len() - values.len();
         for (found, value) in self.found.iter_mut().skip(fresh).zip(&values) {
             let (start, end) = found.key;
@@ -140,17 +145,18 @@ impl ScanPage {
         Ok(())
     }
 
-    fn keys(&mut self, scan: &ScanOp, fetch: &Fetch<'_>) {
+    fn keys(&mut self, scan: &ScanOp, fetch: &Fetch<'_>) -> Result<(), Miss> {
         let filter = Self::filter(scan, fetch);
         let (from, to) = (std::mem::take(&mut self.from), std::mem::take(&mut self.to));
         let view = &fetch.snapshot.view;
-        let walked = view.walk_keys((&from, &to), scan.reverse, |key, version| {
+        let walked = view.walk_keys((&from, &to), scan.reverse, fetch.may_block, |key, version| {
             if self.takes(scan, filter, key, 0) && scan.what == ScanWhat::Keys {
                 self.push(key, version);
             }
             !self.more
-        });
+        })?;
         self.advance(scan, walked, from, to);
+        Ok(())
     }
 
     /// True if the row belongs to the page; it is counted then. A row too many says that there are more.

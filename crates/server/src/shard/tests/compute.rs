@@ -95,7 +95,7 @@ async fn a_pinned_snapshot_sees_a_value_as_it_was_before_it_grew() {
             .await;
     }
     for (snapshot, before) in seen {
-        let (_, then) = snapshot.view.get(b"k").unwrap();
+        let (_, then) = snapshot.view.get(b"k", true).unwrap().unwrap();
         assert_eq!(
             (then.len(), then.vcrc()),
             (before.len(), atoll_kv::value_crc(b"k", &before))
@@ -130,7 +130,12 @@ fn everything(round: u8) -> Vec<Command> {
 }
 
 fn rows(bench: &Bench) -> Vec<(Vec<u8>, Bytes)> {
-    let keys = bench.state.snapshot().view.scan(&[], &[], false, usize::MAX);
+    let keys = bench
+        .state
+        .snapshot()
+        .view
+        .scan(&[], &[], false, usize::MAX)
+        .unwrap();
     let row = |(key, ..): (atoll_types::Key, _, _)| {
         let name = String::from_utf8(key.as_bytes().to_vec()).unwrap();
         let value = value(bench, &name).unwrap();

@@ -15,7 +15,7 @@ use atoll_env::{Clock, Env, Halt, Rng, Scope, Spawn};
 use atoll_kv::{Command, EntryHeader, Op, SessionLimits, encode_entry};
 use atoll_placement::slot_of;
 use atoll_raft::{Committed, Machine};
-use atoll_storage::{GroupLog, Identity, Journal, JournalOptions, LogEntry};
+use atoll_storage::{GroupLog, Identity, Journal, JournalOptions, LogEntry, Store, StoreOptions};
 use atoll_types::{
     ClusterId, Epoch, GroupGen, GroupId, GroupKey, LogId, NodeId, Outcome, ReplicaId, Version,
 };
@@ -72,6 +72,20 @@ async fn open_journal(env: &Env) -> Journal {
         .unwrap()
 }
 
+fn start_store(env: &Env, journal: &Journal) -> Store {
+    let identity = Identity {
+        cluster: CLUSTER,
+        node: NodeId(1),
+    };
+    Store::start(
+        env,
+        "/data".as_ref(),
+        journal.clone(),
+        identity,
+        StoreOptions::default(),
+    )
+}
+
 /// A machine with its log; entries are committed by saying so.
 struct Bench {
     journal: Journal,
@@ -88,10 +102,19 @@ impl Bench {
 
     /// Before its first entry, whatever its log holds.
     async fn on(disk: MemVfs) -> Self {
-        let journal = open_journal(&env_on(disk)).await;
+        let env = env_on(disk);
+        let journal = open_journal(&env).await;
         let log = journal.create_group(group(), REPLICA).await.unwrap();
-        let state = Arc::new(ShardState::new(group(), REPLICA));
-        let machine = ShardMachine::new(CLUSTER, SessionLimits::default(), state.clone());
+        let store = start_store(&env, &journal);
+        let (store, restored) = store.open_group(group(), REPLICA).unwrap();
+        let state = Arc::new(ShardState::new(group(), REPLICA, store.index().clone()));
+        let machine = ShardMachine::open(
+            CLUSTER,
+            SessionLimits::default(),
+            state.clone(),
+            (store, restored),
+        )
+        .unwrap();
         Self {
             journal,
             log,

@@ -86,6 +86,7 @@ impl Whole {
         let shared = Shared {
             env: env.clone(),
             host,
+            store: start_store(&env, &journal),
             journal,
             pool,
             cluster: CLUSTER,
