@@ -133,6 +133,8 @@ pub struct Scenario {
     /// Sessions expire after so much group time unused, and only a few are kept; none: they outlive the
     /// run.
     pub session_ttl: Option<Duration>,
+    /// A group's rows in memory, and its entries since the last checkpoint, that make it write another one, in bytes.
+    pub checkpoint_bytes: u64,
 }
 
 impl Scenario {
@@ -160,6 +162,7 @@ impl Scenario {
             session_ttl: luck
                 .pick(&[None, None, Some(1), Some(5)])
                 .map(Duration::from_secs),
+            checkpoint_bytes: luck.pick(&[1 << 30, 256 << 10, 64 << 10, 16 << 10]),
         };
         if profile == Profile::Smoke {
             scenario.make_smoke();
@@ -186,6 +189,7 @@ impl Scenario {
         self.gap_ms = 1000;
         self.trouble_per_million = 0;
         self.session_ttl = None;
+        self.checkpoint_bytes = 32 << 10;
         self.net.late_per_million = 0;
     }
 

@@ -39,6 +39,10 @@ pub const MUST_HAPPEN: &[&str] = &[
     "entries were read back from the disk",
     "recovery found rot",
     "a replica was kept in quarantine",
+    "a read that met damaged bytes was taken to another replica",
+    "a checkpoint was written",
+    "a replica began with a checkpoint",
+    "runs were merged",
 ];
 
 /// What of it was not reached.

@@ -49,6 +49,18 @@ pub(super) fn serve(applied: u64, committed: u64) -> Wrong {
     Ok(())
 }
 
+/// The process begins with what a checkpoint says the first so many entries made.
+pub(super) fn restore(replica: &mut Replica, entries: u64, applied_anywhere: u64) -> Wrong {
+    if replica.applied > 0 || entries > applied_anywhere {
+        return Err(format!(
+            "after {} entries it restores a checkpoint of {entries}, of {applied_anywhere} that anybody applied",
+            replica.applied
+        ));
+    }
+    replica.applied = entries;
+    Ok(())
+}
+
 /// The process applied an entry.
 pub(super) fn apply(replica: &mut Replica, index: u64, id: Id) -> Wrong {
     if index != replica.applied {

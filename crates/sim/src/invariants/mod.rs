@@ -114,6 +114,7 @@ impl Invariants {
     ) -> Wrong {
         let trusted = !self.distrusted.contains(&node);
         let group = self.groups.entry(number).or_default();
+        let committed = group.committed.len() as u64;
         let one = group.replicas.entry(replica).or_default();
         match (name, facts) {
             ("raft opened", &[end, has_vote, ..]) => {
@@ -150,6 +151,7 @@ impl Invariants {
                 group.voters = voters as usize;
                 Ok(())
             }
+            ("raft restored", &[entries, ..]) => memory::restore(one, entries, committed),
             ("raft applied", &[index, term, leader, ..]) => {
                 self.applied(number, replica, index, (term, leader))
             }

@@ -19,7 +19,7 @@ use atoll_env::net::MemNet;
 use atoll_env::trouble;
 use atoll_env::vfs::{MemLatency, MemVfs, MemVfsOptions};
 use atoll_env::{Clock, Env, Halt, Instant, Rng, Scope, Spawn};
-use atoll_server::{Node, NodeConfig, SessionLimits};
+use atoll_server::{Node, NodeConfig, SessionLimits, StoreOptions};
 use parking_lot::Mutex;
 
 use crate::invariants::Invariants;
@@ -240,6 +240,12 @@ fn config(node: usize, scenario: &Scenario) -> NodeConfig {
         0
     } else {
         1024 * 1024
+    };
+    config.store = StoreOptions {
+        // A memory of a few rows takes about as much as one of a thousand.
+        checkpoint_memory: scenario.checkpoint_bytes.max(512 << 10) as usize,
+        checkpoint_log: scenario.checkpoint_bytes,
+        block_cache: config.cache_bytes,
     };
     if let Some(ttl) = scenario.session_ttl {
         config.sessions = SessionLimits {
