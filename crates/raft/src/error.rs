@@ -20,6 +20,9 @@ pub enum RaftError {
     /// Raft stopped or refused.
     #[error("raft: {0}")]
     Raft(String),
+    /// A file of the replica could not be read or written; another try may succeed.
+    #[error("storage: {0}")]
+    Storage(String),
     /// What stands on this node's disk cannot be all that this replica acknowledged. It must not start.
     #[error("this replica's data is damaged: {0}")]
     Damaged(String),

@@ -108,6 +108,12 @@ impl Applier {
     }
 
     fn apply_one(&mut self, (entry, responder): EntryResponder<TypeConfig>) -> io::Result<()> {
+        let next = self.last.as_ref().map_or(0, |last| last.index + 1);
+        if entry.log_id.index != next {
+            // Going on would make this replica differ from the others for ever.
+            let reason = format!("entry {} came to be applied, but {next} is next", entry.log_id);
+            return Err(io::Error::other(reason));
+        }
         let mut outcomes = Vec::new();
         let wanted = responder.is_some();
         let empty = Bytes::new();
@@ -166,15 +172,24 @@ fn check_log(log: &GroupLog, applied: LogId) -> Result<(), RaftError> {
     let known = log
         .log_id_at(applied.index)
         .or(state.purged.filter(|purged| purged.index == applied.index));
-    if known == Some(applied) || state.purged.is_some_and(|purged| purged.index > applied.index) {
+    if known == Some(applied) {
+        // The journal's own mark may be older.
+        if state
+            .committed
+            .is_none_or(|committed| committed.index < applied.index)
+        {
+            log.save_committed(applied);
+        }
         return Ok(());
     }
     Err(RaftError::Damaged(format!(
-        "the checkpoint has everything up to entry {applied}, but the log {}",
-        match (known, state.last) {
-            (Some(other), _) => format!("has {other} there"),
-            (None, Some(last)) => format!("ends with {last}"),
-            (None, None) => "is empty".to_owned(),
+        "the checkpoint has everything up to entry {applied}, but the log {}. Leave all files as they are (without the checkpoint \
+         nothing would tell of the loss, and this replica would vote) and replace this replica",
+        match (known, state.purged, state.last) {
+            (Some(other), ..) => format!("has {other} there"),
+            (None, Some(purged), _) if purged.index > applied.index => format!("begins behind {purged}"),
+            (None, _, Some(last)) => format!("ends with {last}"),
+            (None, _, None) => "is empty".to_owned(),
         }
     )))
 }

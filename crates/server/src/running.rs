@@ -22,7 +22,7 @@ use crate::membership::Membership;
 use crate::patience;
 use crate::peers::CheckedPeers;
 use crate::rpc::{KvService, PeerClient};
-use crate::shard::{DiskQuota, ReadPool, Shared, damaged};
+use crate::shard::{DiskQuota, ReadPool, Shared, damaged, unopened};
 use crate::store::{Keeper, Registry, birth};
 
 const LOOK: Duration = Duration::from_millis(20);
@@ -154,7 +154,7 @@ impl Running {
             return Err(damaged(why));
         }
         let (machine, state) = ControlMachine::new(self.directory.clone());
-        let opened = self.store.open_group(key, replica).map_err(damaged)?;
+        let opened = self.store.open_group(key, replica).map_err(unopened)?;
         let machine = KeptControl::open(machine, opened).map_err(damaged)?;
         let group = self.host.start_group(key, replica, Box::new(machine)).await?;
         Ok((group, state))

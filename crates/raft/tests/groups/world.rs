@@ -326,16 +326,21 @@ impl World {
         loop {
             let status = |node: &&u64| self.group(**node).status();
             let leaders = nodes.iter().filter(|node| status(node).is_leader);
-            if let Some(leader) = leaders.max_by_key(|node| status(node).term).copied() {
-                let probe = self.group(leader).reads();
-                if self.on(leader, async move { probe.wait().await }).await.is_ok() {
-                    self.leads(leader, GROUP).await;
-                    return leader;
-                }
+            let leader = leaders.max_by_key(|node| status(node).term).copied();
+            if self.is_confirmed(leader).await {
+                let leader = leader.expect("nobody is not confirmed");
+                self.leads(leader, GROUP).await;
+                return leader;
             }
             assert!(self.clock.now() < end, "not within 20 s: one of {nodes:?} leads");
             self.clock.sleep(ms(1)).await;
         }
+    }
+
+    async fn is_confirmed(&self, leader: Option<u64>) -> bool {
+        let Some(leader) = leader else { return false };
+        let probe = self.group(leader).reads();
+        self.on(leader, async move { probe.wait().await }).await.is_ok()
     }
 
     /// Waits until these nodes have applied exactly these texts.

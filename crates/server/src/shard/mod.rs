@@ -48,7 +48,7 @@ use atoll_env::watch;
 use atoll_env::{Env, Task};
 use atoll_kv::{Command, EntryHeader, SessionLimits, encode_entry};
 use atoll_raft::{Group, ProposeError, Proposer, RaftError, RaftHost, ReadGate};
-use atoll_storage::{GroupStore, Journal, Store};
+use atoll_storage::{FolderError, GroupStore, Journal, Store, StoreError};
 use atoll_types::{ClusterId, Epoch, GroupKey, Outcome, ReplicaId, Version};
 use parking_lot::Mutex;
 
@@ -110,7 +110,7 @@ impl Shard {
             quota,
         } = shared.clone();
         let opened = env.spawn.blocking(move || store.open_group(key, replica)).await;
-        let (store, restored) = opened.map_err(damaged)?;
+        let (store, restored) = opened.map_err(unopened)?;
         let state = Arc::new(ShardState::new(key, replica, store.index().clone()));
         let machine = ShardMachine::open(cluster, sessions, state.clone(), (store.clone(), restored))
             .map_err(damaged)?;
@@ -182,6 +182,16 @@ impl Shard {
             ticker.stop();
             ticker.await;
         }
+    }
+}
+
+/// Why a checkpoint could not be opened.
+pub(crate) fn unopened(error: StoreError) -> RaftError {
+    match error {
+        StoreError::Io(_) | StoreError::Folder(FolderError::Io(_)) | StoreError::InUse => {
+            RaftError::Storage(error.to_string())
+        }
+        error => damaged(error),
     }
 }
 

@@ -1,12 +1,12 @@
 //! Starts the replicas that belong on this node and brings new groups to life.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use atoll_env::{Task, trouble, watch};
 use atoll_placement::ShardMap;
-use atoll_raft::ProposeError;
+use atoll_raft::{ProposeError, RaftError};
 use atoll_types::{GroupId, GroupKey, ReplicaId};
 use parking_lot::Mutex;
 
@@ -25,6 +25,8 @@ pub(crate) struct Keeper {
     registry: Arc<Registry>,
     /// One task per replica: start, make, give slots.
     tended: Mutex<BTreeMap<GroupKey, Task<()>>>,
+    /// Replicas that do not start because of what stands on this disk: the node serves without them.
+    damaged: Mutex<BTreeSet<GroupKey>>,
 }
 
 impl Keeper {
@@ -34,6 +36,7 @@ impl Keeper {
             directory,
             registry,
             tended: Mutex::default(),
+            damaged: Mutex::default(),
         })
     }
 
@@ -61,10 +64,9 @@ impl Keeper {
         let ready = |key: GroupKey| self.registry.get(key.id).is_some_and(|shard| shard.is_ready());
         let quarantined = self.shared.journal.quarantined();
         given_out
-            && self
-                .placed(&map)
-                .into_iter()
-                .all(|(key, _)| ready(key) || quarantined.contains(&key))
+            && self.placed(&map).into_iter().all(|(key, _)| {
+                ready(key) || quarantined.contains(&key) || self.damaged.lock().contains(&key)
+            })
     }
 
     /// Stops starting things.
@@ -115,15 +117,23 @@ impl Keeper {
         loop {
             match Shard::start(&self.shared, key, replica).await {
                 Ok(shard) => {
+                    self.damaged.lock().remove(&key);
                     self.registry.insert(shard.clone());
                     return self.bring_to_life(&shard).await;
                 }
                 Err(error) => {
                     tracing::error!(group = %key, %replica, %error, "the replica did not start; trying again");
+                    self.note_damage(key, &error);
                 }
             }
             self.shared.env.clock.sleep(pause).await;
             pause = (pause * 2).min(RETRY_MAX);
+        }
+    }
+
+    fn note_damage(&self, key: GroupKey, error: &RaftError) {
+        if matches!(error, RaftError::Damaged(_)) {
+            self.damaged.lock().insert(key);
         }
     }
 

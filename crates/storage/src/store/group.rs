@@ -102,7 +102,7 @@ pub(super) struct Inner {
     pub(super) log_bytes: AtomicU64,
     /// The newest entry that a durable checkpoint has.
     pub(super) flushed: AtomicU64,
-    /// Runs in which a block is not what was written: they cannot be merged.
+    /// Runs that could not be read whole: they are not merged before the next start.
     pub(super) rotten: Mutex<BTreeSet<u64>>,
 }
 

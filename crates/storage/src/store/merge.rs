@@ -55,10 +55,14 @@ impl GroupStore {
         sound.map(|run| run.summary().file_len).collect()
     }
 
-    /// Why an input could not be read, remembered if it will be so for ever.
-    fn unread(&self, missed: Missed) -> io::Error {
-        if let Missed::Failed(ReadError::Run { run, .. }) = missed {
-            self.0.rotten.lock().insert(run);
+    /// Why an input could not be read, remembered: what a disk refuses it mostly goes on refusing, and were the same runs tried
+    /// again and again, they would get too many. The next start tries anew.
+    fn unread(&self, inputs: &Below, missed: Missed) -> io::Error {
+        let mut rotten = self.0.rotten.lock();
+        match &missed {
+            Missed::Failed(ReadError::Run { run, .. }) => drop(rotten.insert(*run)),
+            // Which of them it was is not said.
+            _ => rotten.extend(inputs.runs().iter().map(|run| run.identity().number)),
         }
         io::Error::other(missed)
     }
@@ -82,7 +86,7 @@ impl GroupStore {
         loop {
             let page = inputs
                 .raw_page((&from, &[]), ASK)
-                .map_err(|missed| self.unread(missed))?;
+                .map_err(|missed| self.unread(&inputs, missed))?;
             let stays = |value: &RunValue| *value != RunValue::Tombstone || keep_deletions;
             for (key, version, value) in page.rows.iter().filter(|row| stays(&row.2)) {
                 writer.add(key, *version, RowValue::from(value)).await?;
