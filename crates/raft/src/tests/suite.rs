@@ -136,7 +136,7 @@ impl Net for NoNet {
     }
 }
 
-fn test_env() -> Env {
+pub(super) fn test_env() -> Env {
     let rng = Rng::seeded(1);
     Env {
         clock: Clock::boot(),
@@ -148,21 +148,20 @@ fn test_env() -> Env {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn openrafts_log_suite_passes_on_the_journal() {
-    let env = test_env();
+pub(super) async fn open_journal(env: &Env) -> Journal {
     let identity = Identity {
         cluster: ClusterId(1),
         node: NodeId(1),
     };
-    let journal = Journal::open(
-        &env,
-        "/data/journal".as_ref(),
-        identity,
-        JournalOptions::default(),
-    )
-    .await
-    .unwrap();
+    let dir = "/data/journal".as_ref();
+    Journal::open(env, dir, identity, JournalOptions::default())
+        .await
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn openrafts_log_suite_passes_on_the_journal() {
+    let journal = open_journal(&test_env()).await;
     let groups = Groups {
         journal,
         next: AtomicU64::new(1),
