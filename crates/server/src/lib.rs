@@ -38,8 +38,6 @@ mod rpc;
 mod running;
 mod shard;
 mod store;
-#[cfg(test)]
-mod tests;
 
 pub use atoll_kv::SessionLimits;
 pub use atoll_raft::{GroupStatus, RaftOptions};

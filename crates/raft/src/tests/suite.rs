@@ -3,14 +3,12 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
-use atoll_env::net::{CallError, Handler, Link, Serving};
+use atoll_env::net::NoNet;
 use atoll_env::vfs::{MemVfs, MemVfsOptions};
-use atoll_env::{BoxFuture, Clock, Env, Halt, Net, Rng, Scope, Spawn};
+use atoll_env::{Clock, Env, Halt, Rng, Scope, Spawn};
 use atoll_storage::{Identity, Journal, JournalOptions};
 use atoll_types::{ClusterId, GroupGen, GroupId, GroupKey, NodeId, ReplicaId};
-use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt};
 use openraft::storage::{EntryResponder, RaftStateMachine, Snapshot, SnapshotMeta};
 use openraft::testing::log::{StoreBuilder, Suite};
@@ -102,37 +100,6 @@ impl StoreBuilder<TypeConfig, LogStore, Position, ()> for Groups {
             .await
             .expect("a group is created");
         Ok(((), LogStore::new(log), Position::default()))
-    }
-}
-
-/// The suite needs no network.
-struct NoNet;
-
-impl Net for NoNet {
-    fn call(
-        &self,
-        to: &str,
-        _method: &'static str,
-        _request: Bytes,
-        _deadline: Duration,
-    ) -> BoxFuture<'static, Result<Bytes, CallError>> {
-        let error = CallError::NotSent(to.to_owned());
-        Box::pin(async { Err(error) })
-    }
-
-    fn open(
-        &self,
-        to: &str,
-        _method: &'static str,
-        _lane: u8,
-        _deadline: Duration,
-    ) -> BoxFuture<'static, Result<Link, CallError>> {
-        let error = CallError::NotSent(to.to_owned());
-        Box::pin(async { Err(error) })
-    }
-
-    fn serve(&self, _listen: &str, _handler: Arc<dyn Handler>) -> BoxFuture<'static, io::Result<Serving>> {
-        Box::pin(async { Err(io::ErrorKind::Unsupported.into()) })
     }
 }
 

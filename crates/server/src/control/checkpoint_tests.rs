@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use atoll_env::net::NoNet;
 use atoll_env::vfs::MemVfs;
 use atoll_env::{Clock, Env, Halt, Rng, Scope, Spawn, watch};
 use atoll_kv::{SystemKey, SystemRow};
@@ -14,7 +15,6 @@ use super::{Change, ControlCommand, ControlMachine, ControlState};
 use crate::directory::Directory;
 use crate::identity::{DataDir, Ident, Member};
 use crate::membership::Membership;
-use crate::tests::NoNet;
 
 const CLUSTER: ClusterId = ClusterId(42);
 

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use atoll_env::net::NoNet;
 use atoll_env::vfs::{Crash, MemVfs, OpenMode, Vfs, replace_file};
 use atoll_env::{Clock, Env, Halt, Rng, Scope, Spawn};
 use atoll_types::{ClusterId, NodeId, NodeUuid};
 
 use super::{Claim, DataDir, Hints, Ident, IdentityError, Member};
-use crate::tests::NoNet;
 
 fn env(vfs: &MemVfs, seed: u64) -> Env {
     let rng = Rng::seeded(seed);

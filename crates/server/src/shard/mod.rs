@@ -48,7 +48,7 @@ use atoll_env::watch;
 use atoll_env::{Env, Task};
 use atoll_kv::{Command, EntryHeader, SessionLimits, encode_entry};
 use atoll_raft::{Group, ProposeError, Proposer, RaftError, RaftHost, ReadGate};
-use atoll_storage::{FolderError, GroupStore, Journal, Store, StoreError};
+use atoll_storage::{GroupStore, Journal, Store, StoreError};
 use atoll_types::{ClusterId, Epoch, GroupKey, Outcome, ReplicaId, Version};
 use parking_lot::Mutex;
 
@@ -187,11 +187,10 @@ impl Shard {
 
 /// Why a checkpoint could not be opened.
 pub(crate) fn unopened(error: StoreError) -> RaftError {
-    match error {
-        StoreError::Io(_) | StoreError::Folder(FolderError::Io(_)) | StoreError::InUse => {
-            RaftError::Storage(error.to_string())
-        }
-        error => damaged(error),
+    if error.may_pass() {
+        RaftError::Storage(error.to_string())
+    } else {
+        damaged(error)
     }
 }
 

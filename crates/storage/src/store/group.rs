@@ -13,6 +13,7 @@ use tokio::sync::Mutex as AsyncMutex;
 
 use super::maintenance::Shared;
 use crate::index::{Ask, Below, GroupIndex, IndexWriter, Memory, Missed};
+use crate::journal::ReadError;
 use crate::manifest::{FolderError, GroupFolder, Manifest, RunEntry};
 use crate::run::{Run, RunError, RunIdentity, RunValue, SPACE_SYSTEM};
 
@@ -80,6 +81,18 @@ pub enum StoreError {
     /// The operating system could not read or write.
     #[error("the checkpoint could not be opened")]
     Io(#[from] io::Error),
+}
+
+impl StoreError {
+    /// True if another try may succeed: nothing is known to be wrong with what stands on the disk.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::InUse | Self::Io(_) | Self::Folder(FolderError::Io(_)) => true,
+            Self::Run { error, .. } => matches!(error, RunError::Io(_)),
+            Self::Rows(missed) => matches!(missed, Missed::WouldBlock | Missed::Failed(ReadError::Io(_))),
+            Self::Folder(_) | Self::OtherRun { .. } | Self::SystemRow => false,
+        }
+    }
 }
 
 /// What is frozen and waits to be written.

@@ -10,6 +10,7 @@ mod whole;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use atoll_env::net::NoNet;
 use atoll_env::vfs::{MemVfs, MemVfsOptions};
 use atoll_env::{Clock, Env, Halt, Rng, Scope, Spawn};
 use atoll_kv::{Command, EntryHeader, Op, SessionLimits, encode_entry};
@@ -23,7 +24,6 @@ use bytes::Bytes;
 
 use super::machine::ShardMachine;
 use super::state::ShardState;
-use crate::tests::NoNet;
 
 const CLUSTER: ClusterId = ClusterId(77);
 const REPLICA: ReplicaId = ReplicaId(4);

@@ -6,8 +6,9 @@ use std::time::Duration;
 use atoll_env::Clock;
 use atoll_env::vfs::{Crash, MemVfs, MemVfsOptions};
 
-use super::world::{GROUP, History, REPLICA};
-use super::{Node, Op, simulate, world};
+use super::model::History;
+use super::world::{GROUP, REPLICA};
+use super::{Node, Op, process, simulate};
 use crate::store::StoreError;
 
 fn put(first: u16) -> [Op; 1] {
@@ -19,7 +20,7 @@ fn put(first: u16) -> [Op; 1] {
 }
 
 fn slow_disk() -> MemVfs {
-    world::slow_disk(Clock::simulated(1.0, 0), &MemVfsOptions::default())
+    process::slow_disk(Clock::simulated(1.0, 0), &MemVfsOptions::default())
 }
 
 /// A group that is not written to any more must not keep a whole memory, or files that were merged away.

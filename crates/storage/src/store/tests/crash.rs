@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use atoll_env::vfs::{Crash, MemVfs};
 
-use super::world::{History, Process};
+use super::model::History;
+use super::process::Process;
 use super::{Node, Op, simulate};
 
 /// What was promised when the disk froze.

@@ -1,9 +1,10 @@
 //! Bits that flip in runs and in the manifest: an error that says where, never another answer.
 
-use atoll_env::vfs::MemVfs;
+use atoll_env::vfs::{Fault, MemVfs};
 
-use super::model::{KEYS, key};
-use super::world::{History, Process, StartError, group_dir};
+use super::model::{History, KEYS, key};
+use super::process::Process;
+use super::world::{StartError, group_dir};
 use super::{Model, Node, Op, simulate};
 use crate::index::{GroupIndex, Missed};
 use crate::journal::ReadError;
@@ -90,6 +91,7 @@ fn a_flipped_bit_of_a_run_is_an_error_that_names_it() {
                 })))) => {}
                 Err(StartError::Store(error @ StoreError::Run { .. })) => {
                     assert!(error.to_string().contains("r-0000000000000001.run"), "{error}");
+                    assert!(!error.may_pass(), "{error}");
                     refused += 1;
                 }
                 Err(other) => panic!("offset {offset}: {other:?}"),
@@ -99,6 +101,26 @@ fn a_flipped_bit_of_a_run_is_an_error_that_names_it() {
             refused > 100 && partly > 50,
             "{refused} refused, {partly} in part"
         );
+    });
+}
+
+/// A disk that refuses a read says nothing of what stands on it.
+#[test]
+fn what_could_not_be_read_once_is_no_damage() {
+    simulate(async {
+        let (vfs, _, model) = disk().await;
+        for file in ["MANIFEST", ".run"] {
+            let vfs = vfs.fork(0);
+            vfs.fail_next(Fault::Read, file);
+            let Err(StartError::Store(error)) = open(vfs.clone()).await else {
+                panic!("{file} was not read");
+            };
+            assert!(error.may_pass(), "{error}");
+            let mut node = open(vfs).await.unwrap();
+            node.model = model.clone();
+            node.check();
+            node.process.kill();
+        }
     });
 }
 

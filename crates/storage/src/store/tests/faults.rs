@@ -9,7 +9,8 @@ use std::time::Duration;
 use atoll_env::vfs::{Crash, File, MemVfs, OpenMode};
 use atoll_env::{BoxFuture, Clock, Vfs};
 
-use super::world::{History, Process};
+use super::model::History;
+use super::process::Process;
 use super::{Node, Op, simulate};
 
 /// Passes everything on, but for one operation that changes something in a group's folder.

@@ -4,10 +4,13 @@ mod closing;
 mod crash;
 mod damage;
 mod faults;
+mod look;
 mod model;
+mod process;
 mod script;
 mod threads;
 mod world;
 
 use model::{Model, Op};
-use world::{Node, simulate};
+use process::simulate;
+use world::Node;

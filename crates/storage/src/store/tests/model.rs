@@ -118,3 +118,31 @@ impl Model {
         Version(self.version)
     }
 }
+
+/// The entries ever appended and the model after each; 0 is before the first.
+#[derive(Clone)]
+pub(super) struct History {
+    pub(super) entries: Vec<Vec<Op>>,
+    pub(super) models: Vec<Model>,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        Self {
+            entries: vec![vec![]],
+            models: vec![Model::default()],
+        }
+    }
+}
+
+impl History {
+    /// An entry behind those that `model` knows; what the log had behind it was lost with the power.
+    pub(super) fn push(&mut self, model: &Model, ops: &[Op]) {
+        self.entries.truncate(model.applied as usize + 1);
+        self.models.truncate(model.applied as usize + 1);
+        let mut model = model.clone();
+        model.apply(model.applied + 1, ops);
+        self.entries.push(ops.to_vec());
+        self.models.push(model);
+    }
+}

@@ -6,8 +6,10 @@ use atoll_env::Clock;
 use atoll_env::vfs::{Crash, MemVfs, MemVfsOptions};
 use proptest::prelude::*;
 
+use super::look::check_view;
+use super::model::History;
 use super::model::KEYS;
-use super::world::{History, check_view, slow_disk};
+use super::process::slow_disk;
 use super::{Model, Node, Op, simulate};
 use crate::index::View;
 

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use atoll_env::Clock;
 use atoll_env::vfs::MemVfsOptions;
 
+use super::model::History;
 use super::model::{key, value};
-use super::world::{History, Process, slow_disk};
+use super::process::{Process, slow_disk};
 use super::{Node, Op};
 use crate::index::{GroupIndex, View};
 

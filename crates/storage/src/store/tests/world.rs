@@ -1,20 +1,20 @@
-//! One simulated process: journal, store, and a small state machine over them.
+//! Journal and store of one process, and a small state machine over them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use atoll_env::net::NoNet;
-use atoll_env::vfs::{MemLatency, MemVfs, MemVfsOptions};
-use atoll_env::{Clock, Env, Halt, Rng, Scope, Spawn, Vfs};
+use atoll_env::Vfs;
+use atoll_env::vfs::MemVfs;
 use atoll_types::{ClusterId, GroupGen, GroupId, GroupKey, LogId, NodeId, ReplicaId, Version};
 use bytes::Bytes;
 
-use super::model::{KEYS, Model, Op, key, len_of, numbers, payload, system_key};
-use crate::index::{IndexWriter, InlineValue, Missed, Suffix, ValueRef, View};
-use crate::journal::{GroupLog, Identity, Journal, JournalOptions, LogEntry, ReadValue, value_crc};
+use super::look::{check_rows, check_view};
+use super::model::{History, KEYS, Model, Op, key, len_of, numbers, payload, system_key};
+use super::process::Process;
+use crate::index::{IndexWriter, InlineValue, Suffix, ValueRef};
+use crate::journal::{GroupLog, Identity, Journal, JournalOptions, LogEntry, value_crc};
 use crate::store::{Checkpoint, GroupStore, Restored, Store, StoreError, StoreOptions, SystemRow};
 
 pub(super) const DATA: &str = "/data";
@@ -37,84 +37,11 @@ const JOURNAL: JournalOptions = JournalOptions {
     cache_bytes: 16 * 1024,
 };
 
-/// A disk on which every write and every sync takes a moment, so that everything happens in the middle of them.
-pub(super) fn slow_disk(clock: Clock, options: &MemVfsOptions) -> MemVfs {
-    let moment = Duration::from_micros(200)..Duration::from_micros(900);
-    let (write, sync) = (moment.clone(), moment);
-    MemVfs::new(MemVfsOptions {
-        latency: Some(MemLatency { clock, write, sync }),
-        ..options.clone()
-    })
-}
-
-/// Runs a test on one thread with a clock that jumps when nothing else can happen.
-pub(super) fn simulate<T>(test: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .unwrap()
-        .block_on(test)
-}
-
 pub(super) fn id(index: u64) -> LogId {
     LogId {
         term: 1,
         leader: REPLICA,
         index,
-    }
-}
-
-/// The environment of a process, and what ends it.
-#[derive(Clone)]
-pub(super) struct Process {
-    pub(super) env: Env,
-    pub(super) vfs: MemVfs,
-    scope: Scope,
-    halted: Arc<AtomicBool>,
-}
-
-impl Process {
-    pub(super) fn on(vfs: MemVfs) -> Self {
-        Self::through(vfs.clone(), Arc::new(vfs))
-    }
-
-    /// A process that comes to its disk by another way.
-    pub(super) fn through(vfs: MemVfs, way: Arc<dyn Vfs>) -> Self {
-        let scope = Scope::new(Rng::seeded(1));
-        let halted = Arc::new(AtomicBool::new(false));
-        let flag = halted.clone();
-        let env = Env {
-            clock: Clock::simulated(1.0, 1_700_000_000_000),
-            rng: Rng::seeded(vfs.operations() + 7),
-            spawn: Spawn::simulated(scope.clone()),
-            vfs: way,
-            net: Arc::new(NoNet),
-            halt: Halt::simulated(move |_| flag.store(true, Ordering::Relaxed)),
-        };
-        Self {
-            env,
-            vfs,
-            scope,
-            halted,
-        }
-    }
-
-    /// One with threads and time of the operating system.
-    pub(super) fn real(vfs: MemVfs) -> Self {
-        let mut process = Self::on(vfs);
-        process.env.clock = Clock::boot();
-        process.env.spawn = Spawn::tokio();
-        process
-    }
-
-    pub(super) fn is_halted(&self) -> bool {
-        self.halted.load(Ordering::Relaxed)
-    }
-
-    /// Ends all tasks, as SIGKILL does.
-    pub(super) fn kill(&self) {
-        self.scope.end();
     }
 }
 
@@ -397,150 +324,4 @@ impl Node {
 
 pub(super) fn group_dir() -> std::path::PathBuf {
     Path::new(DATA).join("groups/000000000000001f-00000002")
-}
-
-/// The entries ever appended and the model after each; 0 is before the first.
-#[derive(Clone)]
-pub(super) struct History {
-    pub(super) entries: Vec<Vec<Op>>,
-    pub(super) models: Vec<Model>,
-}
-
-impl Default for History {
-    fn default() -> Self {
-        Self {
-            entries: vec![vec![]],
-            models: vec![Model::default()],
-        }
-    }
-}
-
-impl History {
-    /// An entry behind those that `model` knows; what the log had behind it was lost with the power.
-    fn push(&mut self, model: &Model, ops: &[Op]) {
-        self.entries.truncate(model.applied as usize + 1);
-        self.models.truncate(model.applied as usize + 1);
-        let mut model = model.clone();
-        model.apply(model.applied + 1, ops);
-        self.entries.push(ops.to_vec());
-        self.models.push(model);
-    }
-}
-
-pub(super) fn resolve(value: &ValueRef, key: &[u8], journal: &Journal) -> Bytes {
-    match value {
-        ValueRef::Inline(_) => value.inline_checked(key).unwrap().unwrap(),
-        ValueRef::Journal(pointer) => journal.read_value_blocking(pointer, key).unwrap(),
-        ValueRef::Filed(_) => panic!("there are no value files yet"),
-        ValueRef::Joined(joined) => {
-            // The sum of a piece is that of the key and the piece.
-            let read = |pointer: &_| journal.read_value_blocking(pointer, key).map(ReadValue::Ready);
-            match joined.read(key, read).unwrap() {
-                ReadValue::Ready(bytes) => bytes,
-                ReadValue::WouldBlock => panic!("it may wait"),
-            }
-        }
-    }
-}
-
-type Rows = Vec<(Vec<u8>, Version, Vec<u8>)>;
-
-/// Compares all rows of a view with a model.
-pub(super) fn check_rows(view: &View, model: &Model, journal: &Journal) {
-    let found = walk(view, (&[], &[]), (false, true), journal);
-    let expected = model
-        .rows
-        .iter()
-        .map(|(key, row)| (key.clone(), row.0, row.1.clone()));
-    assert_eq!(found, expected.collect::<Rows>());
-}
-
-/// Compares what a view shows, in every way, with a model.
-pub(super) fn check_view(view: &View, model: &Model, journal: &Journal) {
-    assert_eq!(view.applied_index(), model.applied);
-    assert_eq!(view.version(), Version(model.version));
-    for number in 0..KEYS {
-        let key = key(number);
-        let expected = model.rows.get(&key).cloned();
-        let found = |seen: Option<(Version, ValueRef)>| {
-            seen.map(|(version, value)| (version, resolve(&value, &key, journal).to_vec()))
-        };
-        assert_eq!(found(view.get(&key, true).unwrap()), expected, "key {number}");
-        match view.get(&key, false) {
-            Ok(seen) => assert_eq!(found(seen), expected, "key {number}"),
-            Err(missed) => assert!(matches!(missed, Missed::WouldBlock), "{missed}"),
-        }
-    }
-    for (start, end) in [
-        (0, None),
-        (17, Some(580)),
-        (200, Some(201)),
-        (300, None),
-        (9, Some(9)),
-    ] {
-        let (start, end) = (key(start), end.map_or(vec![], key));
-        let inside = |key: &&Vec<u8>| **key >= start && (end.is_empty() || **key < end);
-        let rows = model.rows.iter().filter(|(key, _)| inside(key));
-        let mut expected: Rows = rows
-            .map(|(key, row)| (key.clone(), row.0, row.1.clone()))
-            .collect();
-        for reverse in [false, true] {
-            for wait in [true, false] {
-                let found = walk(view, (&start, &end), (reverse, wait), journal);
-                assert_eq!(found, expected, "reverse {reverse}, wait {wait}");
-            }
-            let few = view.scan(&start, &end, reverse, 5).unwrap().into_iter();
-            let few: Vec<_> = few
-                .map(|(key, version, _)| (key.as_bytes().to_vec(), version))
-                .collect();
-            let first = expected.iter().take(5).map(|row| (row.0.clone(), row.1));
-            assert_eq!(few, first.collect::<Vec<_>>());
-            expected.reverse();
-        }
-    }
-}
-
-/// All rows of a range, page by page; with and without their values, as many.
-fn walk(view: &View, (start, end): (&[u8], &[u8]), (reverse, wait): (bool, bool), journal: &Journal) -> Rows {
-    let mut rows = Rows::new();
-    let (mut start, mut end) = (start.to_vec(), end.to_vec());
-    let mut waits = wait;
-    loop {
-        let mut page = Vec::new();
-        let range = (&start[..], &end[..]);
-        let walked = view.walk(range, reverse, waits, |key, version, value| {
-            page.push((key.to_vec(), version, value));
-            true
-        });
-        let walked = match walked {
-            Ok(walked) => walked,
-            Err(missed) => {
-                assert!(!waits && matches!(missed, Missed::WouldBlock), "{missed}");
-                // As a server does: the same again where waiting is allowed.
-                waits = true;
-                continue;
-            }
-        };
-        let mut keys = Vec::new();
-        let counted = view.walk_keys(range, reverse, true, |key, version| {
-            keys.push((key.to_vec(), version));
-            true
-        });
-        let expected: Vec<_> = page.iter().map(|row| (row.0.clone(), row.1)).collect();
-        assert_eq!(keys, expected);
-        assert_eq!(counted.unwrap().complete, walked.complete);
-        rows.extend(page.into_iter().map(|(key, version, value)| {
-            let value = resolve(&value, &key, journal).to_vec();
-            (key, version, value)
-        }));
-        waits = wait;
-        match walked.last.filter(|_| !walked.complete) {
-            Some(last) if reverse => end = last.as_bytes().to_vec(),
-            Some(last) => start = [last.as_bytes(), &[0]].concat(),
-            None => {
-                assert!(walked.complete, "a page that is not the last has rows");
-                return rows;
-            }
-        }
-    }
 }

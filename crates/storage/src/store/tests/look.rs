@@ -1,0 +1,126 @@
+//! What a view shows, held against a model.
+
+use atoll_types::Version;
+use bytes::Bytes;
+
+use super::model::{KEYS, Model, key};
+use crate::index::{Missed, ValueRef, View};
+use crate::journal::{Journal, ReadValue};
+
+pub(super) fn resolve(value: &ValueRef, key: &[u8], journal: &Journal) -> Bytes {
+    match value {
+        ValueRef::Inline(_) => value.inline_checked(key).unwrap().unwrap(),
+        ValueRef::Journal(pointer) => journal.read_value_blocking(pointer, key).unwrap(),
+        ValueRef::Filed(_) => panic!("there are no value files yet"),
+        ValueRef::Joined(joined) => {
+            // The sum of a piece is that of the key and the piece.
+            let read = |pointer: &_| journal.read_value_blocking(pointer, key).map(ReadValue::Ready);
+            match joined.read(key, read).unwrap() {
+                ReadValue::Ready(bytes) => bytes,
+                ReadValue::WouldBlock => panic!("it may wait"),
+            }
+        }
+    }
+}
+
+type Rows = Vec<(Vec<u8>, Version, Vec<u8>)>;
+
+/// Compares all rows of a view with a model.
+pub(super) fn check_rows(view: &View, model: &Model, journal: &Journal) {
+    let found = walk(view, (&[], &[]), (false, true), journal);
+    let expected = model
+        .rows
+        .iter()
+        .map(|(key, row)| (key.clone(), row.0, row.1.clone()));
+    assert_eq!(found, expected.collect::<Rows>());
+}
+
+/// Compares what a view shows, in every way, with a model.
+pub(super) fn check_view(view: &View, model: &Model, journal: &Journal) {
+    assert_eq!(view.applied_index(), model.applied);
+    assert_eq!(view.version(), Version(model.version));
+    for number in 0..KEYS {
+        let key = key(number);
+        let expected = model.rows.get(&key).cloned();
+        let found = |seen: Option<(Version, ValueRef)>| {
+            seen.map(|(version, value)| (version, resolve(&value, &key, journal).to_vec()))
+        };
+        assert_eq!(found(view.get(&key, true).unwrap()), expected, "key {number}");
+        match view.get(&key, false) {
+            Ok(seen) => assert_eq!(found(seen), expected, "key {number}"),
+            Err(missed) => assert!(matches!(missed, Missed::WouldBlock), "{missed}"),
+        }
+    }
+    for (start, end) in [
+        (0, None),
+        (17, Some(580)),
+        (200, Some(201)),
+        (300, None),
+        (9, Some(9)),
+    ] {
+        let (start, end) = (key(start), end.map_or(vec![], key));
+        let inside = |key: &&Vec<u8>| **key >= start && (end.is_empty() || **key < end);
+        let rows = model.rows.iter().filter(|(key, _)| inside(key));
+        let mut expected: Rows = rows
+            .map(|(key, row)| (key.clone(), row.0, row.1.clone()))
+            .collect();
+        for reverse in [false, true] {
+            for wait in [true, false] {
+                let found = walk(view, (&start, &end), (reverse, wait), journal);
+                assert_eq!(found, expected, "reverse {reverse}, wait {wait}");
+            }
+            let few = view.scan(&start, &end, reverse, 5).unwrap().into_iter();
+            let few: Vec<_> = few
+                .map(|(key, version, _)| (key.as_bytes().to_vec(), version))
+                .collect();
+            let first = expected.iter().take(5).map(|row| (row.0.clone(), row.1));
+            assert_eq!(few, first.collect::<Vec<_>>());
+            expected.reverse();
+        }
+    }
+}
+
+/// All rows of a range, page by page; with and without their values, as many.
+fn walk(view: &View, (start, end): (&[u8], &[u8]), (reverse, wait): (bool, bool), journal: &Journal) -> Rows {
+    let mut rows = Rows::new();
+    let (mut start, mut end) = (start.to_vec(), end.to_vec());
+    let mut waits = wait;
+    loop {
+        let mut page = Vec::new();
+        let range = (&start[..], &end[..]);
+        let walked = view.walk(range, reverse, waits, |key, version, value| {
+            page.push((key.to_vec(), version, value));
+            true
+        });
+        let walked = match walked {
+            Ok(walked) => walked,
+            Err(missed) => {
+                assert!(!waits && matches!(missed, Missed::WouldBlock), "{missed}");
+                // As a server does: the same again where waiting is allowed.
+                waits = true;
+                continue;
+            }
+        };
+        let mut keys = Vec::new();
+        let counted = view.walk_keys(range, reverse, true, |key, version| {
+            keys.push((key.to_vec(), version));
+            true
+        });
+        let expected: Vec<_> = page.iter().map(|row| (row.0.clone(), row.1)).collect();
+        assert_eq!(keys, expected);
+        assert_eq!(counted.unwrap().complete, walked.complete);
+        rows.extend(page.into_iter().map(|(key, version, value)| {
+            let value = resolve(&value, &key, journal).to_vec();
+            (key, version, value)
+        }));
+        waits = wait;
+        match walked.last.filter(|_| !walked.complete) {
+            Some(last) if reverse => end = last.as_bytes().to_vec(),
+            Some(last) => start = [last.as_bytes(), &[0]].concat(),
+            None => {
+                assert!(walked.complete, "a page that is not the last has rows");
+                return rows;
+            }
+        }
+    }
+}

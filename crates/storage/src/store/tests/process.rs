@@ -1,0 +1,82 @@
+//! A simulated process and its disk.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use atoll_env::net::NoNet;
+use atoll_env::vfs::{MemLatency, MemVfs, MemVfsOptions};
+use atoll_env::{Clock, Env, Halt, Rng, Scope, Spawn, Vfs};
+
+/// A disk on which every write and every sync takes a moment, so that everything happens in the middle of them.
+pub(super) fn slow_disk(clock: Clock, options: &MemVfsOptions) -> MemVfs {
+    let moment = Duration::from_micros(200)..Duration::from_micros(900);
+    let (write, sync) = (moment.clone(), moment);
+    MemVfs::new(MemVfsOptions {
+        latency: Some(MemLatency { clock, write, sync }),
+        ..options.clone()
+    })
+}
+
+/// Runs a test on one thread with a clock that jumps when nothing else can happen.
+pub(super) fn simulate<T>(test: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap()
+        .block_on(test)
+}
+
+/// The environment of a process, and what ends it.
+#[derive(Clone)]
+pub(super) struct Process {
+    pub(super) env: Env,
+    pub(super) vfs: MemVfs,
+    scope: Scope,
+    halted: Arc<AtomicBool>,
+}
+
+impl Process {
+    pub(super) fn on(vfs: MemVfs) -> Self {
+        Self::through(vfs.clone(), Arc::new(vfs))
+    }
+
+    /// A process that comes to its disk by another way.
+    pub(super) fn through(vfs: MemVfs, way: Arc<dyn Vfs>) -> Self {
+        let scope = Scope::new(Rng::seeded(1));
+        let halted = Arc::new(AtomicBool::new(false));
+        let flag = halted.clone();
+        let env = Env {
+            clock: Clock::simulated(1.0, 1_700_000_000_000),
+            rng: Rng::seeded(vfs.operations() + 7),
+            spawn: Spawn::simulated(scope.clone()),
+            vfs: way,
+            net: Arc::new(NoNet),
+            halt: Halt::simulated(move |_| flag.store(true, Ordering::Relaxed)),
+        };
+        Self {
+            env,
+            vfs,
+            scope,
+            halted,
+        }
+    }
+
+    /// One with threads and time of the operating system.
+    pub(super) fn real(vfs: MemVfs) -> Self {
+        let mut process = Self::on(vfs);
+        process.env.clock = Clock::boot();
+        process.env.spawn = Spawn::tokio();
+        process
+    }
+
+    pub(super) fn is_halted(&self) -> bool {
+        self.halted.load(Ordering::Relaxed)
+    }
+
+    /// Ends all tasks, as SIGKILL does.
+    pub(super) fn kill(&self) {
+        self.scope.end();
+    }
+}
