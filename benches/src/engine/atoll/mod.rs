@@ -1,0 +1,290 @@
+//! Atoll's own, wired as a node wires it (`server/shard/machine`, `server/shard/fetch`), with one group of one replica.
+//!
+//! A batch is one entry of the group's log: appended, durable, then applied. What Raft, sessions and messages cost is not
+//! in here. Like in a node, an entry is applied from its bytes, and a restart applies those behind the last checkpoint.
+
+mod payload;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use atoll_env::net::NoNet;
+use atoll_env::vfs::OsVfs;
+use atoll_env::{Clock, Env, Halt, Rng, Spawn, Vfs};
+use atoll_storage::{
+    Checkpoint, GroupLog, GroupStore, Identity, IndexWriter, InlineValue, Journal, JournalOptions,
+    JournalPointer, LogEntry, Missed, ReadError, ReadValue, Restored, Store, StoreOptions, ValueRef,
+};
+use atoll_types::limits::INLINE_VALUE_BYTES_MAX;
+use atoll_types::{GroupGen, GroupId, GroupKey, Key, LogId, ReplicaId, Version};
+use bytes::Bytes;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::oneshot;
+
+use super::{Each, Engine};
+use crate::Result;
+use crate::dataset::Row;
+use crate::metric::{Metrics, Unit};
+use payload::{PayloadRow, PayloadRows, encode};
+
+const GROUP: GroupKey = GroupKey::new(GroupId(1), GroupGen(0));
+const REPLICA: ReplicaId = ReplicaId(1);
+/// The kind of an entry with content.
+const NORMAL: u8 = 1;
+/// Bytes of entries read at once when they are applied again.
+const REPLAY_BYTES: usize = 4 * 1024 * 1024;
+/// Rows of a scan between two looks at the index, as in a node.
+const SCAN_ROWS: usize = 256;
+/// How often to look whether a checkpoint is written, and for how long.
+const LOOK: Duration = Duration::from_millis(5);
+const LOOKS: u32 = 60_000;
+
+pub(super) struct Atoll {
+    runtime: Runtime,
+    env: Env,
+    journal: Journal,
+    store: Store,
+    log: GroupLog,
+    group: GroupStore,
+    applier: Applier,
+    next_index: u64,
+}
+
+/// The apply side of the group.
+struct Applier {
+    rows: IndexWriter,
+    version: Version,
+    /// Index of the entry of the last checkpoint begun.
+    checkpoint: u64,
+}
+
+impl Atoll {
+    pub(super) fn open(dir: &Path, cache: u64) -> Result<Self> {
+        let runtime = Builder::new_current_thread().enable_time().build()?;
+        let env = env();
+        let (mut for_journal, mut for_store) = (JournalOptions::default(), StoreOptions::default());
+        if cache > 0 {
+            for_journal.cache_bytes = cache as usize / 2;
+            for_store.block_cache = cache as usize / 2;
+        }
+        let identity = Identity::default();
+        let folder = dir.join("journal");
+        env.vfs.create_dir_all(&folder)?;
+        let journal = runtime.block_on(Journal::open(&env, &folder, identity, for_journal))?;
+        let store = Store::start(&env, dir, journal.clone(), identity, for_store);
+        let log = runtime.block_on(journal.create_group(GROUP, REPLICA))?;
+        let (group, restored) = store.open_group(GROUP, REPLICA)?;
+        let restored = restored
+            .map(|Restored { checkpoint }| checkpoint)
+            .unwrap_or_default();
+        let applier = Applier {
+            rows: group.index().writer(),
+            version: restored.version,
+            checkpoint: restored.applied.index,
+        };
+        let mut engine = Self {
+            runtime,
+            env,
+            journal,
+            store,
+            log,
+            group,
+            applier,
+            next_index: restored.applied.index + 1,
+        };
+        engine.replay()?;
+        Ok(engine)
+    }
+
+    /// Applies what the log has behind the checkpoint. The group's only replica has committed all of it.
+    fn replay(&mut self) -> Result<()> {
+        let end = self.log.state().last.map_or(0, |last| last.index) + 1;
+        while self.next_index < end {
+            let from = self.next_index;
+            for entry in self.runtime.block_on(self.log.read(from, end, REPLAY_BYTES))? {
+                self.apply(&entry)?;
+            }
+            if self.next_index == from {
+                return Err(format!("entry {from} is not in the log").into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes an entry durable.
+    fn append(&self, entry: &LogEntry) -> Result<()> {
+        let (done, durable) = oneshot::channel();
+        let done = Box::new(move |result| drop(done.send(result)));
+        let written: Result<()> = self.runtime.block_on(async {
+            self.log.append(vec![entry.clone()], done).await?;
+            Ok(durable.await??)
+        });
+        written?;
+        self.log.save_committed(entry.id);
+        Ok(())
+    }
+
+    /// Applies an entry that is durable.
+    fn apply(&mut self, entry: &LogEntry) -> Result<()> {
+        let applier = &mut self.applier;
+        applier.rows.begin(0);
+        let mut rows = PayloadRows::new(&entry.payload);
+        while let Some(row) = rows.next()? {
+            applier.version = Version(applier.version.0 + 1);
+            let value = place(&self.log, entry.id, &row)?;
+            applier.rows.put(row.key, applier.version, value);
+        }
+        if let Some(missed) = applier.rows.take_trouble() {
+            return Err(missed.into());
+        }
+        applier.rows.publish(applier.version, entry.id.index);
+        self.log.release(entry.id.index);
+        self.next_index = entry.id.index + 1;
+        self.maintain(entry);
+        Ok(())
+    }
+
+    /// What a node does between two entries so that disk and memory stay bounded: so far checkpoints, of which each also
+    /// merges. Whatever else is to be done after every entry belongs here.
+    fn maintain(&mut self, applied: &LogEntry) {
+        let applier = &mut self.applier;
+        if self.group.note_applied(&applier.rows, applied.payload.len()) {
+            applier.checkpoint = applied.id.index;
+            let checkpoint = Checkpoint {
+                applied: applied.id,
+                version: applier.version,
+                ..Checkpoint::default()
+            };
+            self.group.checkpoint(&mut applier.rows, checkpoint);
+        }
+    }
+
+    /// A value's bytes, checked; without waiting for a disk if that is possible.
+    fn value(&self, key: &[u8], value: &ValueRef) -> Result<Bytes> {
+        let read = |pointer: &JournalPointer| match self.journal.read_value(pointer, key)? {
+            ReadValue::WouldBlock => self
+                .journal
+                .read_value_blocking(pointer, key)
+                .map(ReadValue::Ready),
+            ready @ ReadValue::Ready(_) => Ok(ready),
+        };
+        let tried = match value {
+            ValueRef::Journal(pointer) => read(pointer),
+            ValueRef::Joined(joined) => joined.read(key, read),
+            // Groups have no value files yet.
+            ValueRef::Filed(pointer) => Err(ReadError::NoValueFile { file: pointer.file }),
+            ValueRef::Inline(_) => {
+                let inline = value.inline_checked(key);
+                return Ok(inline.ok_or("the value was just seen to stand inline")??);
+            }
+        };
+        match tried? {
+            ReadValue::Ready(bytes) => Ok(bytes),
+            ReadValue::WouldBlock => Err("a blocking read did not read".into()),
+        }
+    }
+}
+
+impl Engine for Atoll {
+    fn put_batch(&mut self, rows: &[Row]) -> Result<()> {
+        let payload = encode(rows);
+        let entry = LogEntry {
+            id: LogId {
+                term: 1,
+                leader: REPLICA,
+                index: self.next_index,
+            },
+            kind: NORMAL,
+            payload_crc: crc32fast::hash(&payload),
+            payload,
+        };
+        self.append(&entry)?;
+        self.apply(&entry)
+    }
+
+    fn get(&self, key: &[u8], value: &mut Vec<u8>) -> Result<bool> {
+        let view = self.group.index().view();
+        let found = match view.get(key, false) {
+            Err(Missed::WouldBlock) => view.get(key, true)?,
+            found => found?,
+        };
+        if let Some((_, found)) = &found {
+            value.extend_from_slice(&self.value(key, found)?);
+        }
+        Ok(found.is_some())
+    }
+
+    fn scan(&self, each: Each<'_>) -> Result<()> {
+        let mut from = Vec::new();
+        loop {
+            let view = self.group.index().view();
+            let mut page: Vec<(Key, ValueRef)> = Vec::with_capacity(SCAN_ROWS);
+            let walked = view.walk((&from, &[]), false, true, |key, _, value| {
+                page.push((Key::from_unchecked(key), value));
+                page.len() < SCAN_ROWS
+            })?;
+            for (key, value) in &page {
+                each(key.as_bytes(), &self.value(key.as_bytes(), value)?)?;
+            }
+            match walked.last.filter(|_| !walked.complete) {
+                Some(last) => from = [last.as_bytes(), &[0]].concat(),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    fn settle(&mut self) -> Result<()> {
+        // No checkpoint that is not due: a node would not make it either.
+        for _ in 0..LOOKS {
+            if self.group.flushed_index() >= self.applier.checkpoint {
+                return Ok(());
+            }
+            self.runtime.block_on(self.env.clock.sleep(LOOK));
+        }
+        Err("a checkpoint is not written".into())
+    }
+
+    fn tell(&self, metrics: &mut Metrics) -> Result<()> {
+        let (stats, (runs, run_bytes)) = (self.journal.stats(), self.group.runs());
+        metrics.add("atoll journal", Unit::Bytes, self.journal.used_bytes() as f64);
+        metrics.add("atoll journal segments", Unit::Count, stats.segments as f64);
+        metrics.add("atoll sync p50", Unit::Micros, stats.sync_us_p50 as f64);
+        metrics.add("atoll sync p99", Unit::Micros, stats.sync_us_p99 as f64);
+        metrics.add("atoll runs", Unit::Count, runs as f64);
+        metrics.add("atoll runs together", Unit::Bytes, run_bytes as f64);
+        let memory = self.group.index().memory_bytes();
+        metrics.add("atoll index in memory", Unit::Bytes, memory as f64);
+        Ok(())
+    }
+
+    fn close(self: Box<Self>) -> Result<()> {
+        self.runtime.block_on(async {
+            self.store.close().await;
+            self.journal.close().await;
+        });
+        Ok(())
+    }
+}
+
+fn env() -> Env {
+    Env {
+        clock: Clock::boot(),
+        rng: Rng::from_os(),
+        spawn: Spawn::tokio(),
+        vfs: Arc::new(OsVfs) as Arc<dyn Vfs>,
+        net: Arc::new(NoNet),
+        halt: Halt::abort(),
+    }
+}
+
+/// Where a row of this entry stands.
+fn place(log: &GroupLog, id: LogId, row: &PayloadRow<'_>) -> Result<ValueRef> {
+    if row.value.len() <= INLINE_VALUE_BYTES_MAX {
+        let value = InlineValue::new(row.value, row.vcrc).map(ValueRef::Inline);
+        return value.ok_or_else(|| "a short value is too long".into());
+    }
+    let pointer = log.pointer(id, row.offset, row.value.len() as u32, row.vcrc);
+    let pointer = pointer.ok_or("an entry that is durable is not in the journal")?;
+    Ok(ValueRef::Journal(pointer))
+}
