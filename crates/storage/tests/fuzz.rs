@@ -45,4 +45,13 @@ fn no_bytes_break_a_decoder() {
         per_byte: 64,
     };
     run.replay(10_000);
+    let chunk = Target {
+        name: "storage_chunk",
+        seeds: fuzzing::chunk_seeds(),
+        check: fuzzing::chunk,
+        base: 4096,
+        // The bytes, and what is written again, which grows by doubling.
+        per_byte: 5,
+    };
+    chunk.replay(40_000);
 }

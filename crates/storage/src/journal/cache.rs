@@ -1,7 +1,7 @@
 //! Values read from files lately, by place.
 //!
-//! A place in the journal never holds other bytes while anything points at it, so a cached value needs
-//! no invalidation. It saves the system call, not the check: every read, cached or not, is compared
+//! A place in the journal never holds other bytes: segment numbers are not used again. So a cached value needs
+//! no invalidation, also if its segment was freed. It saves the system call, not the check: every read, cached or not, is compared
 //! with its pointer's checksum.
 
 use bytes::Bytes;

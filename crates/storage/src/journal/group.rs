@@ -1,7 +1,6 @@
 //! The log of one group, as Raft sees it.
 
 use std::io;
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -14,9 +13,8 @@ use super::format::{
     PAYLOAD_LEN_MAX, RECORD_HEADER_LEN, RecordHeader, RecordKind, TRUNCATE_FLAG_ALL, VOTE_FLAG_COMMITTED,
 };
 use super::intake::AppendDone;
-use super::load::load;
 use super::shared::{Handle, RECORD_ROOM, closed};
-use super::table::{LogTable, Placed};
+use super::table::LogTable;
 use super::{JournalPointer, LogEntry};
 
 /// Durable entries of one group that stay in memory for followers, unless all groups together have
@@ -64,11 +62,18 @@ impl Group {
     }
 }
 
+/// Whether a change has to be told to the journal.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Said {
+    New,
+    Already,
+}
+
 /// One group's log. A cheap handle; all handles see the same log at once.
 #[derive(Clone)]
 pub struct GroupLog {
-    journal: Arc<Handle>,
-    group: Arc<Group>,
+    pub(super) journal: Arc<Handle>,
+    pub(super) group: Arc<Group>,
 }
 
 impl GroupLog {
@@ -174,7 +179,7 @@ impl GroupLog {
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
             }
             table.vote = Some(vote);
-            Ok(())
+            Ok(Said::New)
         })?;
         if mutant::is(Mutant::VoteNotSynced) {
             return Ok(());
@@ -206,33 +211,43 @@ impl GroupLog {
             self.journal
                 .tail_bytes
                 .fetch_sub(before - table.tail_bytes(), Ordering::Relaxed);
-            Ok(())
+            Ok(Said::New)
         })
     }
 
     /// Forgets everything up to `upto`, which may lie beyond the last entry. In force at once.
     pub async fn purge(&self, upto: LogId) -> io::Result<()> {
-        if self
-            .state()
-            .purged
-            .is_some_and(|purged| purged.index >= upto.index)
-        {
+        if self.group.table.lock().is_purged(upto) {
             return Ok(());
         }
-        LogTable::check_index(upto).map_err(invalid)?;
         let room = self.journal.reserve(RECORD_ROOM).await?;
         let header = RecordHeader::plain(RecordKind::Purge, 0, self.group.key, upto);
         self.record(&header, room, None, |table| {
-            if table.id_at(upto.index).is_some_and(|found| found != upto) {
-                return Err(invalid(super::table::LogError::Unknown(upto)));
+            // Somebody else may have purged further meanwhile.
+            if table.is_purged(upto) {
+                return Ok(Said::Already);
             }
+            table.check_purge(upto).map_err(invalid)?;
             let before = table.tail_bytes();
             table.purge(upto);
             self.journal
                 .tail_bytes
                 .fetch_sub(before - table.tail_bytes(), Ordering::Relaxed);
-            Ok(())
+            Ok(Said::New)
         })
+    }
+
+    /// The last entry that stands in segments older than the newest `keep_segments`, as of now: once
+    /// everything up to it is purged, this group's log needs none of those.
+    pub fn purge_limit(&self, keep_segments: u32) -> Option<LogId> {
+        let newest = self.journal.segments.ends()?.newest;
+        let first_kept = newest.checked_sub(keep_segments)?.checked_add(1)?;
+        self.group.table.lock().last_before(first_kept)
+    }
+
+    /// The segment that the first kept entry stands in: segments before it hold nothing of this log.
+    pub fn oldest_segment(&self) -> Option<u32> {
+        self.group.table.lock().oldest_segment()
     }
 
     /// Changes the table and places the record that says so, as one step.
@@ -241,14 +256,16 @@ impl GroupLog {
         header: &RecordHeader,
         room: SemaphorePermit<'_>,
         done: Option<AppendDone>,
-        change: impl FnOnce(&mut LogTable) -> io::Result<()>,
+        change: impl FnOnce(&mut LogTable) -> io::Result<Said>,
     ) -> io::Result<()> {
         let mut table = self.group.table.lock();
         let mut intake = self.journal.intake.lock();
         if intake.closing {
             return Err(closed());
         }
-        change(&mut table)?;
+        if change(&mut table)? == Said::Already {
+            return Ok(());
+        }
         intake.push(*header, Bytes::new());
         let bytes = room.num_permits();
         room.forget();
@@ -261,43 +278,6 @@ impl GroupLog {
     /// The id of the entry at an index, if it is kept.
     pub fn log_id_at(&self, index: u64) -> Option<LogId> {
         self.group.table.lock().id_at(index)
-    }
-
-    /// Entries from `from` up to, without, `to`: as many as fit into `max_bytes`, but at least one if
-    /// there is any. From memory where possible, else from disk in pieces of about 1 MiB.
-    pub async fn read(&self, from: u64, to: u64, max_bytes: usize) -> io::Result<Vec<LogEntry>> {
-        let mut entries = Vec::new();
-        let mut budget = Budget {
-            left: max_bytes,
-            any: false,
-        };
-        let mut next = from;
-        loop {
-            let cold = self.take_warm(&mut next, to, &mut budget, &mut entries);
-            if cold.is_empty() {
-                return Ok(entries);
-            }
-            next += cold.len() as u64;
-            entries.extend(load(&self.journal, self.group.key, cold).await?);
-        }
-    }
-
-    /// Takes entries from memory if the next one is there; else says where those on disk stand.
-    fn take_warm(
-        &self,
-        next: &mut u64,
-        to: u64,
-        budget: &mut Budget,
-        entries: &mut Vec<LogEntry>,
-    ) -> Vec<Placed> {
-        let table = self.group.table.lock();
-        *next = table.first().max(*next);
-        if *next < table.tail_first().min(to) {
-            return budget.take_cold(&table, *next..to);
-        }
-        let warm = (*next..to.min(table.end())).map_while(|index| table.tail_entry(index));
-        entries.extend(warm.take_while(|entry| budget.take(entry.payload.len())));
-        Vec::new()
     }
 
     /// Where a value inside an entry's payload stands. By id: an entry of another term at the same
@@ -361,29 +341,4 @@ fn check(entries: &[LogEntry]) -> io::Result<usize> {
 
 fn invalid(error: super::table::LogError) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, error)
-}
-
-/// Bytes a read may still return; the first entry is free.
-struct Budget {
-    left: usize,
-    any: bool,
-}
-
-impl Budget {
-    fn take(&mut self, bytes: usize) -> bool {
-        let taken = bytes <= self.left || !self.any;
-        if taken {
-            self.left = self.left.saturating_sub(bytes);
-        }
-        self.any = true;
-        taken
-    }
-
-    /// Entries that are only on disk.
-    fn take_cold(&mut self, table: &LogTable, range: Range<u64>) -> Vec<Placed> {
-        let cold = range.start..range.end.min(table.tail_first());
-        cold.map_while(|index| table.placed_at(index))
-            .take_while(|entry| self.take(entry.place.len as usize))
-            .collect()
-    }
 }

@@ -48,6 +48,14 @@ pub(crate) struct Mark {
     pub(crate) segment: u32,
 }
 
+/// What a journal's folder says of how far it was durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MarkFound {
+    Absent,
+    Sound(Mark),
+    Damaged,
+}
+
 /// Why bytes are not a mark this code can use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum MarkError {
@@ -112,9 +120,24 @@ impl Mark {
 
     /// The mark in a journal's folder. Older folders have none.
     pub(crate) fn read(env: &Env, dir: &Path, identity: Identity) -> Result<Self, OpenError> {
+        match Self::find(env, dir, identity)? {
+            MarkFound::Absent => Ok(Self::default()),
+            MarkFound::Sound(mark) => Ok(mark),
+            MarkFound::Damaged => {
+                tracing::error!(
+                    file = %dir.join(DURABLE).display(),
+                    "the mark of how far the journal was durable is damaged and is ignored"
+                );
+                Ok(Self::default())
+            }
+        }
+    }
+
+    /// As [`Mark::read`], and tells a damaged mark from none.
+    pub(crate) fn find(env: &Env, dir: &Path, identity: Identity) -> Result<MarkFound, OpenError> {
         let path = dir.join(DURABLE);
         if !env.vfs.exists(&path)? {
-            return Ok(Self::default());
+            return Ok(MarkFound::Absent);
         }
         let file = env.vfs.open(&path, OpenMode::Read)?;
         // One byte more than there should be shows if there are more.
@@ -122,14 +145,8 @@ impl Mark {
         let read = file.read_at(&mut bytes, 0)?;
         bytes.truncate(read);
         match Self::decode(&bytes, identity) {
-            Ok(mark) => Ok(mark),
-            Err(MarkError::Bad) => {
-                tracing::error!(
-                    file = %path.display(),
-                    "the mark of how far the journal was durable is damaged and is ignored"
-                );
-                Ok(Self::default())
-            }
+            Ok(mark) => Ok(MarkFound::Sound(mark)),
+            Err(MarkError::Bad) => Ok(MarkFound::Damaged),
             Err(MarkError::Foreign(found)) => Err(OpenError::Foreign {
                 file: path,
                 found,

@@ -15,8 +15,8 @@ use atoll_types::{GroupKey, LogId};
 use bytes::Bytes;
 
 use super::format::{
-    BATCH_BODY_MAX, FRAME_HEADER_LEN, HEAD_LEN, Head, RECORD_HEADER_LEN, RecordHeader, RecordKind,
-    SEGMENT_HEADER_LEN, padded,
+    BATCH_BODY_MAX, FRAME_HEADER_LEN, HEAD_LEN, Head, JournalHead, RECORD_HEADER_LEN, RecordHeader,
+    RecordKind, SEGMENT_HEADER_LEN, padded,
 };
 use super::segment::{Segment, SegmentTable};
 
@@ -86,6 +86,7 @@ pub(crate) struct Intake {
     closed: VecDeque<Batch>,
     building: Batch,
     heads: BTreeMap<GroupKey, Head>,
+    journal_head: JournalHead,
     /// Commit marks waiting to ride with the next batch; one per group at most.
     committed: BTreeMap<GroupKey, LogId>,
     pub(crate) closing: bool,
@@ -98,6 +99,7 @@ impl Intake {
         first: Arc<Segment>,
         segment_bytes: u32,
         heads: BTreeMap<GroupKey, Head>,
+        journal_head: JournalHead,
     ) -> Self {
         segments.push(first.clone());
         let mut intake = Self {
@@ -106,6 +108,7 @@ impl Intake {
             closed: VecDeque::new(),
             building: Batch::at(first, SEGMENT_HEADER_LEN),
             heads,
+            journal_head,
             committed: BTreeMap::new(),
             closing: false,
         };
@@ -123,6 +126,22 @@ impl Intake {
     /// A commit mark: rides with the next batch and never asks for one.
     pub(crate) fn note_committed(&mut self, group: GroupKey, id: LogId) {
         self.committed.insert(group, id);
+    }
+
+    /// Says that segments before this one are not needed any more.
+    pub(crate) fn note_first_segment(&mut self, first_segment: u32) {
+        self.journal_head.join(JournalHead {
+            first_segment,
+            damaged: false,
+        });
+        if let Some(record) = self.journal_head.record() {
+            self.push(record, Bytes::new());
+        }
+    }
+
+    /// The segment that records are placed in now.
+    pub(crate) fn segment(&self) -> u32 {
+        self.building.segment.id
     }
 
     /// Calls `done` once everything placed so far is durable, and gives `room` back then.
@@ -157,7 +176,9 @@ impl Intake {
     fn place(&mut self, header: RecordHeader, payload: Bytes) -> Location {
         debug_assert_eq!(header.payload_len as usize, payload.len());
         self.make_room(RECORD_HEADER_LEN + header.payload_len);
-        self.note_head(&header);
+        if header.kind != RecordKind::JournalHead {
+            self.note_head(&header);
+        }
         self.put(header, payload)
     }
 
@@ -221,6 +242,9 @@ impl Intake {
     }
 
     fn place_heads(&mut self) {
+        if let Some(record) = self.journal_head.record() {
+            self.put(record, Bytes::new());
+        }
         let heads: Vec<_> = self
             .heads
             .iter()
@@ -272,7 +296,13 @@ mod tests {
             replica: ReplicaId(4),
             ..Head::default()
         };
-        Intake::new(segments, first, segment_bytes, [(GROUP, head)].into())
+        Intake::new(
+            segments,
+            first,
+            segment_bytes,
+            [(GROUP, head)].into(),
+            JournalHead::default(),
+        )
     }
 
     fn push(intake: &mut Intake, index: u64, len: usize) -> Location {
@@ -349,6 +379,29 @@ mod tests {
             seen += 1;
         }
         assert!(seen >= 6, "{seen}");
+    }
+
+    #[test]
+    fn what_was_freed_is_said_at_once_and_at_the_start_of_every_segment() {
+        let mut intake = intake(16 * 1024);
+        intake.note_first_segment(1);
+        intake.note_first_segment(0);
+        for index in 0..10 {
+            push(&mut intake, index, 8_000);
+        }
+        let mut said = Vec::new();
+        while let Some(batch) = intake.take(false) {
+            let records = batch.records.iter();
+            let headers = records.map(|record| RecordHeader::decode(&record.header).unwrap());
+            let heads: Vec<_> = headers
+                .filter(|header| header.kind == RecordKind::JournalHead)
+                .map(|header| (header.id.index, header.group))
+                .collect();
+            assert!(heads.iter().all(|head| *head == (1, GroupKey::default())));
+            said.push((batch.segment.id, heads.len()));
+        }
+        assert_eq!(said[..3], [(1, 2), (2, 1), (3, 1)], "{said:?}");
+        assert_eq!(intake.heads.keys().collect::<Vec<_>>(), [&GROUP]);
     }
 
     #[test]

@@ -10,15 +10,15 @@ use bytes::Bytes;
 use super::LogEntry;
 use super::format::{RECORD_HEADER_LEN, RecordHeader, RecordKind};
 use super::intake::Location;
-use super::segment::Segment;
+use super::segment::{Segment, SegmentTable};
 use super::shared::Shared;
 use super::table::Placed;
 
 /// Bytes read at once, unless one entry is larger.
 const CHUNK: u32 = 1024 * 1024;
 
-/// Entries that stand close together in one segment.
-struct Chunk {
+/// Entries that stand close together in one segment, which is pinned.
+pub(crate) struct Chunk {
     segment: Arc<Segment>,
     start: u32,
     end: u32,
@@ -26,9 +26,9 @@ struct Chunk {
 }
 
 /// Reads entries in log order, checking each. Waits for the disk on the blocking pool.
-pub(crate) async fn load(shared: &Shared, group: GroupKey, places: Vec<Placed>) -> io::Result<Vec<LogEntry>> {
-    let mut loaded = Vec::with_capacity(places.len());
-    for chunk in chunks(shared, places)? {
+pub(crate) async fn load(shared: &Shared, group: GroupKey, chunks: Vec<Chunk>) -> io::Result<Vec<LogEntry>> {
+    let mut loaded = Vec::with_capacity(chunks.iter().map(|chunk| chunk.entries.len()).sum());
+    for chunk in chunks {
         trouble::sometimes("entries were read back from the disk");
         let entries = shared
             .env
@@ -40,7 +40,8 @@ pub(crate) async fn load(shared: &Shared, group: GroupKey, places: Vec<Placed>) 
     Ok(loaded)
 }
 
-fn chunks(shared: &Shared, places: Vec<Placed>) -> io::Result<Vec<Chunk>> {
+/// Puts entries together that are read at once, in log order.
+pub(crate) fn chunks(shared: &Shared, places: Vec<Placed>) -> io::Result<Vec<Chunk>> {
     let mut chunks: Vec<Chunk> = Vec::new();
     for entry in places {
         let Placed { id, place, .. } = entry;
@@ -99,6 +100,18 @@ fn try_chunk(chunk: &Chunk, group: GroupKey) -> io::Result<Vec<LogEntry>> {
             Ok(entry)
         })
         .collect()
+}
+
+/// Reads one entry and checks it.
+pub(crate) fn load_one(segments: &SegmentTable, group: GroupKey, entry: Placed) -> io::Result<LogEntry> {
+    let Placed { id, place, .. } = entry;
+    let chunk = Chunk {
+        segment: segments.get(place.segment).ok_or_else(|| damaged(id, place))?,
+        start: place.offset - RECORD_HEADER_LEN,
+        end: place.offset + place.len,
+        entries: vec![entry],
+    };
+    read_chunk(&chunk, group)?.pop().ok_or_else(|| damaged(id, place))
 }
 
 /// The entry, if these bytes are it. Every field of the header counts: the frame's sum, which covers

@@ -9,6 +9,9 @@
 //! thread, takes what has gathered, writes it as one frame, syncs once, and only then calls back.
 //! While it syncs, the next frame gathers; that is all there is to group commit.
 //!
+//! Old segments go at the front ([`freeing`]) when every group has purged what stands there and the caller needs
+//! no value in them any more; a few of their files become new segments ([`spares`]).
+//!
 //! What holds here, and where it is checked:
 //! - I1: a callback fires only after the sync of its frame (`writer`; crash tests).
 //! - I2: a frame is not written before the one before it is durable (`writer`: one loop, no overlap).
@@ -19,7 +22,11 @@
 //!   entry not yet synced is read from memory (`segment`).
 //! - I5: every pointer resolves to bytes whose sum over key and value is the pointer's (`value`).
 //! - I6: purged ≤ committed, and committed entries are never cut (`table`).
-//! - I9: a file is removed only if nothing was ever acknowledged in it (`recovery`).
+//! - I9: a file is removed only if nothing was ever acknowledged in it (`recovery`), or after the journal says durably that
+//!   nobody needs it (`freeing`; crash tests). What it held is never found in its next life (`spares`).
+//! - Only a run of segments at the front is ever freed. Whatever else is missing was lost, and a log that does
+//!   not follow its purge without a gap is not used (`recovery`).
+//! - Quarantine and damage outlive the segments that they were found in (`format`: heads).
 //! - I10: recovery can be cut at any step and starts over (`recovery`; crash tests).
 //! - I11: no place of a file is written twice under one salt (as I3; salts are fresh per segment).
 //! - One journal at a time writes to a folder; who is ending still counts (`recovery`, `prepare`).
@@ -31,24 +38,36 @@
 
 mod cache;
 mod format;
+mod freeing;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
 mod group;
 mod high_water;
 mod intake;
 mod load;
+mod log_read;
 mod prepare;
 mod recovery;
 mod segment;
 mod shared;
+mod spares;
 mod stats;
 mod table;
 mod value;
 mod writer;
 
+pub(crate) use high_water::{DURABLE, MarkFound};
+pub(crate) use load::load_one;
+pub(crate) use prepare::{UNREADY, file_name};
+pub(crate) use recovery::{LOCK, SegmentState, Survey, owner_of};
+pub(crate) use segment::SegmentTable;
+pub(crate) use spares::SPARE;
+pub(crate) use table::{LogTable, Placed};
+
 pub use group::{GroupLog, LogState};
 pub use intake::AppendDone;
 pub use recovery::OpenError;
+pub(crate) use segment::Ends;
 pub use stats::{JournalStats, SLOW_SYNC};
 pub use value::{JournalPointer, ReadError, ReadValue, value_crc};
 
@@ -101,6 +120,17 @@ impl JournalOptions {
             ..Self::default()
         }
     }
+}
+
+/// The segments of a journal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct JournalSegments {
+    /// The oldest one there is.
+    pub oldest: u32,
+    /// The newest one, which records are placed in now.
+    pub newest: u32,
+    /// As [`Journal::used_bytes`].
+    pub bytes: u64,
 }
 
 /// Whose journal it is. Stands in every segment; another's journal is never opened.
@@ -263,13 +293,46 @@ impl Journal {
 
     /// Counters.
     pub fn stats(&self) -> JournalStats {
-        self.0.stats.read(self.0.segments.count())
+        let segments = &self.0.segments;
+        self.0.stats.read(segments.count(), segments.freed())
     }
 
-    /// Bytes the journal takes on disk up to its end. Up to two files that are prepared ahead come on top, as does
-    /// what was given to it and is not written yet.
+    /// The oldest and the newest segment; none before the first.
+    pub(crate) fn ends(&self) -> Option<Ends> {
+        self.0.segments.ends()
+    }
+
+    /// Bytes the journal takes on disk up to its end; freed segments take none. Up to two files that are prepared ahead
+    /// and two that wait to be used again come on top, as does what was given to it and is not written yet.
     pub fn used_bytes(&self) -> u64 {
-        self.0.used_bytes.load(Ordering::Relaxed)
+        self.0.segments.sealed_bytes() + self.0.current_bytes.load(Ordering::Relaxed)
+    }
+
+    /// The segments there are.
+    pub fn segments(&self) -> JournalSegments {
+        let ends = self.0.segments.ends();
+        JournalSegments {
+            oldest: ends.map_or(0, |ends| ends.oldest),
+            newest: ends.map_or(0, |ends| ends.newest),
+            bytes: self.used_bytes(),
+        }
+    }
+
+    /// The oldest segment that the groups' logs need, now or later.
+    pub(crate) fn needed_by_logs(&self) -> u32 {
+        self.0.needed_by_logs()
+    }
+
+    /// Lets everything in segments before this one go: nobody but the groups' logs needs it any more, as far as
+    /// the caller knows. Goes as far as the logs let it: a segment stays that holds an entry which its group
+    /// has not purged, and so do all behind it; the newest one stays, too. Groups in quarantine keep nothing.
+    /// Returns the oldest segment there is then.
+    ///
+    /// Waits for a sync and for the folder; writers do not wait for it. Whoever reads from a segment at that moment
+    /// reads on; later a pointer into it gives [`ReadError::Freed`]. Cancelled or failed, it has let some of
+    /// the segments go or none, and may be called again.
+    pub async fn free_before(&self, segment: u32) -> io::Result<u32> {
+        self.0.free_before(segment).await
     }
 
     /// Writes everything given so far, commit marks included, and ends. On return nothing touches the

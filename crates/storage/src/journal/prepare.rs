@@ -1,4 +1,4 @@
-//! Makes segment files before they are needed, on a thread of its own.
+//! Makes segment files before they are needed, on a thread of its own, which also lets go of freed ones.
 //!
 //! Filling 64 MiB with zeros between two batches would stall every write of the node for a tenth of
 //! a second. So it happens here, in slices with a pause after each, which leaves the disk to the
@@ -8,6 +8,10 @@
 //! one is never mistaken for a segment. It never takes another file's name: two journals in one folder
 //! would lose what one of them acknowledged. The folder's lock keeps a second one out, and whoever
 //! prepares holds it too: until this thread has ended, nobody else opens the folder.
+//!
+//! A file of a freed segment needs no zeros ([`super::spares`]). It gets its name only when its header is durable: a
+//! header that does not check is damage then, whatever stale bytes stand behind it. That is for the
+//! writer to do, because only it knows what the header says ([`Prepared::begin`]).
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,12 +19,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use atoll_env::Env;
 use atoll_env::vfs::{File, OpenMode};
+use atoll_env::{Env, Vfs};
 use atoll_types::{Mutant, mutant};
 use tokio::sync::mpsc;
 
+use super::freeing::{FreeOne, Freer};
 use super::recovery::FolderLock;
+use super::spares::{Spare, discard};
 
 /// Zeros written and synced at once.
 const SLICE: usize = 256 * 1024;
@@ -37,10 +43,62 @@ pub(crate) enum Fill {
     Zeros,
 }
 
-struct Request {
-    segment: u32,
-    bytes: u32,
-    fill: Fill,
+/// A file that is wanted.
+pub(crate) struct Request {
+    pub(crate) segment: u32,
+    pub(crate) bytes: u32,
+    pub(crate) fill: Fill,
+    /// Not one that held another segment.
+    pub(crate) fresh: bool,
+}
+
+/// What the thread is asked for.
+pub(crate) enum Work {
+    Prepare(Request),
+    Free(FreeOne),
+}
+
+/// A file for a segment.
+pub(crate) struct Prepared {
+    file: Arc<dyn File>,
+    /// The names it has and is to get, if it held another segment.
+    spare: Option<(PathBuf, PathBuf)>,
+}
+
+/// Why a segment cannot begin in a file.
+pub(crate) enum BeginError {
+    /// It was a spare. It has not got the segment's name, so another file may.
+    Spare(io::Error),
+    /// Nothing may be tried again.
+    Fatal(io::Error),
+}
+
+impl Prepared {
+    /// True if the file held another segment.
+    pub(crate) fn is_recycled(&self) -> bool {
+        self.spare.is_some()
+    }
+
+    /// Makes the header durable, and then the name, if the file does not have it yet.
+    pub(crate) async fn begin(self, vfs: &dyn Vfs, header: &[u8]) -> Result<Arc<dyn File>, BeginError> {
+        let Self { file, spare } = self;
+        let written = match file.write_at(header, 0).await {
+            Ok(()) => file.sync().await,
+            Err(error) => Err(error),
+        };
+        let Some((from, to)) = spare else {
+            return written.map(|()| file).map_err(BeginError::Fatal);
+        };
+        if vfs.exists(&to).map_err(BeginError::Fatal)? {
+            return Err(BeginError::Fatal(taken(&to)));
+        }
+        if let Err(error) = written.and_then(|()| vfs.rename(&from, &to)) {
+            discard(vfs, &from);
+            return Err(BeginError::Spare(error));
+        }
+        let named = to.parent().map_or(Ok(()), |dir| sync_names(vfs, dir));
+        named.map(|()| file).map_err(BeginError::Fatal)
+    }
 }
 
 /// What the writer wants meanwhile.
@@ -54,54 +112,58 @@ struct Wishes {
 
 /// The writer's side: one file is asked for ahead.
 pub(crate) struct Preparer {
-    requests: mpsc::Sender<Request>,
-    files: mpsc::Receiver<io::Result<Arc<dyn File>>>,
+    work: mpsc::Sender<Work>,
+    files: mpsc::Receiver<io::Result<Prepared>>,
     wishes: Arc<Wishes>,
 }
 
 impl Preparer {
-    pub(crate) fn start(env: &Env, dir: PathBuf, lock: FolderLock) -> Self {
-        let (requests, mut inbox) = mpsc::channel::<Request>(1);
+    pub(crate) fn start(env: &Env, dir: PathBuf, lock: FolderLock, freer: Freer) -> Self {
+        // The writer and whoever frees segments ask for one thing at a time each, so neither waits for the other.
+        let (work, mut inbox) = mpsc::channel(2);
         let (outbox, files) = mpsc::channel(1);
         let wishes = Arc::new(Wishes::default());
-        let (own, seen) = (env.clone(), wishes.clone());
+        let mut thread = Thread {
+            env: env.clone(),
+            dir,
+            freer,
+            wishes: wishes.clone(),
+        };
         env.spawn.dedicated("journal-prepare", async move {
-            while let Some(request) = inbox.recv().await {
-                let file = prepare(&own, &dir, &request, &seen).await;
-                // If the writer is gone, so is its side of the inbox.
-                let _ = outbox.send(file).await;
+            while let Some(work) = inbox.recv().await {
+                thread.serve(work, &outbox).await;
             }
             // In this order: when the writer hears of the end, the lock is the writer's alone.
             drop(lock);
             drop(outbox);
         });
-        Self {
-            requests,
-            files,
-            wishes,
-        }
+        Self { work, files, wishes }
+    }
+
+    /// For whoever frees segments. The thread does not wait for them.
+    pub(crate) fn work(&self) -> mpsc::WeakSender<Work> {
+        self.work.downgrade()
     }
 
     /// Lets what is under way be given up, and waits until nothing touches the folder any more.
     pub(crate) async fn end(self) {
         let Self {
-            requests,
+            work,
             mut files,
             wishes,
         } = self;
         wishes.stop.store(true, Ordering::Relaxed);
-        drop(requests);
+        drop(work);
         while files.recv().await.is_some() {}
     }
 
     /// Asks for the file of a segment.
-    pub(crate) async fn ask(&self, segment: u32, bytes: u32, fill: Fill) -> io::Result<()> {
-        let request = Request { segment, bytes, fill };
-        self.requests.send(request).await.map_err(|_| ended())
+    pub(crate) async fn ask(&self, request: Request) -> io::Result<()> {
+        self.work.send(Work::Prepare(request)).await.map_err(|_| ended())
     }
 
     /// The file asked for; waits if it is not ready.
-    pub(crate) async fn file(&mut self) -> io::Result<Arc<dyn File>> {
+    pub(crate) async fn file(&mut self) -> io::Result<Prepared> {
         if let Ok(file) = self.files.try_recv() {
             return file;
         }
@@ -142,6 +204,53 @@ pub(crate) fn parse_file_name(name: &str) -> Option<u32> {
     (file_name(id) == name).then_some(id)
 }
 
+/// The thread's side.
+struct Thread {
+    env: Env,
+    dir: PathBuf,
+    freer: Freer,
+    wishes: Arc<Wishes>,
+}
+
+impl Thread {
+    async fn serve(&mut self, work: Work, outbox: &mpsc::Sender<io::Result<Prepared>>) {
+        match work {
+            Work::Prepare(request) => {
+                let file = self.provide(&request).await;
+                // If the writer is gone, so is its side of the inbox.
+                let _ = outbox.send(file).await;
+            }
+            // Whoever waited may be gone by then.
+            Work::Free(one) => drop(one.done.send(self.freer.free_one(one.below))),
+        }
+    }
+
+    /// A spare if there is one, else a file made for this.
+    async fn provide(&mut self, request: &Request) -> io::Result<Prepared> {
+        let spare = if request.fresh {
+            None
+        } else {
+            self.freer.spares.take()
+        };
+        if let Some(Spare { path, file }) = spare {
+            let name = self.dir.join(file_name(request.segment));
+            return Ok(Prepared {
+                file,
+                spare: Some((path, name)),
+            });
+        }
+        let file = prepare(&self.env, &self.dir, request, &self.wishes).await?;
+        Ok(Prepared { file, spare: None })
+    }
+}
+
+fn sync_names(vfs: &dyn Vfs, dir: &Path) -> io::Result<()> {
+    if mutant::is(Mutant::SegmentNameNotSynced) {
+        return Ok(());
+    }
+    vfs.sync_dir(dir)
+}
+
 async fn prepare(env: &Env, dir: &Path, request: &Request, wishes: &Wishes) -> io::Result<Arc<dyn File>> {
     let name = dir.join(file_name(request.segment));
     let unready = name.with_extension(UNREADY);
@@ -172,9 +281,7 @@ async fn prepare(env: &Env, dir: &Path, request: &Request, wishes: &Wishes) -> i
         return Err(taken(&name));
     }
     env.vfs.rename(&unready, &name)?;
-    if !mutant::is(Mutant::SegmentNameNotSynced) {
-        env.vfs.sync_dir(dir)?;
-    }
+    sync_names(&*env.vfs, dir)?;
     Ok(file)
 }
 

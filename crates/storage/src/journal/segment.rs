@@ -1,8 +1,8 @@
 //! Segments as the running process sees them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use atoll_env::vfs::File;
@@ -11,7 +11,8 @@ use parking_lot::{Mutex, RwLock};
 
 use super::cache::ValueCache;
 
-/// One segment. Holding the `Arc` is the pin: while anybody does, the file is not recycled.
+/// One segment. Holding the `Arc` is the pin: while anybody does, its bytes stay what they are, also after
+/// the segment was freed.
 pub(crate) struct Segment {
     pub(crate) id: u32,
     /// Where the next segment takes over, unless one record alone needs more.
@@ -23,6 +24,8 @@ pub(crate) struct Segment {
     /// Payloads beyond `durable_upto`, by the offset they will have: a pointer to an entry that is
     /// not synced yet resolves here.
     unwritten: Mutex<BTreeMap<u32, Bytes>>,
+    /// What it takes on disk, once nothing is written to it any more.
+    sealed_bytes: AtomicU64,
 }
 
 /// Where a read finds its bytes.
@@ -40,22 +43,29 @@ impl Segment {
             file: OnceLock::new(),
             durable_upto: AtomicU32::new(0),
             unwritten: Mutex::default(),
+            sealed_bytes: AtomicU64::new(0),
         }
     }
 
     /// A segment found at recovery; nothing is ever appended to it.
-    pub(crate) fn sealed(id: u32, file: Arc<dyn File>) -> Self {
+    pub(crate) fn sealed(id: u32, file: Arc<dyn File>, bytes: u64) -> Self {
         Self {
             id,
             limit: 0,
             file: OnceLock::from(file),
             durable_upto: AtomicU32::new(u32::MAX),
             unwritten: Mutex::default(),
+            sealed_bytes: AtomicU64::new(bytes),
         }
     }
 
     pub(crate) fn file(&self) -> Option<&Arc<dyn File>> {
         self.file.get()
+    }
+
+    /// Its file, for whoever is the only one to have the segment.
+    pub(crate) fn file_mut(&mut self) -> Option<&mut Arc<dyn File>> {
+        self.file.get_mut()
     }
 
     pub(crate) fn set_file(&self, file: Arc<dyn File>) {
@@ -108,20 +118,32 @@ impl Segment {
 /// All segments, by id. Ids follow each other without gaps from the first one kept.
 pub(crate) struct SegmentTable {
     segments: RwLock<Segments>,
+    /// What the files take that nothing is written to any more.
+    sealed_bytes: AtomicU64,
+    freed: AtomicU64,
     /// Values read from files lately.
     pub(crate) cache: ValueCache,
+}
+
+/// The oldest and the newest segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ends {
+    pub(crate) oldest: u32,
+    pub(crate) newest: u32,
 }
 
 #[derive(Default)]
 struct Segments {
     first: u32,
-    list: Vec<Option<Arc<Segment>>>,
+    list: VecDeque<Option<Arc<Segment>>>,
 }
 
 impl SegmentTable {
     pub(crate) fn new(cache_bytes: usize) -> Self {
         Self {
             segments: RwLock::default(),
+            sealed_bytes: AtomicU64::new(0),
+            freed: AtomicU64::new(0),
             cache: ValueCache::new(cache_bytes),
         }
     }
@@ -134,8 +156,66 @@ impl SegmentTable {
         }
         let at = segment.id.saturating_sub(segments.first) as usize;
         debug_assert!(at >= segments.list.len(), "segment ids only grow");
+        self.sealed_bytes
+            .fetch_add(segment.sealed_bytes.load(Ordering::Relaxed), Ordering::Relaxed);
         segments.list.resize(at, None);
-        segments.list.push(Some(segment));
+        segments.list.push_back(Some(segment));
+    }
+
+    /// Nothing is written to this segment any more.
+    pub(crate) fn seal(&self, segment: &Segment, bytes: u64) {
+        segment.sealed_bytes.store(bytes, Ordering::Relaxed);
+        self.sealed_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// What the files take that nothing is written to any more.
+    pub(crate) fn sealed_bytes(&self) -> u64 {
+        self.sealed_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Takes the oldest segment out if it is older than `below`: from now on nobody finds it.
+    pub(crate) fn take_oldest(&self, below: u32) -> Option<Arc<Segment>> {
+        let mut segments = self.segments.write();
+        while segments.first < below && segments.list.len() > 1 {
+            let taken = segments.list.pop_front().flatten();
+            segments.first += 1;
+            if let Some(taken) = taken {
+                self.sealed_bytes
+                    .fetch_sub(taken.sealed_bytes.load(Ordering::Relaxed), Ordering::Relaxed);
+                self.freed.fetch_add(1, Ordering::Relaxed);
+                return Some(taken);
+            }
+        }
+        None
+    }
+
+    /// Puts back what [`SegmentTable::take_oldest`] gave: its file could not be let go of.
+    pub(crate) fn put_back(&self, segment: Arc<Segment>) {
+        let mut segments = self.segments.write();
+        debug_assert!(segment.id < segments.first, "it was the oldest");
+        self.sealed_bytes
+            .fetch_add(segment.sealed_bytes.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.freed.fetch_sub(1, Ordering::Relaxed);
+        for _ in segment.id + 1..segments.first {
+            segments.list.push_front(None);
+        }
+        segments.first = segment.id;
+        segments.list.push_front(Some(segment));
+    }
+
+    /// Segments taken out for good.
+    pub(crate) fn freed(&self) -> u64 {
+        self.freed.load(Ordering::Relaxed)
+    }
+
+    /// The oldest and the newest; none before the first.
+    pub(crate) fn ends(&self) -> Option<Ends> {
+        let segments = self.segments.read();
+        let gap = segments.list.iter().position(Option::is_some)?;
+        Some(Ends {
+            oldest: segments.first + gap as u32,
+            newest: segments.first + (segments.list.len() as u32).checked_sub(1)?,
+        })
     }
 
     /// Takes the pin of a segment.
@@ -181,5 +261,34 @@ mod tests {
         assert!(table.get(2).is_none() && table.get(4).is_none() && table.get(6).is_none());
         assert_eq!(table.get(5).map(|found| found.id), Some(5));
         assert_eq!(table.count(), 2);
+    }
+
+    #[test]
+    fn the_oldest_goes_and_comes_back_and_the_newest_stays() {
+        let table = SegmentTable::new(0);
+        for id in [3, 5, 6, 7] {
+            let segment = Arc::new(Segment::fresh(id, 0));
+            table.push(segment.clone());
+            table.seal(&segment, u64::from(id) * 100);
+        }
+        let ends = |oldest, newest| Some(Ends { oldest, newest });
+        assert_eq!((table.ends(), table.sealed_bytes()), (ends(3, 7), 2100));
+        assert!(table.take_oldest(3).is_none());
+        let taken = table.take_oldest(7).unwrap();
+        assert_eq!((taken.id, table.ends(), table.freed()), (3, ends(5, 7), 1));
+        assert!(table.get(3).is_none() && table.get(5).is_some());
+        table.put_back(taken);
+        assert_eq!(
+            (table.ends(), table.sealed_bytes(), table.freed()),
+            (ends(3, 7), 2100, 0)
+        );
+        for id in [3, 5, 6] {
+            assert_eq!(table.take_oldest(9).map(|taken| taken.id), Some(id));
+        }
+        assert!(table.take_oldest(9).is_none(), "the newest stays");
+        assert_eq!((table.ends(), table.sealed_bytes()), (ends(7, 7), 700));
+        assert_eq!((table.get(7).map(|found| found.id), table.freed()), (Some(7), 3));
+        table.put_back(Arc::new(Segment::fresh(4, 0)));
+        assert!(table.get(4).is_some() && table.get(5).is_none() && table.get(7).is_some());
     }
 }

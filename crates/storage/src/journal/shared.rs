@@ -9,10 +9,11 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use atoll_env::{Env, watch};
 use atoll_types::GroupKey;
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::{Notify, Semaphore, SemaphorePermit, oneshot};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit, mpsc, oneshot};
 
 use super::group::Group;
 use super::intake::{Intake, Location};
+use super::prepare::Work;
 use super::recovery::Quarantined;
 use super::segment::SegmentTable;
 use super::stats::Stats;
@@ -34,8 +35,12 @@ pub(crate) struct Shared {
     pub(crate) segments: Arc<SegmentTable>,
     /// Segment and offset up to which everything is durable.
     durable: AtomicU64,
-    /// Bytes of all files up to where the journal ends; what is prepared beyond does not count.
-    pub(crate) used_bytes: AtomicU64,
+    /// Bytes of the current file up to where the journal ends; what is prepared beyond does not count.
+    pub(crate) current_bytes: AtomicU64,
+    /// Held by whoever frees segments.
+    pub(crate) freeing: tokio::sync::Mutex<()>,
+    /// The thread that prepares and frees files; gone when the journal has ended.
+    pub(crate) preparer: mpsc::WeakSender<Work>,
     /// Bytes in all tails.
     pub(crate) tail_bytes: AtomicUsize,
     pub(crate) groups: RwLock<BTreeMap<GroupKey, Arc<Group>>>,
@@ -51,21 +56,23 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(
         env: Env,
-        tail_bytes_max: usize,
         segments: Arc<SegmentTable>,
         intake: Intake,
         groups: BTreeMap<GroupKey, Arc<Group>>,
         quarantined: BTreeMap<GroupKey, Quarantined>,
+        preparer: mpsc::WeakSender<Work>,
     ) -> Self {
         Self {
             env,
-            tail_bytes_max,
+            tail_bytes_max: 0,
             intake: Mutex::new(intake),
             work: Notify::new(),
             room: Semaphore::new(UNDURABLE_BYTES_MAX),
             segments,
             durable: AtomicU64::new(0),
-            used_bytes: AtomicU64::new(0),
+            current_bytes: AtomicU64::new(0),
+            freeing: tokio::sync::Mutex::default(),
+            preparer,
             tail_bytes: AtomicUsize::new(0),
             groups: RwLock::new(groups),
             quarantined,

@@ -26,6 +26,10 @@ pub struct JournalStats {
     pub slow_syncs: u64,
     /// Segments on disk.
     pub segments: u64,
+    /// Segments that were freed.
+    pub segments_freed: u64,
+    /// Segments that were begun in the file of a freed one, which saves writing its zeros.
+    pub segments_recycled: u64,
 }
 
 /// A disk that takes longer than this for a sync holds up elections.
@@ -40,6 +44,7 @@ pub(crate) struct Stats {
     entries_per_sync: Histogram,
     sync_us: Histogram,
     slow_syncs: AtomicU64,
+    segments_recycled: AtomicU64,
 }
 
 impl Stats {
@@ -58,7 +63,11 @@ impl Stats {
         }
     }
 
-    pub(crate) fn read(&self, segments: usize) -> JournalStats {
+    pub(crate) fn note_recycled(&self) {
+        self.segments_recycled.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn read(&self, segments: usize, segments_freed: u64) -> JournalStats {
         let batches = self.batches.load(Ordering::Relaxed);
         JournalStats {
             syncs: batches,
@@ -71,6 +80,8 @@ impl Stats {
             sync_us_p50: self.sync_us.quantile(0.5),
             slow_syncs: self.slow_syncs.load(Ordering::Relaxed),
             segments: segments as u64,
+            segments_freed,
+            segments_recycled: self.segments_recycled.load(Ordering::Relaxed),
         }
     }
 }

@@ -48,6 +48,9 @@ pub(crate) struct LogTable {
     applied_end: u64,
 }
 
+/// Places kept allocated, however few are in use.
+const PLACES_KEPT: usize = 1024;
+
 /// Why an operation does not fit the log as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum LogError {
@@ -72,6 +75,18 @@ impl Run {
 }
 
 impl LogTable {
+    /// A log without entries whose next one follows `last`.
+    pub(crate) fn after(last: Option<LogId>) -> Result<Self, LogError> {
+        if let Some(last) = last {
+            Self::check_index(last)?;
+        }
+        Ok(Self {
+            purged: last,
+            first: last.map_or(0, |last| last.index + 1),
+            ..Self::default()
+        })
+    }
+
     pub(crate) fn purged(&self) -> Option<LogId> {
         self.purged
     }
@@ -240,7 +255,25 @@ impl LogTable {
         }
     }
 
-    /// Forgets everything up to `upto`.
+    /// Checks that everything up to `upto` can be forgotten.
+    pub(crate) fn check_purge(&self, upto: LogId) -> Result<(), LogError> {
+        Self::check_index(upto)?;
+        let another = self.id_at(upto.index).is_some_and(|found| found != upto);
+        // What is kept follows what is purged without a gap.
+        let gap = !self.places.is_empty() && upto.index + 1 < self.first;
+        if another || gap {
+            Err(LogError::Unknown(upto))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// True if nothing up to `upto` is kept any more.
+    pub(crate) fn is_purged(&self, upto: LogId) -> bool {
+        self.purged.is_some_and(|purged| purged.index >= upto.index)
+    }
+
+    /// Forgets everything up to `upto`, which [`LogTable::check_purge`] let pass.
     pub(crate) fn purge(&mut self, upto: LogId) {
         debug_assert!(
             self.purged.is_none_or(|purged| purged.index < upto.index),
@@ -260,6 +293,21 @@ impl LogTable {
         if self.places.is_empty() {
             self.runs.clear();
         }
+        // A log that was long once would hold its memory for ever. Halving keeps the copying rare.
+        if self.places.capacity() > PLACES_KEPT.max(self.places.len() * 4) {
+            self.places.shrink_to(PLACES_KEPT.max(self.places.len() * 2));
+        }
+    }
+
+    /// The last entry that stands in a segment before this one. Later entries never stand before earlier ones.
+    pub(crate) fn last_before(&self, segment: u32) -> Option<LogId> {
+        let count = self.places.partition_point(|place| place.segment < segment);
+        self.id_at(self.first + count.checked_sub(1)? as u64)
+    }
+
+    /// The segment of the first entry kept.
+    pub(crate) fn oldest_segment(&self) -> Option<u32> {
+        self.places.front().map(|place| place.segment)
     }
 
     fn drop_oldest_of_tail(&mut self) -> usize {
@@ -430,6 +478,58 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn entries_before_a_segment_are_found_and_memory_is_given_back() {
+        let mut table = LogTable::default();
+        let place = |index: u64| Location {
+            segment: 2 + index as u32 / 1000 * 3,
+            ..place(index)
+        };
+        for index in 10..20_010 {
+            let placed = placed(id(index / 500, index));
+            table.push(Placed {
+                place: place(index),
+                ..placed
+            });
+        }
+        for segment in 0..70 {
+            let naive = (10..20_010).rev().find(|index| place(*index).segment < segment);
+            let found = table.last_before(segment);
+            assert_eq!(
+                found,
+                naive.map(|index| id(index / 500, index)),
+                "segment {segment}"
+            );
+        }
+        assert_eq!(table.oldest_segment(), Some(2));
+        table.purge(id(19_990 / 500, 19_990));
+        assert_eq!((table.oldest_segment(), table.last_before(59)), (Some(59), None));
+        assert_eq!(table.last_before(60), Some(id(19_999 / 500, 19_999)));
+        assert!(table.places.capacity() <= 2 * PLACES_KEPT);
+        table.purge(id(50, 30_000));
+        assert_eq!(
+            (table.oldest_segment(), table.last_before(u32::MAX)),
+            (None, None)
+        );
+    }
+
+    #[test]
+    fn a_purge_that_would_leave_a_gap_or_names_another_entry_is_refused() {
+        let mut table = LogTable::default();
+        table.push(placed(id(1, 5)));
+        table.push(placed(id(1, 6)));
+        for (upto, fits) in [
+            (id(1, 3), false),
+            (id(1, 4), true),
+            (id(2, 5), false),
+            (id(1, 6), true),
+        ] {
+            assert_eq!(table.check_purge(upto).is_ok(), fits, "{upto}");
+        }
+        assert!(table.check_purge(id(2, 100)).is_ok(), "beyond the end");
+        assert!(table.check_purge(id(2, u64::MAX)).is_err());
     }
 
     #[test]

@@ -63,6 +63,9 @@ pub enum ReadError {
         /// Length.
         len: u32,
     },
+    /// A value in the index is not what was put there.
+    #[error("a value in the index does not match its checksum")]
+    Inline,
     /// The pieces of a value are sound, but the whole is not what was written.
     #[error("the pieces of an appended value do not match its checksum")]
     Joined,
@@ -81,6 +84,13 @@ pub enum ReadError {
     NoValueFile {
         /// The file's number in its group.
         file: u32,
+    },
+    /// The pointer is older than its reader: the segment was freed, so the value stands elsewhere by now, or
+    /// nowhere. Whoever holds a view that pins it never sees this.
+    #[error("segment {segment} of the journal was freed")]
+    Freed {
+        /// The segment.
+        segment: u32,
     },
     /// The operating system could not read.
     #[error("a file of the storage engine could not be read")]
@@ -134,7 +144,9 @@ impl SegmentTable {
     /// The bytes, and whether they came from the file.
     fn fetch(&self, pointer: &JournalPointer, wait: bool) -> Result<Option<(Bytes, bool)>, ReadError> {
         // The pin: held to the end of the read.
-        let segment = self.get(pointer.segment).ok_or_else(|| pointer.corrupt())?;
+        let Some(segment) = self.get(pointer.segment) else {
+            return Err(self.missing(pointer));
+        };
         match segment
             .find(pointer.offset, pointer.len)
             .ok_or_else(|| pointer.corrupt())?
@@ -153,6 +165,18 @@ impl SegmentTable {
                     None => None,
                 })
             }
+        }
+    }
+}
+
+impl SegmentTable {
+    fn missing(&self, pointer: &JournalPointer) -> ReadError {
+        match self.ends() {
+            // No segment has number 0: that of a value that was given up.
+            Some(ends) if (1..ends.oldest).contains(&pointer.segment) => ReadError::Freed {
+                segment: pointer.segment,
+            },
+            _ => pointer.corrupt(),
         }
     }
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use atoll_env::vfs::File;
 use atoll_env::{Env, Instant, trouble};
 use atoll_types::{Mutant, mutant};
 
@@ -17,9 +18,10 @@ use super::format::{
     Chain, FRAME_FLAG_MARKER, FRAME_HEADER_LEN, FrameHeader, FramePlace, SEGMENT_HEADER_LEN, SegmentHeader,
     body_crc, padded,
 };
+use super::freeing::Freer;
 use super::high_water::{Follower, HighWater, Mark};
 use super::intake::{Batch, Intake};
-use super::prepare::{Fill, Preparer};
+use super::prepare::{BeginError, Fill, Prepared, Preparer, Request};
 use super::recovery::{FolderLock, OpenError, Recovered, recover};
 use super::segment::Segment;
 use super::shared::Shared;
@@ -42,8 +44,6 @@ pub(crate) struct Writer {
     lock: FolderLock,
     current: Arc<Segment>,
     salt: u64,
-    /// Bytes of the files before the current one.
-    sealed_bytes: u64,
     /// Of the next frame.
     seq: u64,
     chain: Chain,
@@ -61,7 +61,7 @@ impl Writer {
         identity: Identity,
         options: JournalOptions,
     ) -> Result<(Arc<Shared>, Self), OpenError> {
-        let recovered = recover(&env, &dir, identity, options.cache_bytes).await?;
+        let recovered = recover(&env, &dir, identity, &options).await?;
         let Recovered {
             lock,
             segments,
@@ -73,10 +73,12 @@ impl Writer {
             next_segment,
             mark,
             frames,
-            bytes,
             damage,
+            journal_head,
+            spares,
         } = recovered;
-        let preparer = Preparer::start(&env, dir.clone(), lock.clone());
+        let freer = Freer::new(env.clone(), dir.clone(), segments.clone(), spares);
+        let preparer = Preparer::start(&env, dir.clone(), lock.clone(), freer);
         let follower = Follower {
             dir,
             identity,
@@ -89,9 +91,16 @@ impl Writer {
         };
         let high_water = HighWater::start(&env, follower, recovered);
         let first = Arc::new(Segment::fresh(next_segment, options.segment_bytes));
-        let intake = Intake::new(segments.clone(), first.clone(), options.segment_bytes, heads);
+        let intake = Intake::new(
+            segments.clone(),
+            first.clone(),
+            options.segment_bytes,
+            heads,
+            journal_head,
+        );
         let last_marker = env.clock.now();
-        let mut shared = Shared::new(env, options.tail_bytes, segments, intake, groups, quarantined);
+        let mut shared = Shared::new(env, segments, intake, groups, quarantined, preparer.work());
+        shared.tail_bytes_max = options.tail_bytes;
         shared.frames_found = frames;
         shared.damage = damage;
         let mut writer = Self {
@@ -103,14 +112,12 @@ impl Writer {
             lock,
             current: first.clone(),
             salt: 0,
-            sealed_bytes: bytes,
             seq: next_seq,
             chain,
             buffer: Vec::new(),
             last_marker,
             marked: true,
         };
-        writer.note_used(0);
         if let Err(error) = writer.begin(first).await {
             writer.end().await;
             return Err(error.into());
@@ -124,10 +131,19 @@ impl Writer {
         } else {
             Fill::Nothing
         };
-        self.preparer
-            .ask(first.id, self.options.segment_bytes, fill)
-            .await?;
+        self.ask(first.id, fill, false).await?;
         self.enter(first).await
+    }
+
+    async fn ask(&self, segment: u32, fill: Fill, fresh: bool) -> io::Result<()> {
+        let bytes = self.options.segment_bytes;
+        let request = Request {
+            segment,
+            bytes,
+            fill,
+            fresh,
+        };
+        self.preparer.ask(request).await
     }
 
     /// Lets go of the folder: from now on somebody else may open it.
@@ -202,7 +218,10 @@ impl Writer {
 
     async fn write(&mut self, batch: &mut Batch) -> io::Result<()> {
         if batch.segment.id != self.current.id {
-            self.sealed_bytes += self.current_file_bytes();
+            // In this order: rather too little for a moment than too much.
+            let bytes = self.current_file_bytes();
+            self.note_used(0);
+            self.shared.segments.seal(&self.current, bytes);
             self.enter(batch.segment.clone()).await?;
         }
         let crc = self.encode(batch);
@@ -250,8 +269,7 @@ impl Writer {
 
     /// The journal ends at `end` of the current file.
     fn note_used(&self, end: u32) {
-        let used = self.sealed_bytes + u64::from(end);
-        self.shared.used_bytes.store(used, Ordering::Relaxed);
+        self.shared.current_bytes.store(u64::from(end), Ordering::Relaxed);
     }
 
     /// What the current file takes on disk, once nothing is written to it any more.
@@ -305,19 +323,17 @@ impl Writer {
     /// Goes over to a new segment: its header is durable before any frame is written, so that a
     /// header that cannot be read and bytes behind it together mean damage.
     async fn enter(&mut self, segment: Arc<Segment>) -> io::Result<()> {
-        let file = self.preparer.file().await?;
-        self.salt = self.shared.env.rng.bits64();
-        let header = SegmentHeader {
-            identity: self.identity,
-            segment: u64::from(segment.id),
-            salt: self.salt,
-            first_seq: self.seq,
-            previous: self.chain,
-            created_ms: self.shared.env.clock.wall_ms(),
-            segment_bytes: segment.limit,
+        let prepared = self.preparer.file().await?;
+        let file = match self.begin_in(prepared, &segment).await {
+            Err(BeginError::Spare(error)) => {
+                tracing::warn!(%error, "a freed segment's file cannot be used again; a new one is made");
+                self.ask(segment.id, Fill::Reserve, true).await?;
+                let prepared = self.preparer.file().await?;
+                self.begin_in(prepared, &segment).await
+            }
+            begun => begun,
         };
-        file.write_at(&header.encode(), 0).await?;
-        file.sync().await?;
+        let file = file.map_err(|(BeginError::Spare(error) | BeginError::Fatal(error))| error)?;
         segment.set_file(file);
         self.chain = Chain {
             segment: u64::from(segment.id),
@@ -331,8 +347,28 @@ impl Writer {
         } else {
             Fill::Nothing
         };
-        self.preparer
-            .ask(self.current.id + 1, self.options.segment_bytes, fill)
-            .await
+        self.ask(self.current.id + 1, fill, false).await
+    }
+
+    /// Writes a segment's header, with a salt of its own.
+    async fn begin_in(&mut self, prepared: Prepared, segment: &Segment) -> Result<Arc<dyn File>, BeginError> {
+        let env = &self.shared.env;
+        let recycled = prepared.is_recycled();
+        self.salt = env.rng.bits64();
+        let header = SegmentHeader {
+            identity: self.identity,
+            segment: u64::from(segment.id),
+            salt: self.salt,
+            first_seq: self.seq,
+            previous: self.chain,
+            created_ms: env.clock.wall_ms(),
+            segment_bytes: segment.limit,
+            recycled,
+        };
+        let file = prepared.begin(&*env.vfs, &header.encode()).await?;
+        if recycled {
+            self.shared.stats.note_recycled();
+        }
+        Ok(file)
     }
 }

@@ -14,6 +14,8 @@ const MAGIC: [u8; 4] = 0x3142_544C_u32.to_le_bytes();
 #[derive(Clone, Debug)]
 pub struct Frame {
     pub file: PathBuf,
+    /// Its number.
+    pub seq: u64,
     pub start: u64,
     /// Where its records end.
     pub end: u64,
@@ -43,13 +45,26 @@ pub fn frames(vfs: &MemVfs) -> Vec<Frame> {
     for file in segments(&vfs) {
         let bytes = vfs.read_small(&file, 1 << 30).unwrap();
         let mut at = ALIGN as usize;
-        while bytes.get(at..at + 4) == Some(&MAGIC[..]) {
+        while is_frame(&bytes, at) {
             let frame = frame(&file, &bytes, at);
             at = frame.end.next_multiple_of(ALIGN) as usize;
             frames.push(frame);
         }
     }
     frames
+}
+
+/// A frame of this life of the file: its sum is salted with what the file's header says.
+fn is_frame(bytes: &[u8], at: usize) -> bool {
+    let Some(header) = bytes.get(at..at + 64).filter(|header| header[..4] == MAGIC) else {
+        return false;
+    };
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&bytes[48..56]);
+    hasher.update(&bytes[40..48]);
+    hasher.update(&(at as u64).to_le_bytes());
+    hasher.update(&header[8..]);
+    hasher.finalize() as usize == u32_at(header, 4)
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> usize {
@@ -67,6 +82,7 @@ fn frame(file: &Path, bytes: &[u8], start: usize) -> Frame {
     assert_eq!((at, kinds.len()), (end, u32_at(bytes, start + 44)));
     Frame {
         file: file.to_owned(),
+        seq: u64::from_le_bytes(bytes[start + 8..start + 16].try_into().unwrap()),
         start: start as u64,
         end: end as u64,
         kinds,

@@ -10,6 +10,8 @@ mod damage;
 #[cfg(test)]
 mod disk;
 #[cfg(test)]
+mod freeing;
+#[cfg(test)]
 mod group_commit;
 #[cfg(test)]
 mod logs;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use atoll_env::vfs::{Crash, MemVfs};
 use atoll_storage::{GroupLog, Journal, JournalOptions};
-use atoll_types::{GroupKey, ReplicaId, Vote};
+use atoll_types::{GroupKey, LogId, ReplicaId, Vote};
 use proptest::prelude::*;
 
 use crate::logs::Log;
@@ -24,6 +24,13 @@ enum Step {
     Purge {
         group: u64,
         count: usize,
+    },
+    PurgeOld {
+        group: u64,
+        keep: u32,
+    },
+    Free {
+        back: u32,
     },
     Vote {
         group: u64,
@@ -52,6 +59,8 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(group, lens, term_up)| Step::Append { group, lens, term_up }),
         1 => (group.clone(), 0..6_usize).prop_map(|(group, back)| Step::Truncate { group, back }),
         1 => (group.clone(), 0..6_usize).prop_map(|(group, count)| Step::Purge { group, count }),
+        2 => (group.clone(), 0..4_u32).prop_map(|(group, keep)| Step::PurgeOld { group, keep }),
+        2 => (0..3_u32).prop_map(|back| Step::Free { back }),
         1 => (group.clone(), 0..3_u64, any::<bool>()).prop_map(|(group, up, committed)| Step::Vote { group, up, committed }),
         1 => (group.clone(), 0..3_usize).prop_map(|(group, back)| Step::Commit { group, back }),
         1 => group.clone().prop_map(|group| Step::Release { group }),
@@ -136,12 +145,15 @@ impl Run {
                 }
             }
             Step::Purge { group, count } => {
-                let (log, model) = self.log(group);
-                if let Some(upto) = model.entries.iter().take(count).last().map(|entry| entry.id) {
-                    log.purge(upto).await.unwrap();
-                    model.purge(upto);
-                }
+                let (_, model) = self.log(group);
+                let upto = model.entries.iter().take(count).last().map(|entry| entry.id);
+                self.purge(group, upto).await;
             }
+            Step::PurgeOld { group, keep } => {
+                let upto = self.log(group).0.purge_limit(keep);
+                self.purge(group, upto).await;
+            }
+            Step::Free { back } => self.free(back).await,
             Step::Vote { group, up, committed } => {
                 let (log, model) = self.log(group);
                 let term = model.vote.map_or(0, |vote| vote.term) + up;
@@ -169,9 +181,7 @@ impl Run {
                 let (log, _) = self.log(group);
                 log.release(u64::MAX);
             }
-            Step::Sync { group } => {
-                self.sync(group).await;
-            }
+            Step::Sync { group } => self.sync(group).await,
             Step::Reopen => {
                 self.journal.close().await;
                 self.restart(Crash::LoseAll).await;
@@ -183,6 +193,24 @@ impl Run {
                 self.restart(Crash::Process).await;
             }
         }
+    }
+
+    async fn purge(&mut self, group: u64, upto: Option<LogId>) {
+        let (log, model) = self.log(group);
+        if let Some(upto) = upto {
+            log.purge(upto).await.unwrap();
+            model.purge(upto);
+        }
+    }
+
+    /// What goes is exactly what no group needs, as far as it was asked for.
+    async fn free(&mut self, back: u32) {
+        let before = self.journal.segments();
+        let upto = before.newest.saturating_sub(back);
+        let kept = (0..3).filter_map(|id| self.log(id).0.oldest_segment());
+        let expected = kept.chain([upto]).min().unwrap().max(before.oldest);
+        assert_eq!(self.journal.free_before(upto).await.unwrap(), expected);
+        assert_eq!(self.journal.segments().oldest, expected);
     }
 
     async fn sync(&mut self, group: u64) {

@@ -47,6 +47,8 @@ impl Head {
             }
             RecordKind::TruncateAfter if record.flags & TRUNCATE_FLAG_ALL != 0 => self.last = self.purged,
             RecordKind::Entry | RecordKind::TruncateAfter => self.last = Some(record.id),
+            // A purge only goes forward.
+            RecordKind::Purge if self.purged.is_some_and(|purged| purged.index >= record.id.index) => {}
             RecordKind::Purge => {
                 self.purged = Some(record.id);
                 if self.last.is_none_or(|last| last.index <= record.id.index) {
@@ -55,7 +57,7 @@ impl Head {
             }
             RecordKind::Committed => self.committed = Some(record.id),
             RecordKind::GroupCreate => self.replica = record.id.leader,
-            RecordKind::GroupHead => {}
+            RecordKind::GroupHead | RecordKind::JournalHead => {}
         }
     }
 

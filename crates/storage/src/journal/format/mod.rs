@@ -10,6 +10,7 @@
 
 mod frame;
 mod head;
+mod journal_head;
 mod record;
 mod segment;
 
@@ -17,6 +18,7 @@ mod segment;
 pub(crate) use frame::header_crc;
 pub(crate) use frame::{FRAME_FLAG_MARKER, FRAME_HEADER_LEN, FrameHeader, FramePlace, body_crc};
 pub(crate) use head::{HEAD_LEN, Head, TRUNCATE_FLAG_ALL, VOTE_FLAG_COMMITTED};
+pub(crate) use journal_head::JournalHead;
 pub(crate) use record::{RECORD_HEADER_LEN, RecordHeader, RecordKind, Records};
 pub(crate) use segment::{Chain, HeaderError, SEGMENT_HEADER_LEN, SegmentHeader};
 

@@ -24,6 +24,8 @@ pub(crate) enum RecordKind {
     GroupCreate,
     /// The group's state where a segment starts.
     GroupHead,
+    /// What holds for the journal as a whole ([`JournalHead`](super::JournalHead)); of no group.
+    JournalHead,
 }
 
 impl RecordKind {
@@ -36,6 +38,7 @@ impl RecordKind {
             Self::Committed => 5,
             Self::GroupCreate => 6,
             Self::GroupHead => 8,
+            Self::JournalHead => 11,
         }
     }
 
@@ -48,6 +51,7 @@ impl RecordKind {
             5 => Self::Committed,
             6 => Self::GroupCreate,
             8 => Self::GroupHead,
+            11 => Self::JournalHead,
             _ => return None,
         })
     }

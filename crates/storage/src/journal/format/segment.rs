@@ -11,6 +11,8 @@ pub(crate) const SEGMENT_HEADER_LEN: u32 = 4096;
 const MAGIC: [u8; 8] = *b"ATOLJNL\x01";
 const VERSION: u32 = 1;
 const CRC_AT: usize = 4092;
+/// Feature: the file held another segment before. What stands behind the frames is stale, not zeros.
+const RECYCLED: u32 = 1 << 1;
 
 /// Where the journal ended before this point: what the next segment must follow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,6 +36,8 @@ pub(crate) struct SegmentHeader {
     pub(crate) previous: Chain,
     pub(crate) created_ms: u64,
     pub(crate) segment_bytes: u32,
+    /// The file held another segment before.
+    pub(crate) recycled: bool,
 }
 
 /// Why a block is not a header this code can use.
@@ -52,6 +56,8 @@ impl SegmentHeader {
         let mut block = vec![0; SEGMENT_HEADER_LEN as usize];
         put(&mut block, 0, &MAGIC);
         put(&mut block, 8, &VERSION.to_le_bytes());
+        let features = if self.recycled { RECYCLED } else { 0 };
+        put(&mut block, 12, &features.to_le_bytes());
         put(&mut block, 16, &self.identity.cluster.0.to_le_bytes());
         put(&mut block, 32, &self.identity.node.0.to_le_bytes());
         put(&mut block, 40, &self.segment.to_le_bytes());
@@ -78,7 +84,7 @@ impl SegmentHeader {
         if u32_at(block, 8) != VERSION {
             return Err(HeaderError::Version(u32_at(block, 8)));
         }
-        if u32_at(block, 12) != 0 || u32_at(block, 92) != ALIGN {
+        if u32_at(block, 12) & !RECYCLED != 0 || u32_at(block, 92) != ALIGN {
             return Err(HeaderError::Flags(u32_at(block, 12)));
         }
         Ok(Self {
@@ -96,6 +102,7 @@ impl SegmentHeader {
             },
             created_ms: u64_at(block, 80),
             segment_bytes: u32_at(block, 88),
+            recycled: u32_at(block, 12) & RECYCLED != 0,
         })
     }
 }
@@ -120,6 +127,7 @@ mod tests {
             },
             created_ms: 1,
             segment_bytes: 1 << 26,
+            recycled: false,
         }
     }
 
@@ -127,6 +135,11 @@ mod tests {
     fn round_trips_and_every_flipped_bit_is_seen() {
         let block = header().encode();
         assert_eq!(SegmentHeader::decode(&block), Ok(header()));
+        let recycled = SegmentHeader {
+            recycled: true,
+            ..header()
+        };
+        assert_eq!(SegmentHeader::decode(&recycled.encode()), Ok(recycled));
         for bit in 0..block.len() * 8 {
             let mut damaged = block.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
@@ -139,11 +152,13 @@ mod tests {
     }
 
     #[test]
-    fn another_version_is_named() {
-        let mut block = header().encode();
-        put(&mut block, 8, &2_u32.to_le_bytes());
-        let crc = crc32fast::hash(&block[..CRC_AT]);
-        put(&mut block, CRC_AT, &crc.to_le_bytes());
-        assert_eq!(SegmentHeader::decode(&block), Err(HeaderError::Version(2)));
+    fn another_version_and_unknown_features_are_named() {
+        for (at, expected) in [(8, HeaderError::Version(4)), (12, HeaderError::Flags(4))] {
+            let mut block = header().encode();
+            put(&mut block, at, &4_u32.to_le_bytes());
+            let crc = crc32fast::hash(&block[..CRC_AT]);
+            put(&mut block, CRC_AT, &crc.to_le_bytes());
+            assert_eq!(SegmentHeader::decode(&block), Err(expected));
+        }
     }
 }

@@ -21,6 +21,7 @@ use tokio::sync::oneshot;
 use super::format::{
     FRAME_HEADER_LEN, FrameHeader, FramePlace, Head, RECORD_HEADER_LEN, RecordHeader, RecordKind, Records,
 };
+use super::prepare::file_name;
 use super::{GroupLog, Identity, Journal, JournalOptions, LogEntry, LogState, OpenError};
 
 const IDENTITY: Identity = Identity {
@@ -62,7 +63,8 @@ pub fn segment(input: &[u8]) {
         .enable_time()
         .build();
     runtime.expect("it needs no I/O").block_on(async {
-        let Some((vfs, first)) = start(disk(&bytes).await, false).await else {
+        let segment = if mode & repair::LATER == 0 { 1 } else { 2 };
+        let Some((vfs, first)) = start(disk(segment, &bytes).await, false).await else {
             return;
         };
         let (vfs, written) = start(vfs, true).await.expect("it opened before");
@@ -77,11 +79,11 @@ pub fn segment(input: &[u8]) {
     });
 }
 
-async fn disk(bytes: &[u8]) -> MemVfs {
+async fn disk(segment: u32, bytes: &[u8]) -> MemVfs {
     let vfs = MemVfs::default();
     let work = async {
         vfs.create_dir_all(Path::new(DIR))?;
-        let path = Path::new(DIR).join("0000000000000001.jnl");
+        let path = Path::new(DIR).join(file_name(segment));
         let file = vfs.open(&path, OpenMode::CreateNew)?;
         file.write_at(bytes, 0).await?;
         file.sync().await?;

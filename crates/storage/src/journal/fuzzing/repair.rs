@@ -8,6 +8,8 @@ use super::super::format::{
 pub(super) const SUMS: u8 = 1;
 /// Bit of the mode: what a frame says about the one before it.
 pub(super) const CHAIN: u8 = 2;
+/// Bit of the mode: the file is segment 2, and there is no segment 1.
+pub(super) const LATER: u8 = 4;
 
 pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
     let field = bytes.get(at..at + 4).and_then(|field| field.try_into().ok());

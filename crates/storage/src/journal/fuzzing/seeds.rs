@@ -3,8 +3,9 @@
 use atoll_types::{GroupGen, GroupId, GroupKey, LogId, ReplicaId, Vote};
 
 use super::super::format::{
-    Chain, FRAME_FLAG_MARKER, FRAME_HEADER_LEN, FrameHeader, FramePlace, HEAD_LEN, Head, RecordHeader,
-    RecordKind, SEGMENT_HEADER_LEN, SegmentHeader, TRUNCATE_FLAG_ALL, VOTE_FLAG_COMMITTED, body_crc, padded,
+    Chain, FRAME_FLAG_MARKER, FRAME_HEADER_LEN, FrameHeader, FramePlace, HEAD_LEN, Head, JournalHead,
+    RecordHeader, RecordKind, SEGMENT_HEADER_LEN, SegmentHeader, TRUNCATE_FLAG_ALL, VOTE_FLAG_COMMITTED,
+    body_crc, padded,
 };
 use super::{IDENTITY, repair};
 
@@ -105,36 +106,100 @@ fn frame(place: FramePlace, seq: u64, previous_crc: u32, records: &[u8], count: 
     (frame, crc)
 }
 
-/// A segment file of such frames, behind a byte for the mode.
-fn file(mode: u8, bodies: &[(Vec<u8>, u32)]) -> Vec<u8> {
-    file_from(mode, 1, bodies)
+/// A segment file to be made.
+#[derive(Clone, Copy)]
+struct Shape {
+    mode: u8,
+    segment: u32,
+    salt: u64,
+    first_seq: u64,
+    recycled: bool,
 }
 
-fn file_from(mode: u8, first_seq: u64, bodies: &[(Vec<u8>, u32)]) -> Vec<u8> {
+const PLAIN: Shape = Shape {
+    mode: 0,
+    segment: 1,
+    salt: SALT,
+    first_seq: 1,
+    recycled: false,
+};
+
+/// A segment file of such frames, behind a byte for the mode.
+fn file(mode: u8, bodies: &[(Vec<u8>, u32)]) -> Vec<u8> {
+    shaped(Shape { mode, ..PLAIN }, bodies)
+}
+
+fn shaped(shape: Shape, bodies: &[(Vec<u8>, u32)]) -> Vec<u8> {
+    let mut previous = Chain::default();
+    if shape.segment > 1 {
+        previous = Chain {
+            segment: u64::from(shape.segment - 1),
+            end: 2 * SEGMENT_HEADER_LEN,
+            crc: 5,
+        };
+    }
     let header = SegmentHeader {
         identity: IDENTITY,
-        segment: 1,
-        salt: SALT,
-        first_seq,
-        previous: Chain::default(),
+        segment: u64::from(shape.segment),
+        salt: shape.salt,
+        first_seq: shape.first_seq,
+        previous,
         created_ms: 0,
         segment_bytes: 32 * 1024,
+        recycled: shape.recycled,
     };
-    let mut input = vec![mode];
+    let mut input = vec![shape.mode];
     input.extend(header.encode());
-    let mut previous = 0;
+    let mut previous = previous.crc;
     for (number, (records, count)) in (0..).zip(bodies) {
         let place = FramePlace {
-            salt: SALT,
-            segment: 1,
+            salt: shape.salt,
+            segment: u64::from(shape.segment),
             offset: input.len() as u32 - 1,
         };
-        let seq = first_seq.wrapping_add(number);
+        let seq = shape.first_seq.wrapping_add(number);
         let (bytes, crc) = frame(place, seq, previous, records, *count);
         input.extend(bytes);
         previous = crc;
     }
     debug_assert!(input.len() > SEGMENT_HEADER_LEN as usize);
+    input
+}
+
+/// A journal that begins with segment 2: its head names entries that are gone, and the purge stands behind.
+fn later(purged: LogId) -> Vec<u8> {
+    let first_segment = JournalHead {
+        first_segment: 2,
+        damaged: false,
+    };
+    let first_segment = first_segment.record().map(|record| record.encode().to_vec());
+    let heads = [first_segment.unwrap_or_default(), head()].concat();
+    let purge = record(RecordKind::Purge, 0, purged, b"");
+    let bodies = [(heads, 2), (entries(3, 4..6), 2), (purge, 1), (Vec::new(), 0)];
+    let shape = Shape {
+        mode: repair::LATER | repair::SUMS,
+        segment: 2,
+        first_seq: 9,
+        ..PLAIN
+    };
+    shaped(shape, &bodies)
+}
+
+/// Two frames, and behind them what the file held before.
+fn recycled(bodies: &[(Vec<u8>, u32)]) -> Vec<u8> {
+    let stale = shaped(
+        Shape {
+            salt: SALT + 1,
+            ..PLAIN
+        },
+        bodies,
+    );
+    let shape = Shape {
+        recycled: true,
+        ..PLAIN
+    };
+    let mut input = shaped(shape, bodies.get(..2).unwrap_or_default());
+    input.extend(stale.get(input.len()..).unwrap_or_default());
     input
 }
 
@@ -161,15 +226,22 @@ pub fn segment_seeds() -> Vec<(String, Vec<u8>)> {
         [created(), record(RecordKind::Purge, 0, id(1, u64::MAX), b"")].concat(),
         2,
     )];
+    let last_seq = Shape {
+        first_seq: u64::MAX,
+        ..PLAIN
+    };
     let mut prepared = file(0, &short);
     prepared.resize(prepared.len() + 4096, 0);
     named(vec![
         ("ends", file(0, &ends)),
         ("header", file(0, &[])),
         ("headed", file(repair::SUMS, &headed)),
-        ("last-seq", file_from(0, u64::MAX, &ends)),
+        ("last-seq", shaped(last_seq, &ends)),
+        ("later", later(id(3, 3))),
+        ("later-gap", later(id(2, 2))),
         ("prepared", prepared),
         ("purged-to-the-end", file(0, &purged)),
+        ("recycled", recycled(&whole)),
         ("short", file(repair::SUMS | repair::CHAIN, &short)),
         ("whole", file(0, &whole)),
         ("whole-signed", file(repair::SUMS | repair::CHAIN, &whole)),

@@ -1,20 +1,22 @@
 //! The files of a journal folder.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use atoll_env::Env;
 use atoll_env::vfs::{File, OpenMode};
 
 use super::OpenError;
-use crate::journal::Identity;
+use super::reader::FrameReader;
 use crate::journal::format::{HeaderError, SEGMENT_HEADER_LEN, SegmentHeader};
 use crate::journal::high_water::DURABLE;
 use crate::journal::prepare::{UNREADY, file_name, parse_file_name};
+use crate::journal::spares::{SPARE, Spare, Spares};
+use crate::journal::{Identity, JournalOptions};
 
 /// Held by whoever has the journal of this folder open.
-const LOCK: &str = "LOCK";
+pub(crate) const LOCK: &str = "LOCK";
 
 /// Bytes looked at at once when looking for anything but zeros.
 const ZERO_CHUNK: usize = 1024 * 1024;
@@ -46,6 +48,22 @@ pub(super) struct SegmentFile {
 }
 
 impl SegmentFile {
+    /// True if the file held another segment before: what stands behind the frames is stale.
+    pub(super) fn is_recycled(&self) -> bool {
+        self.header.is_some_and(|header| header.recycled)
+    }
+
+    /// True if nothing behind the header was written in this life of the file.
+    fn is_without_frames(&self) -> io::Result<bool> {
+        match &self.header {
+            Some(header) if header.recycled => {
+                let mut reader = FrameReader::new(&*self.file, header.salt, header.segment)?;
+                Ok(reader.search(SEGMENT_HEADER_LEN, 0)?.is_none())
+            }
+            _ => only_zeros_from(&*self.file, u64::from(SEGMENT_HEADER_LEN)),
+        }
+    }
+
     /// True if what stands behind this segment shows that something stood in it. A segment is left only
     /// after a frame was written, and the next one is made ready only after it was entered.
     fn is_shown_used(&self, behind: &[Self]) -> bool {
@@ -67,6 +85,8 @@ pub(super) struct Found {
     /// Segments behind them that were prepared and never written to. Their headers may still tell
     /// where the last used one ended: look before [`remove`]ing them.
     pub(super) unused: Vec<SegmentFile>,
+    /// Files of freed segments.
+    pub(super) spares: Spares,
 }
 
 /// Segments at the end of the journal whose last bytes may only be cached: the one written to last,
@@ -74,36 +94,59 @@ pub(super) struct Found {
 const NEWEST: usize = 2;
 
 /// Opens all segments.
-pub(super) async fn open_all(env: &Env, dir: &Path, identity: Identity) -> Result<Found, OpenError> {
+pub(super) async fn open_all(
+    env: &Env,
+    dir: &Path,
+    identity: Identity,
+    options: &JournalOptions,
+) -> Result<Found, OpenError> {
     let names = env.vfs.list(dir)?;
     let ids = names.iter().rev().filter_map(|name| parse_file_name(name));
     for id in ids.take(NEWEST) {
         uncache(env, &dir.join(file_name(id))).await?;
     }
     let mut files = Vec::new();
+    let mut spares = Spares::new(options);
     for name in names {
         match parse_file_name(&name) {
-            Some(id) => files.push(open(env, dir, name, id, identity)?),
-            None if Path::new(&name).extension().is_some_and(|end| end == UNREADY) => {
-                env.vfs.remove(&dir.join(&name))?;
-            }
+            Some(id) => files.push(open(env, dir, (name, id), identity, OpenMode::Write)?),
+            None if has_extension(&name, UNREADY) => env.vfs.remove(&dir.join(&name))?,
+            None if has_extension(&name, SPARE) => keep_or_remove(env, dir.join(&name), &mut spares)?,
             None if name == LOCK || name == DURABLE => {}
             None => tracing::warn!(name, "a file in the journal folder that is not of the journal"),
         }
     }
+    let (used, unused) = split(files)?;
+    env.vfs.sync_dir(dir)?;
+    Ok(Found { used, unused, spares })
+}
+
+/// Tells the segments that were written to from those behind them that were only prepared.
+pub(super) fn split(mut files: Vec<SegmentFile>) -> io::Result<(Vec<SegmentFile>, Vec<SegmentFile>)> {
     files.sort_unstable_by_key(|file| file.id);
     // A segment without a frame holds nothing anybody was told of, whatever its header says.
     let mut unused = Vec::new();
     while let Some(newest) = files.pop() {
-        let without_frames = only_zeros_from(&*newest.file, u64::from(SEGMENT_HEADER_LEN))?;
-        if !without_frames || newest.is_shown_used(&unused) {
+        if !newest.is_without_frames()? || newest.is_shown_used(&unused) {
             files.push(newest);
             break;
         }
         unused.insert(0, newest);
     }
-    env.vfs.sync_dir(dir)?;
-    Ok(Found { used: files, unused })
+    Ok((files, unused))
+}
+
+fn has_extension(name: &str, extension: &str) -> bool {
+    Path::new(name).extension().is_some_and(|end| end == extension)
+}
+
+fn keep_or_remove(env: &Env, path: PathBuf, spares: &mut Spares) -> io::Result<()> {
+    let file = env.vfs.open(&path, OpenMode::Write)?;
+    if !spares.wants(&*file)? {
+        return env.vfs.remove(&path);
+    }
+    spares.keep(Spare { path, file });
+    Ok(())
 }
 
 /// Makes what will be read what is on the disk. A process that ended because a sync failed leaves
@@ -127,9 +170,16 @@ pub(super) fn remove(env: &Env, dir: &Path, unused: &[SegmentFile]) -> io::Resul
     env.vfs.sync_dir(dir)
 }
 
-fn open(env: &Env, dir: &Path, name: String, id: u32, identity: Identity) -> Result<SegmentFile, OpenError> {
+/// Opens a segment and reads its header.
+pub(super) fn open(
+    env: &Env,
+    dir: &Path,
+    (name, id): (String, u32),
+    identity: Identity,
+    mode: OpenMode,
+) -> Result<SegmentFile, OpenError> {
     let path = dir.join(file_name(id));
-    let file = env.vfs.open(&path, OpenMode::Write)?;
+    let file = env.vfs.open(&path, mode)?;
     let mut block = vec![0; SEGMENT_HEADER_LEN as usize];
     let read = file.read_at(&mut block, 0)?;
     block.truncate(read);

@@ -11,17 +11,25 @@
 //! A journal that ends before the mark of how far it was durable (`high_water`) is damaged in the same way. Numbers of
 //! frames go on after the mark then, so that the gap shows the loss at every later start.
 //!
+//! A journal may begin in the middle, if it says so: segments at the front were freed (`freeing`). Then its first frame tells
+//! where every group stands, and a later purge what became of the entries in between (`rebuilt`). If nothing says
+//! that the segments may be gone, or a log has a gap at the end, they were lost.
+//!
 //! Then what was read is synced, because it may so far be only in the page cache of a process that
 //! was killed, and a new segment is opened; an old one is never appended to. Each step leaves the
 //! folder in a state from which recovery starts over: the only changes are removing a newest segment
-//! in which no frame was ever written, cutting zeros off the end of the newest, and syncs.
+//! in which no frame was ever written, and spares that nobody wants, cutting zeros or stale bytes off the end of
+//! the newest, and syncs.
 
 mod files;
 mod reader;
+mod rebuilt;
 mod scan;
+mod survey;
 
-pub(crate) use files::FolderLock;
+pub(crate) use files::{FolderLock, LOCK};
 pub(crate) use scan::Quarantined;
+pub(crate) use survey::{SegmentState, Survey, owner_of};
 
 use std::collections::BTreeMap;
 use std::io;
@@ -31,13 +39,14 @@ use std::sync::Arc;
 use atoll_env::Env;
 use atoll_types::GroupKey;
 
-use super::Identity;
-use super::format::{Chain, Head};
+use super::format::{Chain, Head, JournalHead};
 use super::group::Group;
 use super::high_water::Mark;
 use super::prepare::file_name;
 use super::segment::{Segment, SegmentTable};
-use files::Found;
+use super::spares::Spares;
+use super::{Identity, JournalOptions};
+use files::{Found, SegmentFile};
 use scan::Scan;
 
 /// Why a journal cannot be opened.
@@ -91,10 +100,11 @@ pub(crate) struct Recovered {
     pub(crate) mark: Mark,
     /// Sound frames read.
     pub(crate) frames: u64,
-    /// Bytes of the files kept.
-    pub(crate) bytes: u64,
-    /// The first damage, if any: then there may have been groups that nothing tells of any more.
+    /// The first damage, if any, also of an earlier start: then there may have been groups that nothing tells of
+    /// any more.
     pub(crate) damage: Option<String>,
+    pub(crate) journal_head: JournalHead,
+    pub(crate) spares: Spares,
 }
 
 /// Reads the folder, creating it if it is not there.
@@ -102,14 +112,15 @@ pub(crate) async fn recover(
     env: &Env,
     dir: &Path,
     identity: Identity,
-    cache_bytes: usize,
+    options: &JournalOptions,
 ) -> Result<Recovered, OpenError> {
     env.vfs.create_dir_all(dir)?;
     let lock = files::lock(env, dir)?;
     let Found {
         used: mut files,
         mut unused,
-    } = files::open_all(env, dir, identity).await?;
+        spares,
+    } = files::open_all(env, dir, identity, options).await?;
     let mark = Mark::read(env, dir, identity)?;
     let mut scan = Scan::new(dir);
     // The header of a segment that was entered and not written to proves how much of the one before
@@ -119,6 +130,10 @@ pub(crate) async fn recover(
     for (at, file) in files.iter().enumerate() {
         scan.segment(file, files.get(at + 1).or(proof.as_ref()))?;
     }
+    if let Some(proof) = &proof {
+        scan.note_first(proof.id);
+    }
+    scan.check_front();
     scan.check_mark(mark);
     if let Some(newest) = files.last() {
         scan.trim(newest)?;
@@ -137,27 +152,20 @@ pub(crate) async fn recover(
     scan.go_on_after(mark);
     files::remove(env, dir, &unused)?;
     let newest = files.last().map_or(0, |newest| newest.id);
-    let next_segment = newest.checked_add(1).ok_or_else(|| OpenError::Unsupported {
-        file: dir.join(file_name(newest)),
-        what: "no segment could follow it".to_owned(),
-    })?;
-    let segments = Arc::new(SegmentTable::new(cache_bytes));
-    let mut bytes = 0;
-    for file in files {
-        bytes += file.file.len()?;
-        segments.push(Arc::new(Segment::sealed(file.id, file.file)));
-    }
+    let next_segment = next_segment(dir, newest)?;
+    let segments = sealed(files, options.cache_bytes)?;
+    let logs = scan.finish();
     let Scan {
-        groups,
         quarantined,
         heads,
         chain,
         next_seq,
         frames,
         damage,
+        journal_head,
         ..
     } = scan;
-    let groups = groups.into_iter().map(|(key, table)| {
+    let groups = logs.into_iter().map(|(key, table)| {
         let replica = heads.get(&key).map(|head| head.replica).unwrap_or_default();
         (key, Arc::new(Group::recovered(key, replica, table)))
     });
@@ -172,7 +180,25 @@ pub(crate) async fn recover(
         next_segment,
         mark,
         frames,
-        bytes,
         damage,
+        journal_head,
+        spares,
+    })
+}
+
+/// A table of segments that nothing is written to any more.
+fn sealed(files: Vec<SegmentFile>, cache_bytes: usize) -> io::Result<Arc<SegmentTable>> {
+    let segments = SegmentTable::new(cache_bytes);
+    for file in files {
+        let bytes = file.file.len()?;
+        segments.push(Arc::new(Segment::sealed(file.id, file.file, bytes)));
+    }
+    Ok(Arc::new(segments))
+}
+
+fn next_segment(dir: &Path, newest: u32) -> Result<u32, OpenError> {
+    newest.checked_add(1).ok_or_else(|| OpenError::Unsupported {
+        file: dir.join(file_name(newest)),
+        what: "no segment could follow it".to_owned(),
     })
 }

@@ -73,7 +73,8 @@ impl<'a> FrameReader<'a> {
         Ok(None)
     }
 
-    fn header(&mut self, offset: u32) -> io::Result<Option<(FrameHeader, u32)>> {
+    /// The header of a frame at `offset`, with its sum, if there is a sound one.
+    pub(super) fn header(&mut self, offset: u32) -> io::Result<Option<(FrameHeader, u32)>> {
         let place = FramePlace {
             salt: self.salt,
             segment: self.segment,

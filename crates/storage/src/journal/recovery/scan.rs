@@ -4,19 +4,20 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use atoll_env::trouble;
-use atoll_types::{GroupKey, Mutant, ReplicaId, Vote, mutant};
+use atoll_types::{GroupKey, Mutant, ReplicaId, mutant};
 
 use super::OpenError;
 use super::files::{SegmentFile, only_zeros_from};
 use super::reader::{Frame, FrameReader};
+use super::rebuilt::Rebuilt;
 use crate::journal::format::{
-    ALIGN, Chain, FRAME_FLAG_MARKER, FRAME_HEADER_LEN, Head, RecordHeader, RecordKind, Records,
-    SEGMENT_HEADER_LEN, SegmentHeader, TRUNCATE_FLAG_ALL, VOTE_FLAG_COMMITTED,
+    ALIGN, Chain, FRAME_FLAG_MARKER, FRAME_HEADER_LEN, Head, JournalHead, RecordHeader, RecordKind, Records,
+    SEGMENT_HEADER_LEN, SegmentHeader,
 };
 use crate::journal::high_water::{DURABLE, Mark};
 use crate::journal::intake::Location;
 use crate::journal::prepare::file_name;
-use crate::journal::table::{LogTable, Placed};
+use crate::journal::table::LogTable;
 
 /// A group whose log cannot be trusted.
 #[derive(Clone, Debug)]
@@ -25,10 +26,23 @@ pub(crate) struct Quarantined {
     pub(crate) reason: String,
 }
 
+/// A place where the journal is not what was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Rot {
+    /// The segment.
+    pub(crate) segment: u32,
+    /// Offset in its file.
+    pub(crate) at: u32,
+    pub(crate) what: String,
+}
+
+/// Places kept, at most: what comes behind says nothing new.
+const ROT_MAX: usize = 256;
+
 /// What has been read so far.
 pub(super) struct Scan {
     dir: PathBuf,
-    pub(super) groups: BTreeMap<GroupKey, LogTable>,
+    groups: BTreeMap<GroupKey, Rebuilt>,
     pub(super) quarantined: BTreeMap<GroupKey, Quarantined>,
     /// Of all groups, as the writer knew them at this point.
     pub(super) heads: BTreeMap<GroupKey, Head>,
@@ -36,8 +50,19 @@ pub(super) struct Scan {
     pub(super) next_seq: u64,
     /// Sound frames.
     pub(super) frames: u64,
+    /// Records in them.
+    pub(super) records: u64,
     /// The first damage found.
     pub(super) damage: Option<String>,
+    /// Where damage was found; the first places, if there are very many.
+    pub(super) rot: Vec<Rot>,
+    /// What holds for the journal as a whole.
+    pub(super) journal_head: JournalHead,
+    /// The first segment there is.
+    first: Option<u32>,
+    /// What comes next is the first frame of a journal that begins in the middle: its heads are taken at
+    /// their word.
+    begins: bool,
 }
 
 impl Scan {
@@ -50,7 +75,12 @@ impl Scan {
             chain: Chain::default(),
             next_seq: 1,
             frames: 0,
+            records: 0,
             damage: None,
+            rot: Vec::new(),
+            journal_head: JournalHead::default(),
+            first: None,
+            begins: false,
         }
     }
 
@@ -60,6 +90,8 @@ impl Scan {
         file: &SegmentFile,
         next: Option<&SegmentFile>,
     ) -> Result<(), OpenError> {
+        let first = self.first.is_none();
+        self.note_first(file.id);
         let Some(header) = &file.header else {
             self.rot(file, 0, "the header is damaged");
             self.chain = Chain {
@@ -69,7 +101,10 @@ impl Scan {
             };
             return Ok(());
         };
-        if header.previous != self.chain || header.first_seq != self.next_seq {
+        if first && file.id > 1 {
+            // Whether what stood before may be gone shows at the end.
+            self.begins = true;
+        } else if header.previous != self.chain || header.first_seq != self.next_seq {
             let (expected, found) = (self.chain, header.previous);
             self.rot(
                 file,
@@ -166,7 +201,9 @@ impl Scan {
             return Err(self.unsupported(file, at, &"another number of records than the frame says"));
         }
         let end = at + frame.header.padded_len();
+        self.begins = false;
         self.frames += 1;
+        self.records += u64::from(count);
         let next_seq = frame.header.seq.checked_add(1);
         self.next_seq =
             next_seq.ok_or_else(|| self.unsupported(file, at, &"a frame that nothing could follow"))?;
@@ -178,12 +215,16 @@ impl Scan {
     fn record(&mut self, record: &RecordHeader, payload: &[u8], place: Location) -> Result<(), &'static str> {
         let group = record.group;
         match record.kind {
+            RecordKind::JournalHead => {
+                let head = JournalHead::decode(record).ok_or("a journal head of unknown shape")?;
+                self.journal_head.join(head);
+            }
             RecordKind::GroupHead => {
                 let head = Head::decode(payload).ok_or("a group head of unknown shape")?;
                 self.group_head(group, head);
             }
             RecordKind::GroupCreate if !self.heads.contains_key(&group) => {
-                self.groups.insert(group, LogTable::default());
+                self.groups.insert(group, Rebuilt::default());
                 self.heads.insert(
                     group,
                     Head {
@@ -211,6 +252,11 @@ impl Scan {
             self.heads.entry(group).or_default().quarantined = true;
         } else if head.quarantined {
             self.lose(group, "it was put into quarantine at an earlier start");
+        } else if known.is_none() && self.begins {
+            match Rebuilt::from_head(&head) {
+                Ok(log) => drop(self.groups.insert(group, log)),
+                Err(reason) => self.lose(group, &reason),
+            }
         } else if known != Some(head) {
             let differs =
                 || format!("the journal says it stands at {head:?}, but what was read is {known:?}");
@@ -220,47 +266,22 @@ impl Scan {
     }
 
     fn change(&mut self, record: &RecordHeader, place: Location) -> Result<(), String> {
-        let table = self.groups.get_mut(&record.group).ok_or("it was never created")?;
-        match record.kind {
-            RecordKind::Entry => {
-                LogTable::check_next(table.last(), record.id).map_err(|error| error.to_string())?;
-                table.push(Placed {
-                    id: record.id,
-                    kind: record.flags,
-                    place,
-                });
-            }
-            RecordKind::Vote => {
-                let committed = record.flags & VOTE_FLAG_COMMITTED != 0;
-                table.vote = Some(Vote {
-                    term: record.id.term,
-                    candidate: record.id.leader,
-                    committed,
-                });
-            }
-            RecordKind::TruncateAfter => {
-                let last = (record.flags & TRUNCATE_FLAG_ALL == 0).then_some(record.id);
-                if last.is_some_and(|last| !table.holds(last)) {
-                    return Err(format!("its log is cut after {}, which is not there", record.id));
-                }
-                table.truncate_after(last);
-            }
-            RecordKind::Purge => {
-                LogTable::check_index(record.id).map_err(|error| error.to_string())?;
-                if table.purged().is_none_or(|purged| purged.index < record.id.index) {
-                    table.purge(record.id);
-                }
-            }
-            RecordKind::Committed => table.committed = Some(record.id),
-            RecordKind::GroupCreate | RecordKind::GroupHead => {}
-        }
-        Ok(())
+        let log = self.groups.get_mut(&record.group).ok_or("it was never created")?;
+        log.change(record, place)
     }
 
     /// Damage in what was durable: nobody can tell which groups it hit.
     fn rot(&mut self, file: &SegmentFile, at: u32, what: &str) {
         let reason = format!("{} at offset {at}: {what}", self.dir.join(&file.name).display());
+        self.note_rot(file.id, at, what);
         self.damaged(reason);
+    }
+
+    fn note_rot(&mut self, segment: u32, at: u32, what: &str) {
+        if self.rot.len() < ROT_MAX {
+            let what = what.to_owned();
+            self.rot.push(Rot { segment, at, what });
+        }
     }
 
     fn damaged(&mut self, reason: String) {
@@ -269,11 +290,47 @@ impl Scan {
             "the journal is damaged; all groups known here go into quarantine"
         );
         trouble::sometimes("recovery found rot");
+        self.begins = false;
         let all: Vec<_> = self.groups.keys().copied().collect();
         for group in all {
             self.lose(group, &reason);
         }
         self.damage.get_or_insert(reason);
+    }
+
+    /// There is a segment, and none before it.
+    pub(super) fn note_first(&mut self, segment: u32) {
+        self.first.get_or_insert(segment);
+    }
+
+    /// All segments are read: what is missing at the front must have been given up.
+    pub(super) fn check_front(&mut self) {
+        let Some(first) = self.first else { return };
+        if first <= self.journal_head.first_segment.max(1) {
+            return;
+        }
+        let file = self.dir.join(file_name(first));
+        let what = "the segments before it are missing, and nothing says that they are not needed";
+        self.note_rot(first, 0, what);
+        self.damaged(format!("{} at offset 0: {what}", file.display()));
+    }
+
+    /// All is read: the sound logs. A journal that was damaged once is so for ever.
+    pub(super) fn finish(&mut self) -> BTreeMap<GroupKey, LogTable> {
+        let mut sound = BTreeMap::new();
+        for (group, log) in std::mem::take(&mut self.groups) {
+            let head = self.heads.get(&group).copied().unwrap_or_default();
+            match log.finish(&head) {
+                Ok(table) => drop(sound.insert(group, table)),
+                Err(reason) => self.lose(group, &reason),
+            }
+        }
+        if self.damage.is_some() {
+            self.journal_head.damaged = true;
+        } else if self.journal_head.damaged {
+            self.damage = Some("it was found at an earlier start".to_owned());
+        }
+        sound
     }
 
     /// All segments are read: a journal that ends before what was durable was cut.
@@ -288,13 +345,13 @@ impl Scan {
             _ => (mark.segment, 0),
         };
         let file = self.dir.join(file_name(segment));
-        self.damaged(format!(
-            "{} at offset {at}: the journal ends with frame {last}, but it was durable up to frame {} in {} ({DURABLE} \
-             says so)",
-            file.display(),
+        let what = format!(
+            "the journal ends with frame {last}, but it was durable up to frame {} in {} ({DURABLE} says so)",
             mark.seq,
             file_name(mark.segment),
-        ));
+        );
+        self.note_rot(segment, at, &what);
+        self.damaged(format!("{} at offset {at}: {what}", file.display()));
     }
 
     /// No number of a frame that was durable is used again: if it is lost, the gap shows it at every later start.
@@ -321,11 +378,13 @@ impl Scan {
         }
     }
 
-    /// Gives back the zeros a prepared segment did not use. Anything else behind the end stays.
+    /// Gives back what a prepared segment did not use: zeros, or what its file held before, unless that may be
+    /// damage. Anything else behind the end stays.
     pub(super) fn trim(&self, newest: &SegmentFile) -> std::io::Result<()> {
         let end = u64::from(self.chain.end);
         let sound = newest.header.is_some() && self.chain.segment == u64::from(newest.id);
-        if sound && newest.file.len()? > end && only_zeros_from(&*newest.file, end)? {
+        let stale = newest.is_recycled() && self.damage.is_none();
+        if sound && newest.file.len()? > end && (stale || only_zeros_from(&*newest.file, end)?) {
             newest.file.allocate(end)?;
         }
         Ok(())

@@ -51,7 +51,9 @@ pub struct History {
     acknowledged: usize,
     /// Commit marks given.
     marks: BTreeMap<GroupKey, Vec<LogId>>,
-    /// How many changes are in the frames up to each one written: no other number may be found.
+    /// How many changes are in each frame written, by number.
+    frames: BTreeMap<u64, usize>,
+    /// How many are in the frames up to each one: no other number may be found.
     whole: Vec<usize>,
 }
 
@@ -79,6 +81,14 @@ impl History {
         self.acknowledged == self.given.len()
     }
 
+    /// Remembers the frames there are: some may go.
+    pub fn note_frames(&mut self, vfs: &MemVfs) {
+        let changes = |kinds: &[u8]| kinds.iter().filter(|kind| CHANGES.contains(kind)).count();
+        let found = frames(vfs).into_iter();
+        self.frames
+            .extend(found.map(|frame| (frame.seq, changes(&frame.kinds))));
+    }
+
     /// The script has ended, or the disk froze.
     pub fn end(&mut self, vfs: &MemVfs) {
         for (count, durable) in &mut self.pending {
@@ -87,10 +97,11 @@ impl History {
                 self.acknowledged = self.acknowledged.max(*count);
             }
         }
+        self.note_frames(vfs);
         self.whole = vec![0];
         let mut count = 0;
-        for frame in frames(vfs) {
-            count += frame.kinds.iter().filter(|kind| CHANGES.contains(kind)).count();
+        for changes in self.frames.values() {
+            count += changes;
             self.whole.push(count);
         }
         assert!((self.acknowledged..=self.given.len()).contains(&count));

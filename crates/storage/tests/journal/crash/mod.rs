@@ -72,7 +72,7 @@ async fn recover_and_check(vfs: MemVfs, options: JournalOptions, history: &Histo
     operations
 }
 
-/// Every group votes, writes on and rolls over; a new one appears.
+/// Every group votes, writes on and rolls over; a new one appears; what is old goes.
 async fn go_on(journal: &Journal, logs: &mut Logs) {
     let fresh = (group(99), ReplicaId(99));
     journal.create_group(fresh.0, fresh.1).await.unwrap();
@@ -86,6 +86,23 @@ async fn go_on(journal: &Journal, logs: &mut Logs) {
     for (key, model) in logs.iter_mut() {
         go_on_in(journal, *key, model).await;
     }
+    for (key, model) in logs.iter_mut() {
+        let log = journal.group(*key).unwrap();
+        if let Some(upto) = log.purge_limit(1) {
+            log.purge(upto).await.unwrap();
+            model.purge(upto);
+        }
+    }
+    let oldest = journal.free_before(u32::MAX).await.unwrap();
+    assert_eq!(journal.segments().oldest, oldest);
+    assert!(logs.keys().all(|key| needs_nothing_before(journal, *key, oldest)));
+    // Also if nothing went.
+    journal.mark().await.unwrap();
+}
+
+fn needs_nothing_before(journal: &Journal, key: GroupKey, segment: u32) -> bool {
+    let first = journal.group(key).unwrap().oldest_segment();
+    first.is_none_or(|first| first >= segment)
 }
 
 async fn go_on_in(journal: &Journal, key: GroupKey, model: &mut Log) {
@@ -214,6 +231,11 @@ fn at_every_operation_of_purges() {
 }
 
 #[test]
+fn at_every_operation_while_segments_go_and_come_back() {
+    short(&script::frees());
+}
+
+#[test]
 fn at_every_operation_of_stops_and_starts() {
     short(&script::restarts());
 }
@@ -222,7 +244,12 @@ fn at_every_operation_of_stops_and_starts() {
 fn at_every_operation_with_every_kind_of_torn_write() {
     let crashes: Vec<_> = (0..24).map(|seed| (Crash::Random, seed)).collect();
     simulate(async {
-        for steps in [script::groups(), script::rolls(), script::restarts()] {
+        for steps in [
+            script::groups(),
+            script::rolls(),
+            script::restarts(),
+            script::frees(),
+        ] {
             crash_everywhere(SMALL, &steps, &crashes, Second::Never).await;
             crash_everywhere(AHEAD, &steps, &crashes, Second::Never).await;
         }

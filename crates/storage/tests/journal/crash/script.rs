@@ -28,6 +28,10 @@ pub enum Step {
     Purge(u64, usize),
     /// As if a snapshot had been installed: what is forgotten lies this far beyond the last entry.
     PurgeBeyond(u64, u64),
+    /// What stands in segments older than the newest so many is forgotten.
+    PurgeOld(u64, u32),
+    /// Segments that no log needs go.
+    Free,
     /// Long enough for a marker.
     Idle,
     /// Closes the journal and opens it again.
@@ -90,9 +94,20 @@ impl<'a> Play<'a> {
                 self.purge(*number, upto).await;
             }
             Step::PurgeBeyond(number, beyond) => {
-                let last = self.log(*number).state().last?;
-                let upto = id(last.term + 1, last.index + beyond);
-                self.purge(*number, upto).await;
+                if let Some(last) = self.log(*number).state().last {
+                    let upto = id(last.term + 1, last.index + beyond);
+                    self.purge(*number, upto).await;
+                }
+            }
+            Step::PurgeOld(number, keep) => {
+                if let Some(upto) = self.log(*number).purge_limit(*keep) {
+                    self.purge(*number, upto).await;
+                }
+            }
+            Step::Free => {
+                self.barrier().await?;
+                self.history.note_frames(&self.process.vfs);
+                self.journal.free_before(u32::MAX).await.ok()?;
             }
             Step::Idle => self.process.env.clock.sleep(Duration::from_secs(2)).await,
             Step::Reopen => {
@@ -271,6 +286,37 @@ pub fn purges() -> Vec<Step> {
     ]
 }
 
+/// Segments go at the front, more than one at a time, with a group that keeps some for a while; what is begun
+/// next stands in their files, if segments are made ahead.
+pub fn frees() -> Vec<Step> {
+    use Step::{Append, AppendDurably, Conflict, Create, Free, Idle, Purge, PurgeOld, Reopen, Vote};
+    vec![
+        Create(1),
+        Create(2),
+        Vote(2),
+        AppendDurably(1, vec![9_000; 8]),
+        Append(2, vec![9_000]),
+        PurgeOld(1, 1),
+        Free,
+        AppendDurably(1, vec![9_000; 4]),
+        Purge(2, 0),
+        PurgeOld(1, 2),
+        Free,
+        Append(2, vec![50, 9_000, 9_000]),
+        Conflict(2, 2, vec![9_000, 9_000]),
+        Create(3),
+        Reopen,
+        Append(1, vec![9_000, 9_000]),
+        PurgeOld(1, 1),
+        PurgeOld(2, 1),
+        Free,
+        AppendDurably(3, vec![9_000, 9_000, 9_000]),
+        Idle,
+        Free,
+        AppendDurably(1, vec![9_000, 9_000, 9_000]),
+    ]
+}
+
 /// Stops and starts: after writing, after nothing, and twice in a row.
 pub fn restarts() -> Vec<Step> {
     use Step::{Append, Commit, Create, Idle, Reopen, Vote};
@@ -305,7 +351,7 @@ pub fn long(seed: u64, len: usize) -> Vec<Step> {
     };
     while steps.len() < len {
         let group = rng.u64(1..4);
-        steps.push(match rng.u8(..16) {
+        steps.push(match rng.u8(..20) {
             0..=5 => Step::Append(group, lens(&mut rng)),
             6..=8 => Step::AppendDurably(group, lens(&mut rng)),
             9 => Step::Conflict(group, rng.usize(..4), lens(&mut rng)),
@@ -314,7 +360,9 @@ pub fn long(seed: u64, len: usize) -> Vec<Step> {
             12 => Step::Commit(group, rng.usize(..3)),
             13 => Step::PurgeBeyond(group, rng.u64(1..9)),
             14 => Step::Idle,
-            _ => Step::Reopen,
+            15 => Step::Reopen,
+            16 | 17 => Step::PurgeOld(group, rng.u32(..3)),
+            _ => Step::Free,
         });
     }
     steps
