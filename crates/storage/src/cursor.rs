@@ -1,6 +1,7 @@
 //! Reading fields one after the other out of bytes that may end anywhere.
 
 /// What is left to read. Fields are little endian.
+#[derive(Clone, Debug)]
 pub(crate) struct Cursor<'a>(pub(crate) &'a [u8]);
 
 /// The bytes ended inside a field.

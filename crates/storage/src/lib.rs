@@ -8,8 +8,9 @@
 //! Reading order: `journal/mod.rs` for what holds and who checks it, `journal/format/` for the bytes,
 //! `journal/intake.rs` for how records get their places, `journal/writer.rs` for how they get to disk,
 //! `journal/recovery/` for how they come back; then `index/mod.rs`; `run/mod.rs` for what rows look like in a
-//! file, `manifest/mod.rs` for the files of a group, `value_file/mod.rs` for another kind of them; and
-//! `store/mod.rs` for how rows get from the index into files.
+//! file, `manifest/mod.rs` for the files of a group, `value_file/mod.rs` for another kind of them;
+//! `store/mod.rs` for how rows get from the index into files; and `snapshot/mod.rs` for how they get to another replica.
+//! `check/mod.rs` looks at all of it while no node runs.
 //!
 //! Every read checks a sum that ties the bytes to what was asked for: an entry's to its position in
 //! its group's log, a value's to its key. Bytes that do not check are never returned.
@@ -17,6 +18,7 @@
 //! This crate knows nothing of Raft or of commands: a log is entries with ids, a value is a range of
 //! an entry's payload.
 
+pub mod check;
 mod cursor;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
@@ -24,6 +26,7 @@ mod index;
 mod journal;
 mod manifest;
 mod run;
+mod snapshot;
 mod store;
 mod value_file;
 
@@ -32,8 +35,8 @@ pub use index::{
     Walked,
 };
 pub use journal::{
-    AppendDone, GroupLog, Identity, Journal, JournalOptions, JournalPointer, JournalStats, LogEntry,
-    LogState, OpenError, ReadError, ReadValue, SLOW_SYNC, value_crc,
+    AppendDone, GroupLog, Identity, Journal, JournalOptions, JournalPointer, JournalSegments, JournalStats,
+    LogEntry, LogState, OpenError, ReadError, ReadValue, SLOW_SYNC, value_crc,
 };
 pub use manifest::{
     FolderError, FolderOwner, GroupFile, GroupFolder, Manifest, NewFile, RunEntry, ValueFileEntry,
@@ -42,7 +45,12 @@ pub use run::{
     BlockCache, Direction, Looked, RowValue, Run, RunCursor, RunError, RunIdentity, RunRow, RunSummary,
     RunValue, RunWriter, Step,
 };
-pub use store::{Checkpoint, GroupStore, Restored, Store, StoreError, StoreOptions, SystemRow};
+pub use snapshot::{
+    SNAPSHOT_CHUNK_BYTES_MAX, SnapshotError, SnapshotPosition, SnapshotReader, SnapshotWriter, StagedSnapshot,
+};
+pub use store::{
+    Checkpoint, GroupStore, Progress, Restored, Store, StoreError, StoreOptions, SystemRow, WorkKind,
+};
 pub use value_file::{
     Filed, FiledRecord, FiledRecords, FinishedValues, ValueFile, ValueFileError, ValueFileId, ValueWriter,
 };

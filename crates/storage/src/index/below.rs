@@ -1,14 +1,17 @@
-//! The layers on disk: runs, newest first.
+//! Everything durable of one manifest: runs, newest first, and the value files that they point into.
 
 use std::cmp::Ordering;
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
 
 use atoll_types::{Key, Version};
 
+use super::reach::Reach;
 use super::tree::Seen;
 use super::value::ValueRef;
 use crate::journal::ReadError;
 use crate::run::{Direction, Looked, Run, RunCursor, RunValue, SPACE_SYSTEM, SPACE_USER, Step};
+use crate::value_file::ValueFile;
 
 /// Why rows could not be looked up.
 #[derive(Debug, thiserror::Error)]
@@ -21,11 +24,37 @@ pub enum Missed {
     Failed(#[from] ReadError),
 }
 
-/// Rows of several runs as one: of each key, what the newest run that knows it says.
+/// Open value files of a group, by number.
+pub(crate) type ValueFiles = BTreeMap<u32, Arc<ValueFile>>;
+
+/// Rows of several runs as one (of each key, what the newest run that knows it says) with the value files that
+/// these rows, and those in the memories above, point into. None of these files is removed while this lives. A cheap
+/// handle.
 #[derive(Clone, Default)]
-pub(crate) struct Below {
+pub(crate) struct Below(Arc<Durable>);
+
+/// The same, without keeping it.
+pub(crate) struct WeakBelow(Weak<Durable>);
+
+impl WeakBelow {
+    pub(crate) fn upgrade(&self) -> Option<Below> {
+        self.0.upgrade().map(Below)
+    }
+
+    pub(crate) fn lives(&self) -> bool {
+        self.0.strong_count() > 0
+    }
+
+    pub(crate) fn is(&self, below: &Below) -> bool {
+        self.0.as_ptr() == Arc::as_ptr(&below.0)
+    }
+}
+
+#[derive(Default)]
+struct Durable {
     /// Newest first.
-    runs: Arc<[Arc<Run>]>,
+    runs: Vec<Arc<Run>>,
+    values: ValueFiles,
 }
 
 /// A row of a run, its key with the space.
@@ -52,30 +81,49 @@ pub(crate) struct Ask {
 }
 
 impl Below {
-    /// These runs, newest first.
-    pub(crate) fn new(runs: Vec<Arc<Run>>) -> Self {
-        Self { runs: runs.into() }
+    /// These runs, newest first, and every value file that they point into.
+    pub(crate) fn new(runs: Vec<Arc<Run>>, values: ValueFiles) -> Self {
+        Self(Arc::new(Durable { runs, values }))
     }
 
     /// Newest first.
     pub(crate) fn runs(&self) -> &[Arc<Run>] {
-        &self.runs
+        &self.0.runs
     }
 
-    /// With a run above the others.
+    /// The open value files.
+    pub(crate) fn values(&self) -> &ValueFiles {
+        &self.0.values
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakBelow {
+        WeakBelow(Arc::downgrade(&self.0))
+    }
+
+    /// Adds where rows of the runs point.
+    pub(crate) fn add_reach(&self, reach: &mut Reach) {
+        for summary in self.runs().iter().map(|run| run.summary()) {
+            let segments = summary.journal_bytes.iter().map(|(id, _)| *id);
+            segments.for_each(|id| reach.add_segment(id));
+            let files = summary.file_bytes.iter().map(|(number, _)| *number);
+            files.for_each(|number| reach.add_file(number));
+        }
+    }
+
+    /// With a run above the others, which points into no other value file than they may.
     pub(crate) fn with_newest(&self, run: Arc<Run>) -> Self {
-        let runs = std::iter::once(run).chain(self.runs.iter().cloned());
-        Self { runs: runs.collect() }
+        let runs = std::iter::once(run).chain(self.runs().iter().cloned());
+        Self::new(runs.collect(), self.values().clone())
     }
 
-    /// True if there is nothing.
+    /// True if there is no run.
     pub(crate) fn is_empty(&self) -> bool {
-        self.runs.is_empty()
+        self.runs().is_empty()
     }
 
     /// Keys of users, about: each run counts its own.
     pub(crate) fn len(&self) -> usize {
-        let keys = self.runs.iter().map(|run| {
+        let keys = self.runs().iter().map(|run| {
             let summary = run.summary();
             let others = summary.tombstones + summary.system_rows;
             summary.entries.saturating_sub(others) as usize
@@ -84,16 +132,16 @@ impl Below {
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.runs.iter().map(|run| run.memory_bytes()).sum()
+        self.runs().iter().map(|run| run.memory_bytes()).sum()
     }
 
     /// What a reader at `at` sees of a user's key.
     pub(crate) fn get(&self, key: &[u8], at: Version, wait: bool) -> Result<Option<Seen>, Missed> {
-        if self.runs.is_empty() {
+        if self.is_empty() {
             return Ok(None);
         }
         let key = [&[SPACE_USER], key].concat();
-        for run in &*self.runs {
+        for run in self.runs() {
             match run.get(&key, at, wait)? {
                 Looked::Absent => {}
                 Looked::Row(version, value) => return Ok(Some((version, value.into()))),
@@ -122,9 +170,14 @@ impl Below {
         })
     }
 
+    /// Walks over the rows of a range, of any space; how many is for the caller to say.
+    pub(crate) fn rows(&self, range: (&[u8], &[u8]), ask: Ask) -> Result<Merge, Missed> {
+        Merge::begin(self.runs(), range, ask)
+    }
+
     /// The same of rows of any space.
     pub(crate) fn raw_page(&self, range: (&[u8], &[u8]), ask: Ask) -> Result<Page<RawRow>, Missed> {
-        let mut merge = Merge::begin(&self.runs, range, ask)?;
+        let mut merge = self.rows(range, ask)?;
         let mut rows = Vec::new();
         while rows.len() < ask.most {
             match merge.next()? {
@@ -141,8 +194,8 @@ impl Below {
     }
 }
 
-/// Cursors on several runs, newest first, each on a row or at its end.
-struct Merge {
+/// Cursors on several runs, newest first, each on a row or at its end. After an error nobody knows where they stand.
+pub(crate) struct Merge {
     cursors: Vec<RunCursor>,
     ask: Ask,
 }
@@ -173,7 +226,7 @@ impl Merge {
         clippy::option_option,
         reason = "the end is not the same as a key nothing is seen of"
     )]
-    fn next(&mut self) -> Result<Option<Option<RawRow>>, Missed> {
+    pub(crate) fn next(&mut self) -> Result<Option<Option<RawRow>>, Missed> {
         let keys = self
             .cursors
             .iter()

@@ -122,22 +122,21 @@ impl Joined {
         &self.pieces
     }
 
-    /// The whole value, checked. `read` reads and checks a piece that stands in the journal; what it says
-    /// of one piece is said of the whole. A piece in a value file cannot be read yet.
-    pub fn read(
+    /// The whole value, checked. `read` reads and checks a piece that stands elsewhere; what it says
+    /// of one piece is said of the whole.
+    pub(crate) fn read(
         &self,
         key: &[u8],
-        read: impl Fn(&JournalPointer) -> Result<ReadValue, ReadError>,
+        read: impl Fn(&Piece) -> Result<ReadValue, ReadError>,
     ) -> Result<ReadValue, ReadError> {
         let mut whole = BytesMut::with_capacity(self.len as usize);
         for piece in &self.pieces {
             match piece {
                 Piece::Memory(bytes) => whole.extend_from_slice(bytes),
-                Piece::Journal(pointer) => match read(pointer)? {
+                Piece::Journal(_) | Piece::Filed(_) => match read(piece)? {
                     ReadValue::Ready(bytes) => whole.extend_from_slice(&bytes),
                     ReadValue::WouldBlock => return Ok(ReadValue::WouldBlock),
                 },
-                Piece::Filed(pointer) => return Err(ReadError::NoValueFile { file: pointer.file }),
             }
         }
         if value_crc(key, &whole) == self.vcrc {

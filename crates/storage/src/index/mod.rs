@@ -5,7 +5,7 @@
 //! ([`crate::run`]), which then takes its place. A lookup asks the layers from the newest down, and the first that
 //! knows anything of the key, its deletion included, is right. Values up to 64 bytes stand in the index,
 //! longer ones stay in the journal or in a value file and are pointed at; one that was appended to is a list of such
-//! pieces ([`Joined`]). One writer applies entries; any number of
+//! pieces ([`Joined`]). [`View::read_value`] reads any of them. One writer applies entries; any number of
 //! readers hold a [`View`].
 //!
 //! A view sees all of an entry or none of it, although the writer lets go of the lock after every
@@ -17,16 +17,22 @@
 //! A view holds on to the layers of its moment, whatever is frozen or written since; a layer is dropped, and
 //! the files behind it may go, when no view has it any more.
 //!
-//! Locks: the layers, then the tree, then the published point, and no two but the last. A disk is waited for with
+//! Rows may point to old places: a value that was appended to keeps its old pieces where they stood. `living` finds
+//! out which segments of the journal and which value files are still needed.
+//!
+//! Locks: the layers, then the list of living parts; apart from these the tree, then the published point, and no two but the last. A disk is waited for with
 //! none of them held.
 
 mod arena;
 mod below;
 mod joined;
 mod layers;
+mod living;
 mod memory;
 mod merged;
 mod published;
+mod reach;
+mod read;
 mod tree;
 mod value;
 mod view;
@@ -44,9 +50,12 @@ use atoll_types::Version;
 use parking_lot::RwLock;
 
 pub use below::Missed;
-pub(crate) use below::{Ask, Below};
+pub(crate) use below::{Ask, Below, Merge, RawRow, ValueFiles};
 pub(crate) use layers::Layers;
+use living::Living;
 pub(crate) use memory::Memory;
+pub(crate) use reach::{LOST, Reach};
+pub(crate) use read::Reader;
 
 /// Rows written under one hold of the lock, at most.
 pub(crate) const SLICE_ROWS: usize = 64;
@@ -55,7 +64,29 @@ pub(crate) const PAGE_ROWS: usize = 256;
 
 /// One group's index. A cheap handle.
 #[derive(Clone, Default)]
-pub struct GroupIndex(Arc<RwLock<Arc<Layers>>>);
+pub struct GroupIndex(Arc<Shared>);
+
+struct Shared {
+    layers: RwLock<Arc<Layers>>,
+    living: Living,
+}
+
+impl Shared {
+    fn of(layers: Layers) -> Self {
+        let living = Living::default();
+        living.list(&layers);
+        Self {
+            layers: RwLock::new(Arc::new(layers)),
+            living,
+        }
+    }
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self::of(Layers::default())
+    }
+}
 
 impl GroupIndex {
     /// An empty index.
@@ -63,19 +94,27 @@ impl GroupIndex {
         Self::default()
     }
 
-    /// An index whose rows all stand in runs, up to this point.
+    /// An index whose rows all stand in runs, up to this point. These runs and the value files that they point
+    /// into are `below`.
     pub(crate) fn restored(version: Version, applied_index: u64, below: Below) -> Self {
-        Self(Arc::new(RwLock::new(Arc::new(Layers {
+        Self(Arc::new(Shared::of(Layers {
             active: Arc::new(Memory::restored(version, applied_index)),
             frozen: None,
             below,
-        }))))
+        })))
     }
 
     /// A reader's fixed point of view.
     pub fn view(&self) -> View {
-        // Frozen between the two steps, the layers still have everything that was published before.
-        View::new(self.layers())
+        // Frozen between the two steps, the layers still have everything that was published before. But if they were replaced
+        // and an entry was published since, a row of it may point into a file that these layers do not have.
+        loop {
+            let layers = self.layers();
+            let view = View::new(layers.clone());
+            if Arc::ptr_eq(&layers, &self.layers()) {
+                return view;
+            }
+        }
     }
 
     /// The apply side. There must be one at a time.
@@ -99,14 +138,25 @@ impl GroupIndex {
         self.layers().memory_bytes()
     }
 
+    /// True if rows may stand in files, so that looking one up may wait for a disk.
+    pub fn has_files(&self) -> bool {
+        !self.layers().below.is_empty()
+    }
+
     pub(crate) fn layers(&self) -> Arc<Layers> {
-        self.0.read().clone()
+        self.0.layers.read().clone()
+    }
+
+    /// Where all rows point that anybody can read, now or later: `living` says why nothing is missed.
+    pub(crate) fn reach(&self) -> Reach {
+        self.0.living.reach()
     }
 
     /// Puts other layers into the place of those of now, as one step.
     pub(crate) fn replace(&self, change: impl FnOnce(&Layers) -> Layers) {
-        let mut layers = self.0.write();
+        let mut layers = self.0.layers.write();
         let changed = Arc::new(change(&layers));
+        self.0.living.list(&changed);
         let old = std::mem::replace(&mut *layers, changed);
         drop(layers);
         // The last holder frees a whole tree: not under the lock that every reader takes.

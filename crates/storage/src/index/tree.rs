@@ -12,6 +12,7 @@ use atoll_types::{Key, Version};
 
 use super::arena::{Arena, InlineArena};
 use super::joined::Joined;
+use super::reach::Reach;
 use super::value::{InlineValue, ValueRef};
 use crate::journal::JournalPointer;
 
@@ -88,6 +89,8 @@ pub(crate) struct Tree {
     key_heap_bytes: usize,
     /// There are layers below, from which only a tombstone hides a key.
     above_others: bool,
+    /// Where values put here so far point, also those that are gone again.
+    reach: Reach,
 }
 
 /// A version of a row that a reader may see; `None` is a deletion.
@@ -100,6 +103,11 @@ impl Tree {
             above_others: true,
             ..Self::default()
         }
+    }
+
+    /// Where its rows point, or pointed.
+    pub(crate) fn reach(&self) -> &Reach {
+        &self.reach
     }
 
     /// Rows, deleted ones included.
@@ -127,6 +135,9 @@ impl Tree {
         value: Option<&ValueRef>,
         keep: Option<Version>,
     ) -> bool {
+        if let Some(value) = value {
+            self.reach.add(value);
+        }
         let packed = self.pack(value);
         let Some(row) = self.rows.get_mut(key) else {
             if value.is_some() || self.above_others {

@@ -32,6 +32,10 @@ impl View {
         }
     }
 
+    pub(crate) fn layers(&self) -> &Layers {
+        &self.layers
+    }
+
     /// Index of the last entry this view sees.
     pub fn applied_index(&self) -> u64 {
         self.applied_index

@@ -23,10 +23,12 @@ const OLD_ROWS_PER_ENTRY: usize = 64;
 /// 64 at a time; an entry of one slice becomes visible in the same step.
 pub struct IndexWriter {
     index: GroupIndex,
-    /// What is written to. Only the writer changes it.
+    /// What is written to: that of the layers when the entry began. Only the writer changes it.
     active: Arc<Memory>,
-    /// The layers when the entry began. None between entries: an idle group must not hold on to a memory that is
-    /// in a run by now, or to runs that were merged.
+    /// The layers when the entry began, or when it was first asked about older rows. Held until the entry is
+    /// published: what is put may point where an older row pointed, and until it is put, only the layers that row was
+    /// found in keep that place (`living`). None between entries: an idle group must not hold on to a memory that is in
+    /// a run by now, or to runs that were merged.
     layers: Option<Arc<Layers>>,
     /// Why an answer about older rows cannot be believed.
     trouble: Option<Missed>,
@@ -63,12 +65,37 @@ impl IndexWriter {
             "the entry before was published"
         );
         self.slice.rows.reserve(rows_expected.min(SLICE_ROWS));
-        self.layers = Some(self.index.layers());
+        let layers = self.index.layers();
+        self.follow(&layers);
+        self.layers = Some(layers);
     }
 
-    /// Those of the entry's beginning, or of now.
-    fn layers(&self) -> Arc<Layers> {
-        self.layers.clone().unwrap_or_else(|| self.index.layers())
+    /// Lets go of the memory before if all layers were replaced. Between two entries.
+    pub(crate) fn follow_index(&mut self) {
+        // They were held if anybody asked about older rows since the last entry.
+        self.layers = None;
+        let layers = self.index.layers();
+        self.follow(&layers);
+    }
+
+    fn follow(&mut self, layers: &Layers) {
+        if !Arc::ptr_eq(&self.active, &layers.active) {
+            self.enter(layers.active.clone());
+        }
+    }
+
+    /// Writes to another memory from now on; the one before.
+    fn enter(&mut self, active: Arc<Memory>) -> Arc<Memory> {
+        // What older views see of the rows before goes with them.
+        self.touched.clear();
+        self.left.clear();
+        self.left_cursor = Box::default();
+        std::mem::replace(&mut self.active, active)
+    }
+
+    fn layers(&mut self) -> Arc<Layers> {
+        let index = &self.index;
+        self.layers.get_or_insert_with(|| index.layers()).clone()
     }
 
     /// Why what was said of older rows since the last call cannot be believed: they stand on a disk and could not
@@ -84,6 +111,7 @@ impl IndexWriter {
             self.slice.rows.is_empty() && !self.spilled,
             "the entry before was published"
         );
+        self.follow_index();
         self.index.replace(|layers| {
             debug_assert!(layers.frozen.is_none(), "one is frozen at a time");
             Layers {
@@ -94,12 +122,7 @@ impl IndexWriter {
         });
         self.layers = None;
         let fresh = self.index.layers().active.clone();
-        let frozen = std::mem::replace(&mut self.active, fresh);
-        // What older views see of the frozen rows goes with them.
-        self.touched.clear();
-        self.left.clear();
-        self.left_cursor = Box::default();
-        frozen
+        self.enter(fresh)
     }
 
     /// The newest version of a key, rows of the entry being applied included.

@@ -18,7 +18,10 @@ use crate::cursor::{Cursor, Short};
 use crate::journal::Identity;
 
 const MAGIC: [u8; 8] = *b"ATOLMAN\x01";
-const VERSION: u32 = 1;
+/// What is written.
+const VERSION: u32 = 2;
+/// Read too: it has no installed snapshot.
+const VERSION_BEFORE_INSTALLED: u32 = 1;
 
 /// Why bytes are not a manifest this code can use.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +64,7 @@ pub(super) fn encode(manifest: &Manifest, owner: &FolderOwner) -> io::Result<Vec
     out.extend(manifest.horizon.0.to_le_bytes());
     put_log_id(&mut out, manifest.applied);
     put_log_id(&mut out, manifest.membership_id);
+    put_log_id(&mut out, manifest.installed);
     put_count(&mut out, manifest.membership.len());
     out.extend(&manifest.membership);
     put_count(&mut out, manifest.runs.len());
@@ -121,17 +125,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(Manifest, FolderOwner), DecodeErro
     if u32::from_le_bytes(*sum) != crc32fast::hash(content) {
         return Err(DecodeError::Damaged("its checksum does not match"));
     }
-    match (cursor.u32()?, cursor.u32()?) {
-        (VERSION, 0) => {}
-        (VERSION, features) => {
-            let what = format!("features {features:#x} this program does not have");
-            return Err(DecodeError::Unsupported(what));
-        }
-        (version, _) => {
-            let what = format!("format version {version}, this program knows {VERSION}");
-            return Err(DecodeError::Unsupported(what));
-        }
-    }
+    let version = cursor.version()?;
     let identity = Identity {
         cluster: ClusterId(cursor.u128()?),
         node: NodeId(cursor.u64()?),
@@ -139,7 +133,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(Manifest, FolderOwner), DecodeErro
     let group = GroupId(cursor.u64()?);
     let replica = ReplicaId(cursor.u64()?);
     let group = GroupKey::new(group, GroupGen(cursor.u32()?));
-    let manifest = cursor.manifest()?;
+    let manifest = cursor.manifest(version)?;
     if !cursor.0.is_empty() {
         return Err(DecodeError::Damaged("it goes on behind its end"));
     }
@@ -153,6 +147,21 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(Manifest, FolderOwner), DecodeErro
 }
 
 impl Cursor<'_> {
+    /// A format version that this code can read, and no features.
+    fn version(&mut self) -> Result<u32, DecodeError> {
+        match (self.u32()?, self.u32()?) {
+            (version @ (VERSION_BEFORE_INSTALLED | VERSION), 0) => Ok(version),
+            (VERSION_BEFORE_INSTALLED | VERSION, features) => {
+                let what = format!("features {features:#x} this program does not have");
+                Err(DecodeError::Unsupported(what))
+            }
+            (version, _) => {
+                let what = format!("format version {version}, this program knows {VERSION}");
+                Err(DecodeError::Unsupported(what))
+            }
+        }
+    }
+
     fn count(&mut self, max: usize) -> Result<usize, DecodeError> {
         let count = self.u32()? as usize;
         if count > max {
@@ -178,7 +187,7 @@ impl Cursor<'_> {
         }
     }
 
-    fn manifest(&mut self) -> Result<Manifest, DecodeError> {
+    fn manifest(&mut self, version: u32) -> Result<Manifest, DecodeError> {
         let next_value_file = self.u32()?;
         Ok(Manifest {
             next_value_file,
@@ -188,6 +197,10 @@ impl Cursor<'_> {
             horizon: Version(self.u64()?),
             applied: self.log_id()?,
             membership_id: self.log_id()?,
+            installed: match version {
+                VERSION_BEFORE_INSTALLED => None,
+                _ => self.log_id()?,
+            },
             membership: self.sized(MEMBERSHIP_BYTES_MAX)?,
             // Each is read before room is made for it.
             runs: (0..self.count(RUNS_MAX)?)

@@ -11,10 +11,10 @@ use atoll_env::vfs::File;
 use parking_lot::Mutex;
 
 /// Extension of a file that is being written.
-pub(super) const UNREADY: &str = ".new";
+pub(crate) const UNREADY: &str = ".new";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum FileKind {
+pub(crate) enum FileKind {
     Run,
     Values,
 }
@@ -30,20 +30,20 @@ impl FileKind {
 
 /// Names a file of the folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct FileId {
-    pub(super) kind: FileKind,
-    pub(super) number: u64,
+pub(crate) struct FileId {
+    pub(crate) kind: FileKind,
+    pub(crate) number: u64,
 }
 
 impl FileId {
-    pub(super) fn run(number: u64) -> Self {
+    pub(crate) fn run(number: u64) -> Self {
         Self {
             kind: FileKind::Run,
             number,
         }
     }
 
-    pub(super) fn values(number: u32) -> Self {
+    pub(crate) fn values(number: u32) -> Self {
         Self {
             kind: FileKind::Values,
             number: u64::from(number),
@@ -51,7 +51,7 @@ impl FileId {
     }
 
     /// The file a name stands for.
-    pub(super) fn parse(name: &str) -> Option<Self> {
+    pub(crate) fn parse(name: &str) -> Option<Self> {
         [FileKind::Run, FileKind::Values].into_iter().find_map(|kind| {
             let (before, after) = kind.affixes();
             let digits = name.strip_prefix(before)?.strip_suffix(after)?;

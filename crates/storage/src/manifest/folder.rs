@@ -193,17 +193,25 @@ impl GroupFolder {
     }
 
     /// Removes the files that no manifest names and no reader holds any more; returns how many. What an error leaves
-    /// behind, the next start removes.
+    /// behind is removed the next time, or at the next start.
     pub fn collect_garbage(&mut self) -> io::Result<usize> {
         self.check_usable()?;
-        let paths = self.garbage.take();
-        for path in &paths {
-            self.vfs.remove(path)?;
+        let mut paths = self.garbage.take().into_iter();
+        let mut removed = 0;
+        while let Some(path) = paths.next() {
+            if let Err(error) = self.vfs.remove(&path)
+                && error.kind() != io::ErrorKind::NotFound
+            {
+                self.garbage.push(path);
+                paths.for_each(|path| self.garbage.push(path));
+                return Err(error);
+            }
+            removed += 1;
         }
-        if !paths.is_empty() {
+        if removed > 0 {
             self.vfs.sync_dir(&self.dir)?;
         }
-        Ok(paths.len())
+        Ok(removed)
     }
 
     #[cfg(test)]

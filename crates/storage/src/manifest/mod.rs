@@ -36,6 +36,9 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use file::{FileId, FileKind, UNREADY};
+pub(crate) use open::{GROUPS, MANIFEST, folder_name, parse_folder_name, read_any};
+
 pub use error::{FolderError, FolderOwner};
 pub use file::{GroupFile, NewFile};
 pub use folder::GroupFolder;

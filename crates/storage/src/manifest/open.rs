@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use atoll_env::Vfs;
 use atoll_env::vfs::OpenMode;
-use atoll_types::GroupKey;
+use atoll_types::{GroupGen, GroupId, GroupKey};
 
 use super::codec::{self, DecodeError};
 use super::file::{FileId, Garbage, GroupFile, UNREADY};
@@ -20,9 +20,9 @@ use super::state::{MANIFEST_BYTES_MAX, Manifest};
 use super::{FolderError, FolderOwner};
 
 /// The commit point.
-pub(super) const MANIFEST: &str = "MANIFEST";
+pub(crate) const MANIFEST: &str = "MANIFEST";
 /// The folder of all groups' folders, in the data directory.
-const GROUPS: &str = "groups";
+pub(crate) const GROUPS: &str = "groups";
 
 pub(super) type NamedFiles = BTreeMap<FileId, Arc<GroupFile>>;
 
@@ -66,8 +66,18 @@ pub(super) fn find(
     Ok(Found { dir, manifest, named })
 }
 
-fn folder_name(group: GroupKey) -> String {
+/// Name of a group's folder.
+pub(crate) fn folder_name(group: GroupKey) -> String {
     format!("{:016x}-{:08x}", group.id.0, group.generation.0)
+}
+
+/// The group that a folder's name stands for.
+pub(crate) fn parse_folder_name(name: &str) -> Option<GroupKey> {
+    let (id, generation) = name.split_once('-')?;
+    let id = u64::from_str_radix(id, 16).ok()?;
+    let generation = u32::from_str_radix(generation, 16).ok()?;
+    let group = GroupKey::new(GroupId(id), GroupGen(generation));
+    (folder_name(group) == name).then_some(group)
 }
 
 /// Without a manifest there is nothing but what came before the first one.
@@ -82,6 +92,19 @@ fn check_fresh(dir: &Path, names: &[String]) -> Result<(), FolderError> {
 }
 
 fn read(vfs: &dyn Vfs, dir: &Path, owner: &FolderOwner) -> Result<Manifest, FolderError> {
+    let (manifest, found) = read_any(vfs, dir)?;
+    if found != *owner {
+        return Err(FolderError::Foreign {
+            file: dir.join(MANIFEST),
+            found: Box::new(found),
+            expected: Box::new(*owner),
+        });
+    }
+    Ok(manifest)
+}
+
+/// The manifest in a folder, and whose it is.
+pub(crate) fn read_any(vfs: &dyn Vfs, dir: &Path) -> Result<(Manifest, FolderOwner), FolderError> {
     let path = dir.join(MANIFEST);
     let file = vfs.open(&path, OpenMode::Read)?;
     let len = file.len()?;
@@ -93,19 +116,11 @@ fn read(vfs: &dyn Vfs, dir: &Path, owner: &FolderOwner) -> Result<Manifest, Fold
     }
     let mut bytes = vec![0; len as usize];
     file.read_exact_at(&mut bytes, 0)?;
-    let (manifest, found) = match codec::decode(&bytes) {
-        Ok(read) => read,
-        Err(DecodeError::Damaged(what)) => return Err(FolderError::Damaged { file: path, what }),
-        Err(DecodeError::Unsupported(what)) => return Err(FolderError::Unsupported { file: path, what }),
-    };
-    if found != *owner {
-        return Err(FolderError::Foreign {
-            file: path,
-            found: Box::new(found),
-            expected: Box::new(*owner),
-        });
+    match codec::decode(&bytes) {
+        Ok(read) => Ok(read),
+        Err(DecodeError::Damaged(what)) => Err(FolderError::Damaged { file: path, what }),
+        Err(DecodeError::Unsupported(what)) => Err(FolderError::Unsupported { file: path, what }),
     }
-    Ok(manifest)
 }
 
 fn open_named(
@@ -161,7 +176,7 @@ fn remove_leftovers(vfs: &dyn Vfs, dir: &Path, names: &[String], named: &NamedFi
 
 impl Manifest {
     /// The files it names and their lengths.
-    pub(super) fn files(&self) -> impl Iterator<Item = (FileId, u64)> {
+    pub(crate) fn files(&self) -> impl Iterator<Item = (FileId, u64)> {
         let runs = self.runs.iter().map(|run| (FileId::run(run.number), run.len));
         let values = self.value_files.iter();
         runs.chain(values.map(|file| (FileId::values(file.number), file.len)))

@@ -34,6 +34,9 @@ pub struct Manifest {
     pub membership: Bytes,
     /// The entry it came with.
     pub membership_id: Option<LogId>,
+    /// The last entry of the newest snapshot that was installed here, if one ever was. While it is the same as
+    /// `applied`, the group's log may end before it: there was no time to purge it.
+    pub installed: Option<LogId>,
     /// The group's last version as of `applied`.
     pub last_version: Version,
     /// Rows older than what was visible at this version are gone.
@@ -90,6 +93,10 @@ impl Manifest {
         } = self;
         if self.membership.len() > MEMBERSHIP_BYTES_MAX {
             return Err("the membership is too long");
+        }
+        let index = |id: Option<LogId>| id.map(|id| id.index);
+        if index(self.installed) > index(self.applied) {
+            return Err("a snapshot was installed beyond what is applied");
         }
         if runs.len() > RUNS_MAX || value_files.len() > VALUE_FILES_MAX {
             return Err("there are too many files");

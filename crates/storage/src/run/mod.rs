@@ -29,6 +29,7 @@
 //!
 //! The sum that ties a value to its key travels with it and is checked by whoever reads the value, not here.
 
+mod audit;
 mod block;
 #[cfg(any(test, feature = "fuzzing"))]
 mod bytes_file;
@@ -51,6 +52,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use audit::{RunAudit, audit};
 pub use cache::BlockCache;
 pub use cursor::{Direction, RunCursor, RunRow, Step};
 pub use error::RunError;

@@ -141,6 +141,11 @@ impl Run {
         Ok(Looked::Row(version, value))
     }
 
+    /// True if the key may be here.
+    pub(super) fn may_hold(&self, key: &[u8]) -> bool {
+        self.filter.may_hold(key)
+    }
+
     pub(super) fn index(&self) -> &SparseIndex {
         &self.index
     }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::input::Input;
 use super::value::RowValue;
 use super::{ROW_KEY_MAX, SPACE_SYSTEM};
-use crate::index::Piece;
+use crate::index::{LOST, Piece};
 
 /// No summary is longer; it has room for a million segments and files.
 pub(super) const SUMMARY_LEN_MAX: usize = 16 * 1024 * 1024;
@@ -32,7 +32,7 @@ pub struct RunSummary {
     pub min_key: Bytes,
     /// Key of the last row.
     pub max_key: Bytes,
-    /// Bytes of values in the journal, by segment, ascending.
+    /// Bytes of values in the journal, by segment, ascending. Values that are lost stand in none.
     pub journal_bytes: Vec<(u32, u64)>,
     /// Bytes stored in value files, by file, ascending.
     pub file_bytes: Vec<(u32, u64)>,
@@ -149,6 +149,9 @@ impl Tally {
     }
 
     fn in_journal(&mut self, segment: u32, bytes: u32) {
+        if segment == LOST {
+            return;
+        }
         *self.journal.entry(segment).or_default() += u64::from(bytes);
     }
 

@@ -8,7 +8,9 @@ use std::sync::atomic::Ordering;
 use atoll_env::trouble;
 use atoll_types::{Key, Mutant, Version, mutant};
 
+use super::accounts::count_references;
 use super::group::{Checkpoint, Frozen, GroupStore};
+use super::progress::{Running, WorkKind};
 use super::rows::{system_key, user_key};
 use crate::index::{Layers, Memory, PAGE_ROWS, ValueRef};
 use crate::journal::value_crc;
@@ -30,31 +32,47 @@ impl GroupStore {
         }
         trouble::pause("storage: before a run is written").await;
         let mut folder = self.0.folder.lock().await;
-        let run = self.write_run(&mut folder, &frozen).await?;
+        if !self.is_frozen(&frozen) {
+            // A snapshot was installed meanwhile: these rows are older than it, and must never come above it.
+            return Ok(());
+        }
+        let total = frozen.memory.tree.read().memory_bytes() as u64;
+        let running = self.0.node.board.begin(WorkKind::Flush, self.0.key, total);
+        let run = self.write_run(&mut folder, &frozen, &running).await?;
         trouble::pause("storage: a run is published, no manifest names it").await;
-        let manifest = manifest_with(&folder, &frozen.checkpoint, &run);
+        let below = self.0.index.layers().below.with_newest(run.clone());
+        let manifest = manifest_with(&folder, &frozen.checkpoint, below.runs());
+        let oldest = run.summary().journal_bytes.first().map(|(id, _)| *id);
+        self.0.space.named.lower(oldest);
         folder.commit(manifest).await?;
         trouble::sometimes("a checkpoint was written");
-        self.0.index.replace(|layers| Layers {
+        self.advance(frozen.checkpoint.position(), |layers| Layers {
             active: layers.active.clone(),
             frozen: None,
-            below: layers.below.with_newest(run),
+            below,
         });
-        let applied = frozen.checkpoint.applied.index;
-        self.0.flushed.store(applied, Ordering::Release);
-        *self.0.frozen.lock() = None;
-        self.0.busy.store(false, Ordering::Release);
         Ok(())
     }
 
-    async fn write_run(&self, folder: &mut GroupFolder, frozen: &Frozen) -> io::Result<Arc<Run>> {
+    /// This is still what is frozen. While the folder is held, it stays so.
+    fn is_frozen(&self, frozen: &Arc<Frozen>) -> bool {
+        let now = self.0.frozen.lock();
+        now.as_ref().is_some_and(|now| Arc::ptr_eq(now, frozen))
+    }
+
+    async fn write_run(
+        &self,
+        folder: &mut GroupFolder,
+        frozen: &Frozen,
+        running: &Running<'_>,
+    ) -> io::Result<Arc<Run>> {
         let new = folder.create_run().await?;
         let identity = self.run_identity(new.number());
         let salt = self.0.node.env.rng.bits64();
         let rows = frozen.memory.tree.read().rows() + frozen.checkpoint.rows.len();
         let mut writer = RunWriter::create(new.file(), identity, salt, rows);
         let keep_deletions = !self.0.index.layers().below.is_empty();
-        add_users_rows(&mut writer, &frozen.memory, keep_deletions).await?;
+        add_users_rows(&mut writer, &frozen.memory, keep_deletions, running).await?;
         add_system_rows(&mut writer, &frozen.checkpoint, keep_deletions).await?;
         writer.finish(frozen.checkpoint.applied).await?;
         let file = folder.publish(new).await?;
@@ -72,16 +90,23 @@ impl GroupStore {
 }
 
 /// The newest row of every key. A frozen memory is not written to any more, so pages of it fit together.
-async fn add_users_rows(writer: &mut RunWriter, memory: &Memory, keep_deletions: bool) -> io::Result<()> {
+async fn add_users_rows(
+    writer: &mut RunWriter,
+    memory: &Memory,
+    keep_deletions: bool,
+    running: &Running<'_>,
+) -> io::Result<()> {
     let mut from: Option<Key> = None;
     loop {
         let page = page(memory, from.as_ref());
+        let before = writer.bytes();
         for (key, version, value) in &page {
             if value.is_some() || keep_deletions {
                 let value = RowValue::from(value.as_ref());
                 writer.add(&user_key(key.as_bytes()), *version, value).await?;
             }
         }
+        running.add(writer.bytes().saturating_sub(before));
         match page.into_iter().next_back() {
             Some((last, ..)) => from = Some(last),
             None => return Ok(()),
@@ -126,14 +151,17 @@ fn row_version(checkpoint: &Checkpoint) -> Version {
     Version(checkpoint.applied.index)
 }
 
-/// The last manifest with one run more.
-fn manifest_with(folder: &GroupFolder, checkpoint: &Checkpoint, run: &Run) -> Manifest {
+/// The last manifest with one run more, the first of these.
+fn manifest_with(folder: &GroupFolder, checkpoint: &Checkpoint, runs: &[Arc<Run>]) -> Manifest {
     let mut manifest = folder.manifest().cloned().unwrap_or_default();
     manifest.applied = Some(checkpoint.applied);
     manifest.membership = checkpoint.membership.clone();
     manifest.membership_id = checkpoint.membership_id;
     manifest.last_version = checkpoint.version;
-    manifest.runs.insert(0, entry_of(run));
+    manifest
+        .runs
+        .splice(..0, runs.first().map(|newest| entry_of(newest)));
+    count_references(&mut manifest, runs);
     manifest
 }
 

@@ -6,16 +6,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use atoll_env::watch;
 use atoll_types::{GroupKey, LogId, Version};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Mutex as AsyncMutex;
 
 use super::maintenance::Shared;
-use crate::index::{Ask, Below, GroupIndex, IndexWriter, Memory, Missed};
+use super::space::Space;
+use crate::index::{Ask, Below, GroupIndex, IndexWriter, Layers, Memory, Missed, ValueFiles};
 use crate::journal::ReadError;
-use crate::manifest::{FolderError, GroupFolder, Manifest, RunEntry};
+use crate::manifest::{FolderError, GroupFolder, Manifest, RunEntry, ValueFileEntry};
 use crate::run::{Run, RunError, RunIdentity, RunValue, SPACE_SYSTEM};
+use crate::snapshot::SnapshotPosition;
+use crate::value_file::{ValueFile, ValueFileError, ValueFileId};
 
 /// A row that the state machine keeps for itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,11 +45,25 @@ pub struct Checkpoint {
     pub rows: Vec<SystemRow>,
 }
 
-/// What a restart begins with. The rows of users are in the index.
+impl Checkpoint {
+    pub(super) fn position(&self) -> SnapshotPosition {
+        SnapshotPosition {
+            applied: self.applied,
+            version: self.version,
+            membership: self.membership.clone(),
+            membership_id: self.membership_id,
+        }
+    }
+}
+
+/// What a restart, or a replica that has installed a snapshot, begins with. The rows of users are in the index.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Restored {
     /// The last checkpoint, with all rows of the system, by key.
     pub checkpoint: Checkpoint,
+    /// The checkpoint is a snapshot that was installed. Only then the group's log may end before it: there was no time to purge
+    /// it.
+    pub installed: bool,
 }
 
 /// Why a group's checkpoint cannot be used.
@@ -62,6 +80,14 @@ pub enum StoreError {
         file: PathBuf,
         /// What is wrong with it.
         error: RunError,
+    },
+    /// One of its value files.
+    #[error("{}: {error}", file.display())]
+    Values {
+        /// Its file.
+        file: PathBuf,
+        /// What is wrong with it.
+        error: ValueFileError,
     },
     /// It is a run, but not the one that the manifest names.
     #[error("{} is not the run that the manifest names", file.display())]
@@ -89,6 +115,7 @@ impl StoreError {
         match self {
             Self::InUse | Self::Io(_) | Self::Folder(FolderError::Io(_)) => true,
             Self::Run { error, .. } => matches!(error, RunError::Io(_)),
+            Self::Values { error, .. } => matches!(error, ValueFileError::Io(_)),
             Self::Rows(missed) => matches!(missed, Missed::WouldBlock | Missed::Failed(ReadError::Io(_))),
             Self::Folder(_) | Self::OtherRun { .. } | Self::SystemRow => false,
         }
@@ -115,8 +142,13 @@ pub(super) struct Inner {
     pub(super) log_bytes: AtomicU64,
     /// The newest entry that a durable checkpoint has.
     pub(super) flushed: AtomicU64,
+    /// The newest durable checkpoint; it changes together with the layers that have it, under this lock.
+    pub(super) durable: Mutex<Option<SnapshotPosition>>,
+    /// Its entry, for those who wait for it.
+    pub(super) durable_at: watch::Sender<Option<LogId>>,
     /// Runs that could not be read whole: they are not merged before the next start.
     pub(super) rotten: Mutex<BTreeSet<u64>>,
+    pub(super) space: Space,
 }
 
 /// One group's checkpoints and its index. A cheap handle.
@@ -129,8 +161,9 @@ impl GroupStore {
         key: GroupKey,
         index: GroupIndex,
         folder: GroupFolder,
-        flushed: u64,
+        durable: Option<SnapshotPosition>,
     ) -> Self {
+        let applied = durable.as_ref().map(|position| position.applied);
         Self(Arc::new(Inner {
             node,
             key,
@@ -139,8 +172,11 @@ impl GroupStore {
             frozen: Mutex::new(None),
             busy: AtomicBool::new(false),
             log_bytes: AtomicU64::new(0),
-            flushed: AtomicU64::new(flushed),
+            flushed: AtomicU64::new(applied.map_or(0, |applied| applied.index)),
+            durable: Mutex::new(durable),
+            durable_at: watch::Sender::new(applied),
             rotten: Mutex::default(),
+            space: Space::new(),
         }))
     }
 
@@ -165,9 +201,17 @@ impl GroupStore {
     pub fn note_applied(&self, writer: &IndexWriter, payload_bytes: usize) -> bool {
         let log_bytes = self.0.log_bytes.load(Ordering::Relaxed) + payload_bytes as u64;
         self.0.log_bytes.store(log_bytes, Ordering::Relaxed);
+        self.note_unflushed();
         let options = &self.0.node.options;
-        let due = log_bytes >= options.checkpoint_log || writer.memory_bytes() >= options.checkpoint_memory;
+        let due = log_bytes >= options.checkpoint_log
+            || writer.memory_bytes() >= options.checkpoint_memory
+            || self.wants_checkpoint_for_space();
         due && !self.0.busy.load(Ordering::Acquire)
+    }
+
+    /// True if nothing is being written of the group, so that a checkpoint may begin, and there is something to write.
+    pub fn may_checkpoint(&self, applied: u64) -> bool {
+        applied > self.flushed_index() && !self.0.busy.load(Ordering::Acquire)
     }
 
     /// Freezes what is applied, between two entries, and has it written in the background. Call only when
@@ -183,18 +227,30 @@ impl GroupStore {
             synced: AtomicBool::new(false),
         }));
         self.0.log_bytes.store(0, Ordering::Relaxed);
+        self.0.space.note_frozen();
         self.0.node.enqueue(self.clone());
     }
 
-    /// Does what waits to be done in the background.
-    pub(super) async fn maintain(&self) -> io::Result<()> {
-        let done = match self.flush().await {
-            Ok(()) => self.merge().await,
-            Err(error) => Err(error),
-        };
-        // What a failed attempt has begun goes at once: it may be what fills the disk.
-        let cleaned = self.0.folder.lock().await.collect_garbage();
-        done.and(cleaned.map(drop))
+    /// Puts other layers into the place of those of now, of which a checkpoint of this position has become durable. While the
+    /// folder is held; nothing is frozen from here on.
+    pub(super) fn advance(&self, position: SnapshotPosition, change: impl FnOnce(&Layers) -> Layers) {
+        let applied = position.applied;
+        let mut durable = self.0.durable.lock();
+        self.0.index.replace(change);
+        *durable = Some(position);
+        drop(durable);
+        self.0.flushed.store(applied.index, Ordering::Release);
+        *self.0.frozen.lock() = None;
+        self.0.busy.store(false, Ordering::Release);
+        self.0.durable_at.send_replace(Some(applied));
+    }
+
+    /// Removes what nobody needs: what a failed attempt has begun goes at once, it may be what fills the disk. What cannot
+    /// be removed now is tried again the next time.
+    pub(super) async fn clean(&self) {
+        if let Err(error) = self.0.folder.lock().await.collect_garbage() {
+            tracing::warn!(group = %self.0.key, %error, "files that nobody needs could not be removed");
+        }
     }
 
     /// The folder cannot be written to any more.
@@ -213,13 +269,14 @@ impl GroupStore {
             let applied = manifest.applied?;
             Some((manifest, applied))
         }) else {
-            return Ok((Self::new(node, key, GroupIndex::new(), folder, 0), None));
+            return Ok((Self::new(node, key, GroupIndex::new(), folder, None), None));
         };
         let runs = manifest
             .runs
             .iter()
             .map(|entry| open_run(&node, key, &folder, entry));
-        let below = Below::new(runs.collect::<Result<_, _>>()?);
+        let runs = runs.collect::<Result<_, _>>()?;
+        let below = Below::new(runs, open_values(&node, key, &folder, &manifest)?);
         let checkpoint = Checkpoint {
             applied,
             version: manifest.last_version,
@@ -228,8 +285,15 @@ impl GroupStore {
             rows: system_rows(&below)?,
         };
         let index = GroupIndex::restored(checkpoint.version, applied.index, below);
-        let store = Self::new(node, key, index, folder, applied.index);
-        Ok((store, Some(Restored { checkpoint })))
+        let store = Self::new(node, key, index, folder, Some(checkpoint.position()));
+        let installed = manifest.installed == Some(applied);
+        Ok((
+            store,
+            Some(Restored {
+                checkpoint,
+                installed,
+            }),
+        ))
     }
 }
 
@@ -260,8 +324,34 @@ fn open_run(
     Ok(Arc::new(run))
 }
 
+/// Every value file that the manifest names.
+fn open_values(
+    node: &Shared,
+    group: GroupKey,
+    folder: &GroupFolder,
+    manifest: &Manifest,
+) -> Result<ValueFiles, StoreError> {
+    let mut values = ValueFiles::new();
+    for ValueFileEntry { number, .. } in &manifest.value_files {
+        let file = folder
+            .value_file(*number)
+            .ok_or(io::Error::from(io::ErrorKind::NotFound))?;
+        let path = file.path().to_owned();
+        let id = ValueFileId {
+            identity: node.identity,
+            group,
+            number: *number,
+        };
+        match ValueFile::open(file, id) {
+            Ok(file) => values.insert(*number, Arc::new(file)),
+            Err(error) => return Err(StoreError::Values { file: path, error }),
+        };
+    }
+    Ok(values)
+}
+
 /// The newest rows of the system, by key, without those that are gone.
-fn system_rows(below: &Below) -> Result<Vec<SystemRow>, StoreError> {
+pub(crate) fn system_rows(below: &Below) -> Result<Vec<SystemRow>, StoreError> {
     let ask = Ask {
         reverse: false,
         at: Version(u64::MAX),

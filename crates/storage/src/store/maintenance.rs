@@ -1,9 +1,9 @@
-//! The thread that writes.
+//! The store of a node: its groups, and what waits to be written of them.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 use atoll_env::{Env, watch};
 use atoll_types::{GroupKey, ReplicaId};
@@ -11,35 +11,14 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::group::{GroupStore, Inner, Restored, StoreError};
+use super::options::StoreOptions;
+use super::progress::{Board, Progress};
+use super::space::Named;
+use super::thread;
 use crate::journal::{Identity, Journal};
 use crate::manifest::{FolderOwner, GroupFolder};
 use crate::run::BlockCache;
-
-/// How long to wait before what failed is tried again; twice as long after every failure in a row.
-const RETRY: Duration = Duration::from_secs(1);
-const RETRY_MAX: Duration = Duration::from_secs(60);
-
-/// When checkpoints are made and what reading them may keep in memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StoreOptions {
-    /// Bytes of one group's index in memory from which on it is frozen and written to a run.
-    pub checkpoint_memory: usize,
-    /// Bytes of entries applied since the last checkpoint from which on there is another, so that a restart has no
-    /// more than that to apply per group, and about as much again that came while one was written.
-    pub checkpoint_log: u64,
-    /// Bytes of blocks of runs kept in memory for all groups; 0: none.
-    pub block_cache: usize,
-}
-
-impl Default for StoreOptions {
-    fn default() -> Self {
-        Self {
-            checkpoint_memory: 32 * 1024 * 1024,
-            checkpoint_log: 64 * 1024 * 1024,
-            block_cache: 64 * 1024 * 1024,
-        }
-    }
-}
+use crate::snapshot::SnapshotThread;
 
 /// What all groups of a node share.
 pub(super) struct Shared {
@@ -48,27 +27,43 @@ pub(super) struct Shared {
     pub(super) journal: Journal,
     pub(super) options: StoreOptions,
     pub(super) cache: Arc<BlockCache>,
+    pub(super) snapshots: SnapshotThread,
+    pub(super) board: Board,
+    /// There is hardly room left on the disk.
+    pub(super) urgent: AtomicBool,
     data: PathBuf,
-    /// Groups that are open, or that something is still written of.
-    open: Mutex<BTreeMap<GroupKey, Weak<Inner>>>,
-    queue: Mutex<Queue>,
-    work: Notify,
-    ended: watch::Sender<bool>,
+    /// Groups that are open, or that something is still written of; of those that were, what is known.
+    open: Mutex<BTreeMap<GroupKey, Known>>,
+    pub(super) queue: Mutex<Queue>,
+    /// Something is to be flushed, or the node stops.
+    pub(super) work: Notify,
+    /// Something may be to be merged, or the node stops.
+    pub(super) look: Notify,
+    pub(super) ended: watch::Sender<bool>,
 }
 
+/// A group that was opened here.
 #[derive(Default)]
-struct Queue {
+struct Known {
+    inner: Weak<Inner>,
+    named: Arc<Named>,
+}
+
+/// What is to be done, and what is being done.
+#[derive(Default)]
+pub(super) struct Queue {
     /// Each group at most once.
-    groups: VecDeque<GroupStore>,
-    /// The thread is not at any group.
-    #[cfg(test)]
-    idle: bool,
-    closing: bool,
+    pub(super) groups: VecDeque<GroupStore>,
+    pub(super) closing: bool,
+    /// A group is being flushed.
+    pub(super) flushing: bool,
+    /// There may be something to merge, or it is being merged, or it failed and is tried again soon.
+    pub(super) merging: bool,
 }
 
 /// The checkpoints of a node. A cheap handle.
 #[derive(Clone)]
-pub struct Store(Arc<Shared>);
+pub struct Store(pub(super) Arc<Shared>);
 
 impl Store {
     /// Starts the maintenance thread. `data` is the node's data directory, which one process uses at a time.
@@ -85,15 +80,19 @@ impl Store {
             journal,
             options,
             cache: Arc::new(BlockCache::new(options.block_cache)),
+            snapshots: SnapshotThread::start(&env.spawn),
+            board: Board::default(),
+            urgent: AtomicBool::new(false),
             data: data.to_owned(),
             open: Mutex::default(),
             queue: Mutex::default(),
             work: Notify::new(),
+            look: Notify::new(),
             ended: watch::Sender::new(false),
         });
         let own = shared.clone();
         env.spawn
-            .dedicated("storage-maintain", async move { run(own).await });
+            .dedicated("storage-maintain", async move { thread::run(own).await });
         Self(shared)
     }
 
@@ -116,30 +115,47 @@ impl Store {
         // Held to the end: of two at a time the second must find the first.
         let mut open = self.0.open.lock();
         // Opening removes files that no manifest names yet, which whoever has the folder open may be about to name.
-        if open.get(&key).is_some_and(|inner| inner.strong_count() > 0) {
+        if open.get(&key).is_some_and(|known| known.inner.strong_count() > 0) {
             return Err(StoreError::InUse);
         }
+        // If it cannot be opened, nobody knows what it needs.
+        open.insert(key, Known::default());
         let (folder, manifest) = GroupFolder::open(env, data, owner)?;
         let opened = GroupStore::open(self.0.clone(), key, folder, manifest)?;
-        open.insert(key, Arc::downgrade(&opened.0.0));
+        let group = &opened.0;
+        group.remember_named();
+        let known = Known {
+            inner: Arc::downgrade(&group.0),
+            named: group.0.space.named.clone(),
+        };
+        open.insert(key, known);
+        drop(open);
+        self.0.look_soon();
         Ok(opened)
+    }
+
+    /// What is being done now: at most a flush, and beside it a merge of some kind.
+    pub fn progress(&self) -> Vec<Progress> {
+        self.0.board.read()
     }
 
     /// True while the thread has nothing to do.
     #[cfg(test)]
     pub(super) fn is_idle(&self) -> bool {
         let queue = self.0.queue.lock();
-        queue.idle && queue.groups.is_empty()
+        queue.groups.is_empty() && !queue.flushing && !queue.merging
     }
 
-    /// Lets what is being written come to its end, and the thread with it. What is frozen and not begun stays
-    /// unwritten: the log has it.
+    /// Lets what is being flushed come to its end, and the thread with it. What is frozen and not begun stays
+    /// unwritten: the log has it. A merge ends unfinished.
     pub async fn close(&self) {
         self.0.queue.lock().closing = true;
         self.0.work.notify_one();
+        self.0.look.notify_one();
         let mut ended = self.0.ended.subscribe();
         // An error means that the thread is gone, which is what is waited for.
         let _ = ended.wait_for(|ended| *ended).await;
+        self.0.snapshots.close().await;
     }
 }
 
@@ -150,62 +166,45 @@ impl Shared {
             // Nobody would take it out again, and what it holds would stay open.
             return;
         }
-        queue.groups.push_back(group);
+        if !queue.groups.iter().any(|waiting| waiting.is(&group)) {
+            queue.groups.push_back(group);
+        }
         drop(queue);
         self.work.notify_one();
     }
 
-    fn next(&self) -> Option<GroupStore> {
-        let mut queue = self.queue.lock();
-        let next = queue.groups.pop_front();
-        #[cfg(test)]
-        {
-            queue.idle = next.is_none();
-        }
-        next
+    /// There may be something to merge.
+    pub(super) fn look_soon(&self) {
+        self.queue.lock().merging = true;
+        self.look.notify_one();
     }
 
-    fn is_closing(&self) -> bool {
+    pub(super) fn data(&self) -> &Path {
+        &self.data
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
         self.queue.lock().closing
     }
-}
 
-async fn run(shared: Arc<Shared>) {
-    let mut wait = RETRY;
-    while !shared.is_closing() {
-        let Some(group) = shared.next() else {
-            shared.work.notified().await;
-            continue;
-        };
-        match group.maintain().await {
-            Ok(()) => wait = RETRY,
-            Err(error) => {
-                if group.is_broken().await {
-                    // A retry would be refused for ever, quietly, while memory grows. A start finds out what the disk has.
-                    let reason = format!(
-                        "what the disk has of group {} cannot be told: {error}",
-                        group.0.key
-                    );
-                    shared.env.halt.now(&reason).await;
-                }
-                tracing::error!(group = %group.0.key, %error, retry_in = ?wait, "a checkpoint or a merge failed");
-                shared.enqueue(group);
-                // Ends early only to close.
-                let closing = shared.closing();
-                let _ = shared.env.clock.timeout(wait, closing).await;
-                wait = (wait * 2).min(RETRY_MAX);
-            }
-        }
+    pub(super) fn open_groups(&self) -> Vec<GroupStore> {
+        let open = self.open.lock();
+        let groups = open.values().filter_map(|known| known.inner.upgrade());
+        groups.map(GroupStore).collect()
     }
-    shared.queue.lock().groups.clear();
-    shared.ended.send_replace(true);
-}
 
-impl Shared {
-    /// Comes back when the node stops.
-    async fn closing(&self) {
-        while !self.is_closing() {
-            self.work.notified().await;
-        }
+    /// True if all of these were opened here.
+    pub(super) fn knows(&self, groups: &[(GroupKey, ReplicaId)]) -> bool {
+        let open = self.open.lock();
+        groups.iter().all(|(group, _)| open.contains_key(group))
+    }
+
+    /// All groups that were opened here, those that are not open any more too.
+    pub(super) fn known(&self) -> Vec<(Option<GroupStore>, Arc<Named>)> {
+        let open = self.open.lock();
+        let known = open.values();
+        known
+            .map(|known| (known.inner.upgrade().map(GroupStore), known.named.clone()))
+            .collect()
     }
 }

@@ -1,4 +1,8 @@
-//! From several runs to one.
+//! From several runs to one, with the values that are to leave their places.
+//!
+//! The folder is locked only to create, publish and commit, so that a checkpoint of the same group never waits for a
+//! merge. What a merge began with is looked for again before it commits: checkpoints put runs above it meanwhile, and
+//! if the runs themselves are gone, because a snapshot was installed, so is the reason for the merge.
 
 use std::io;
 use std::sync::Arc;
@@ -6,53 +10,125 @@ use std::sync::Arc;
 use atoll_env::trouble;
 use atoll_types::{Mutant, Version, mutant};
 
+use super::accounts::count_references;
+use super::evacuate::Evacuation;
+use super::files::PublishedValues;
 use super::flush::entry_of;
 use super::group::GroupStore;
-use super::plan::to_merge;
-use crate::index::{Ask, Below, Layers, Missed};
-use crate::journal::ReadError;
-use crate::manifest::{GroupFolder, Manifest};
+use super::plan::Plan;
+use super::progress::Running;
+use super::rate::Rate;
+use crate::index::{Ask, Below, Layers, Missed, RawRow, ValueFiles};
+use crate::journal::{Journal, ReadError};
+use crate::manifest::{GroupFile, GroupFolder, RunEntry};
 use crate::run::{RowValue, Run, RunValue, RunWriter};
 
 /// Rows read at a time.
 const PAGE_ROWS: usize = 1024;
 
-impl GroupStore {
-    /// Merges the newest runs while there are many. After an error nothing has changed, as with a flush.
-    pub(super) async fn merge(&self) -> io::Result<()> {
-        let mut folder = self.0.folder.lock().await;
-        loop {
-            let below = self.0.index.layers().below.clone();
-            let lens = self.lens_to_merge(&below);
-            let Some(count) = to_merge(&lens) else {
-                return Ok(());
-            };
-            let (inputs, older) = below.runs().split_at(count.min(below.runs().len()));
-            let run = self.merged(&mut folder, inputs, older.is_empty()).await?;
-            trouble::pause("storage: a merged run is published, no manifest names it").await;
-            let manifest = manifest_with(&folder, &run, inputs.len());
-            folder.commit(manifest).await?;
-            trouble::sometimes("runs were merged");
-            let runs: Vec<_> = std::iter::once(run).chain(older.iter().cloned()).collect();
-            self.0.index.replace(|layers| Layers {
-                active: layers.active.clone(),
-                frozen: layers.frozen.clone(),
-                below: Below::new(runs),
-            });
-            drop(below);
-            folder.collect_garbage()?;
-        }
+/// A merge to be done, and what it was planned over.
+pub(super) struct Work {
+    pub(super) plan: Plan,
+    pub(super) below: Below,
+}
+
+/// What a merge has written.
+struct Output {
+    run: Arc<GroupFile>,
+    number: u64,
+    values: Vec<PublishedValues>,
+}
+
+impl Work {
+    /// The runs to merge, newest first.
+    fn inputs(&self) -> &[Arc<Run>] {
+        self.below.runs().get(self.plan.runs.clone()).unwrap_or_default()
     }
 
-    /// Lengths of the runs that can be merged, newest first: those above any rotten one. Were that one tried again and
-    /// again, runs would get too many for checkpoints to go on.
-    fn lens_to_merge(&self, below: &Below) -> Vec<u64> {
-        let rotten = self.0.rotten.lock();
-        let sound = below
-            .runs()
-            .iter()
-            .take_while(|run| !rotten.contains(&run.identity().number));
-        sound.map(|run| run.summary().file_len).collect()
+    /// Bytes that it will read and write, about and at most: runs, and values that move.
+    pub(super) fn bytes(&self) -> u64 {
+        let of = |run: &Arc<Run>| {
+            let summary = run.summary();
+            let leaving = summary.journal_bytes.iter();
+            let leaving = leaving.filter(|(segment, _)| *segment < self.plan.before);
+            let collected = summary.file_bytes.iter();
+            let collected = collected.filter(|(file, _)| self.plan.victims.contains(file));
+            let values = leaving.chain(collected).map(|(_, bytes)| bytes);
+            summary.file_len + values.sum::<u64>()
+        };
+        self.inputs().iter().map(of).sum()
+    }
+}
+
+/// Where rows go.
+struct Sink<'a> {
+    writer: RunWriter,
+    values: Evacuation<'a>,
+    rate: Rate,
+    running: &'a Running<'a>,
+}
+
+impl Sink<'_> {
+    async fn add(&mut self, (key, version, value): RawRow, journal: &Journal) -> io::Result<()> {
+        let before = self.writer.bytes() + self.values.moved;
+        let value = self.values.place(&key, version, value).await?;
+        self.writer.add(&key, version, RowValue::from(&value)).await?;
+        let bytes = (self.writer.bytes() + self.values.moved).saturating_sub(before);
+        self.running.add(bytes);
+        // As many were read.
+        self.rate.take(2 * bytes, journal).await;
+        Ok(())
+    }
+}
+
+impl GroupStore {
+    /// Merges. After an error nothing has changed but the folder's numbers, as with a flush.
+    pub(super) async fn merge(&self, work: Work) -> io::Result<()> {
+        let running = self.0.node.board.begin(work.plan.kind, self.0.key, work.bytes());
+        let output = self.write_merged(&work, &running).await?;
+        trouble::pause("storage: a merged run is published, no manifest names it").await;
+        let mut folder = self.0.folder.lock().await;
+        let identity = self.run_identity(output.number);
+        let run = Run::open(output.run, identity, self.0.node.cache.clone()).map_err(io::Error::other)?;
+        self.put_in_force(&mut folder, &work, Arc::new(run), output.values)
+            .await
+    }
+
+    /// The manifest and the layers, with the output in the place of its inputs.
+    async fn put_in_force(
+        &self,
+        folder: &mut GroupFolder,
+        work: &Work,
+        run: Arc<Run>,
+        new: Vec<PublishedValues>,
+    ) -> io::Result<()> {
+        let below = self.0.index.layers().below.clone();
+        let mut manifest = folder.manifest().cloned().unwrap_or_default();
+        let Some(at) = place_of(work.inputs(), &manifest.runs, &below) else {
+            tracing::info!(group = %self.0.key, "what was being merged was replaced meanwhile");
+            return Ok(());
+        };
+        let places = at..at + work.inputs().len();
+        manifest.runs.splice(places.clone(), [entry_of(&run)]);
+        manifest.value_files.extend(new.iter().map(|new| new.entry));
+        self.note_left(&work.plan, run.summary());
+        let mut runs = below.runs().to_vec();
+        runs.splice(places, [run]);
+        count_references(&mut manifest, &runs);
+        folder.commit(manifest).await?;
+        trouble::sometimes("runs were merged");
+        if !new.is_empty() {
+            trouble::sometimes("values were moved");
+        }
+        let mut values = below.values().clone();
+        values.extend(new.into_iter().map(|new| (new.entry.number, new.file)));
+        self.0.index.replace(|layers| Layers {
+            active: layers.active.clone(),
+            frozen: layers.frozen.clone(),
+            below: Below::new(runs, values),
+        });
+        self.remember_named();
+        Ok(())
     }
 
     /// Why an input could not be read, remembered: what a disk refuses it mostly goes on refusing, and were the same runs tried
@@ -68,39 +144,59 @@ impl GroupStore {
     }
 
     /// One run with the newest row of every key; without deletions if nothing older could come back.
-    async fn merged(
-        &self,
-        folder: &mut GroupFolder,
-        inputs: &[Arc<Run>],
-        oldest: bool,
-    ) -> io::Result<Arc<Run>> {
-        let new = folder.create_run().await?;
+    async fn write_merged(&self, work: &Work, running: &Running<'_>) -> io::Result<Output> {
+        let node = &self.0.node;
+        let new = self.0.folder.lock().await.create_run().await?;
         let identity = self.run_identity(new.number());
-        let salt = self.0.node.env.rng.bits64();
-        let rows = inputs.iter().map(|run| run.summary().entries as usize).sum();
-        let mut writer = RunWriter::create(new.file(), identity, salt, rows);
-        let inputs = Below::new(inputs.to_vec());
+        let inputs = Below::new(work.inputs().to_vec(), ValueFiles::new());
+        let rows = inputs.runs().iter().map(|run| run.summary().entries).sum::<u64>();
+        let mut sink = Sink {
+            writer: RunWriter::create(new.file(), identity, node.env.rng.bits64(), rows as usize),
+            values: Evacuation::new(self, &work.below, &work.plan),
+            rate: Rate::new(&node.env.clock, node.options.maintenance_rate, &node.journal),
+            running,
+        };
         // Only the oldest run has nothing below that a deletion hides.
+        let oldest = work.plan.runs.end == work.below.runs().len();
         let keep_deletions = !oldest && !mutant::is(Mutant::DeletionDroppedEarly);
         let mut from = Vec::new();
         loop {
             let page = inputs
                 .raw_page((&from, &[]), ASK)
                 .map_err(|missed| self.unread(&inputs, missed))?;
-            let stays = |value: &RunValue| *value != RunValue::Tombstone || keep_deletions;
-            for (key, version, value) in page.rows.iter().filter(|row| stays(&row.2)) {
-                writer.add(key, *version, RowValue::from(value)).await?;
+            let next = page.rows.last().map(|(last, ..)| [&last[..], &[0]].concat());
+            let stays = |row: &RawRow| row.2 != RunValue::Tombstone || keep_deletions;
+            for row in page.rows.into_iter().filter(stays) {
+                self.go_on()?;
+                sink.add(row, &node.journal).await?;
             }
-            match page.rows.into_iter().next_back() {
-                Some((last, ..)) if !page.complete => from = [&last[..], &[0]].concat(),
+            match next {
+                Some(next) if !page.complete => from = next,
                 _ => break,
             }
         }
+        let Sink { writer, values, .. } = sink;
+        if values.lost > 0 {
+            tracing::error!(group = %self.0.key, values = values.lost, "values were given up in a merge");
+        }
+        // Before the run that points into them.
+        let values = values.finish().await?;
         let covers = inputs.runs().first().map(|newest| newest.summary().covers);
         writer.finish(covers.unwrap_or_default()).await?;
-        let file = folder.publish(new).await?;
-        let run = Run::open(file, identity, self.0.node.cache.clone()).map_err(io::Error::other)?;
-        Ok(Arc::new(run))
+        trouble::pause("storage: values are moved, the run that points at them is not published").await;
+        Ok(Output {
+            number: new.number(),
+            run: self.0.folder.lock().await.publish(new).await?,
+            values,
+        })
+    }
+
+    /// An error if the node stops: a merge may be begun again at any time.
+    fn go_on(&self) -> io::Result<()> {
+        if self.0.node.is_closing() {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        Ok(())
     }
 }
 
@@ -113,11 +209,10 @@ const ASK: Ask = Ask {
     keep: false,
 };
 
-/// The last manifest, with one run in the place of its newest ones.
-fn manifest_with(folder: &GroupFolder, run: &Run, inputs: usize) -> Manifest {
-    let mut manifest = folder.manifest().cloned().unwrap_or_default();
-    manifest
-        .runs
-        .splice(..inputs.min(manifest.runs.len()), [entry_of(run)]);
-    manifest
+/// Where the runs stand now, one after the other, in the manifest and in what is in force.
+fn place_of(inputs: &[Arc<Run>], named: &[RunEntry], below: &Below) -> Option<usize> {
+    let numbers = |runs: &[Arc<Run>]| -> Vec<u64> { runs.iter().map(|run| run.identity().number).collect() };
+    let (inputs, in_force) = (numbers(inputs), numbers(below.runs()));
+    debug_assert!(named.iter().map(|run| run.number).eq(in_force.iter().copied()));
+    in_force.windows(inputs.len()).position(|some| *some == inputs)
 }

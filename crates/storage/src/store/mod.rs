@@ -10,30 +10,59 @@
 //! older run may have the key. Views hold on to the layers they began with, so neither flush nor merge takes
 //! anything from a reader.
 //!
+//! Space comes back in merges, and only there: values leave segments of the journal that are to go, and value files that
+//! are half dead, for new value files (`evacuate`). Nothing is ever put back into the index; why, says ADR 8. What is to be
+//! moved when, `plan` decides; who still needs what, `space` finds out. Three things may go:
+//! - A segment of the journal, by whoever owns the journal, if no log needs it and it is below [`Store::low_water`]: no row
+//!   of any group that can be read, now or later, points into it. A row that can be read stands in a memory or below one
+//!   that lives, and an entry being applied holds on to the layers that it has looked rows up in, so that a pointer that
+//!   a merge has replaced meanwhile is still counted when the entry puts it into memory (`index::living`; `tests/space/held`).
+//! - A name of a value file, by a manifest without it, if no run of that manifest and nothing that lives points into it. If
+//!   only a row in memory did, the checkpoint that writes this row could not name the file any more.
+//! - A file, when no manifest names it and nobody has it open (`manifest`).
+//!
 //! What holds here, and where it is checked:
 //! - I4: a run is published only when the journal bytes it points at are durable (`flush` waits for the
 //!   journal first), and a manifest names only what is synced (`manifest`).
 //! - I7: a deletion or an older version is dropped only where nothing older can come back (`flush`: a deletion goes only
 //!   with the oldest run).
-//! - I8: a merge changes places, never a key, a version or a value.
+//! - I8: a merge changes places, never a key, a version or a value. A value is proved before it is moved and keeps the sum of
+//!   its row; one that is rotten is given up where it is found and never becomes sound (`evacuate`; `tests/space/rot`).
+//! - With every segment below the low-water mark taken away, everything is still read, by every view, at every moment, and
+//!   after a crash at every operation (`tests/space/model`, `crash`, `faults`).
 //! - A checkpoint that could not be written is tried again with the same rows; nothing newer is frozen meanwhile.
 //!   What the failed try began is removed at once, or it would fill the disk. If a change of names failed, nobody knows what
-//!   the disk holds, and the process halts (`maintenance`; a fault at every operation in `tests/faults`).
+//!   the disk holds, and the process halts (`thread`; a fault at every operation in `tests/faults`).
 //! - A run with a block that is not what was written is never merged, and those above it still are: checkpoints go on, and
 //!   only reads of that block fail (`merge`; `tests/damage`).
+//! - A merge commits only if what it began with is still in force, one run after the other (`merge`).
 //! - A group is open once, until the last write of it has ended (`maintenance`; `tests/closing`).
 //! - Between entries a writer holds on to no memory that is in a run, and to no run that was merged (`index::writer`).
 //!
-//! One thread does all of it, a step at a time, so a group never waits for more than one other group's flush or merge.
+//! One thread does all of it (`thread`): flushes one after the other, and beside them one merge at a time, which gives way to
+//! them and goes no faster than it may (`rate`). So a group waits for other groups' flushes, and for no merge.
 
+mod accounts;
+mod evacuate;
+mod files;
 mod flush;
 mod group;
+mod install;
 mod maintenance;
 mod merge;
+mod options;
 mod plan;
+mod progress;
+mod rate;
 mod rows;
+mod space;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
+mod thread;
 
+pub(crate) use files::{NewRun, NewValues, PublishedValues};
+pub(crate) use group::system_rows;
 pub use group::{Checkpoint, GroupStore, Restored, StoreError, SystemRow};
-pub use maintenance::{Store, StoreOptions};
+pub use maintenance::Store;
+pub use options::StoreOptions;
+pub use progress::{Progress, WorkKind};

@@ -1,4 +1,15 @@
-//! Which runs to merge.
+//! What to do next: which runs to merge, and what to move out of where meanwhile.
+//!
+//! All of it is arithmetic over what manifests say, so that it can be tested without a disk. In this order: runs are
+//! merged when they are many; values leave segments of the journal that are beyond its budget; value files that are
+//! half dead are written anew. A merge always takes neighbours, and puts its output where they were.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use super::progress::WorkKind;
+use crate::index::LOST;
+use crate::journal::Ends;
 
 /// Runs of a group from which on the newest ones are merged.
 const RUNS_MANY: usize = 4;
@@ -29,6 +40,245 @@ pub(crate) fn to_merge(lens: &[u64]) -> Option<usize> {
         // The newest alone; waiting longer would make every read look into more and more of them.
         0 | 1 => (lens.len() >= RUNS_TOO_MANY).then_some(RUNS_MANY),
         count => Some(count),
+    }
+}
+
+/// Value files that are less than this part of the largest allowed are small.
+const SMALL_PART: u64 = 4;
+/// Small value files from which on they become one.
+const SMALL_MANY: usize = 8;
+
+/// What a run means for the plan.
+#[derive(Clone, Debug, Default)]
+pub(super) struct RunShape {
+    /// Bytes of the file.
+    pub(super) len: u64,
+    /// Rows in it, removed ones included.
+    pub(super) rows: u64,
+    /// Rows that say that a key is gone.
+    pub(super) removed: u64,
+    /// It cannot be read whole, so no merge takes it.
+    pub(super) rotten: bool,
+    /// Segments that its values stand in, ascending, without those that a disk refuses to read.
+    pub(super) segments: Vec<u32>,
+    /// Value files that its values stand in.
+    pub(super) files: BTreeSet<u32>,
+}
+
+/// What a value file means for the plan.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FileShape {
+    pub(super) number: u32,
+    pub(super) live: u64,
+    pub(super) dead: u64,
+}
+
+/// A group.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Shape {
+    /// Newest first.
+    pub(super) runs: Vec<RunShape>,
+    /// Value files that can be read.
+    pub(super) files: Vec<FileShape>,
+    /// The least bytes of a value file that is not small.
+    pub(super) file_bytes: u64,
+}
+
+/// Up to where segments are to be emptied; 0: none is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Need {
+    /// Older segments are the reason for a merge.
+    pub(super) evacuate: u32,
+    /// Older segments are emptied by a merge that is done anyway, so that its output is not merged soon for their sake.
+    pub(super) ahead: u32,
+    /// There is hardly room left: whatever may give some is done.
+    pub(super) urgent: bool,
+}
+
+/// How urgent a plan is: the least first.
+pub(super) type Urgency = (WorkKind, u32);
+
+/// A merge to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Plan {
+    pub(super) kind: WorkKind,
+    /// Which runs, counted from the newest.
+    pub(super) runs: Range<usize>,
+    /// Values leave segments older than this.
+    pub(super) before: u32,
+    /// And these value files.
+    pub(super) victims: BTreeSet<u32>,
+}
+
+impl Need {
+    /// For a journal of so many bytes that should have at most `budget`.
+    pub(super) fn of(ends: Option<Ends>, bytes: u64, budget: u64) -> Self {
+        let over = ends.filter(|_| bytes > budget);
+        Self {
+            evacuate: over.map_or(0, |ends| first_kept(ends, bytes, budget - budget / 4)),
+            ahead: ends.map_or(0, |ends| first_kept(ends, bytes, budget / 2)),
+            urgent: false,
+        }
+    }
+
+    /// When there is hardly room left: all segments but the newest are to be emptied.
+    pub(super) fn urgent(ends: Option<Ends>) -> Self {
+        let newest = ends.map_or(0, |ends| ends.newest);
+        Self {
+            evacuate: newest,
+            ahead: newest,
+            urgent: true,
+        }
+    }
+}
+
+/// The oldest segment that stays if about so many bytes do; 0 if all do.
+fn first_kept(ends: Ends, bytes: u64, keep: u64) -> u32 {
+    if bytes <= keep {
+        return 0;
+    }
+    let Ends { oldest, newest } = ends;
+    let segments = u64::from(newest.saturating_sub(oldest)) + 1;
+    let beyond = (bytes - keep).div_ceil((bytes / segments).max(1));
+    let beyond = u32::try_from(beyond).unwrap_or(u32::MAX);
+    // The newest is being written to.
+    oldest.saturating_add(beyond).min(newest)
+}
+
+impl Shape {
+    /// What to do next for this group.
+    pub(super) fn plan(&self, need: Need) -> Option<Plan> {
+        self.cleaning(need)
+            .or_else(|| self.tiered(need))
+            .or_else(|| self.evacuation(need))
+            .or_else(|| self.collection(need))
+    }
+
+    /// The lowest segment that a value stands in.
+    fn lowest(&self) -> Option<u32> {
+        let segments = self.runs.iter().filter_map(RunShape::lowest);
+        segments.min()
+    }
+
+    /// How urgent a plan is, the least first: by kind, and of evacuations the one from the oldest segment.
+    pub(super) fn urgency(&self, plan: &Plan) -> Urgency {
+        let segment = match plan.kind {
+            WorkKind::Evacuate => self.lowest().unwrap_or(u32::MAX),
+            // The group with the most runs: those of one that always comes last would get too many.
+            WorkKind::Merge => u32::MAX - self.runs.len() as u32,
+            WorkKind::Flush | WorkKind::Collect => 0,
+        };
+        (plan.kind, segment)
+    }
+
+    /// All runs, if that lets go of removed rows that are half of all, or of any when there is hardly room.
+    fn cleaning(&self, need: Need) -> Option<Plan> {
+        let sum = |of: fn(&RunShape) -> u64| self.runs.iter().map(of).sum::<u64>();
+        let (rows, removed) = (sum(|run| run.rows), sum(|run| run.removed));
+        let worth_it = if need.urgent {
+            rows > 0
+        } else {
+            removed > 0 && removed >= rows / 2
+        };
+        let sound = !self.runs.iter().any(|run| run.rotten);
+        (self.runs.len() > 1 && sound && worth_it)
+            .then(|| self.with_victims(WorkKind::Merge, 0..self.runs.len(), need.ahead))
+    }
+
+    fn tiered(&self, need: Need) -> Option<Plan> {
+        // Those above any rotten one. Were that one tried again and again, runs would get too many for checkpoints to go on.
+        let sound = self.runs.iter().take_while(|run| !run.rotten);
+        let lens: Vec<u64> = sound.map(|run| run.len).collect();
+        let runs = 0..to_merge(&lens)?;
+        Some(self.with_victims(WorkKind::Merge, runs, need.ahead))
+    }
+
+    /// All runs that point into old segments, from the newest to the oldest of them, as far as none between is rotten.
+    fn evacuation(&self, need: Need) -> Option<Plan> {
+        let old = |run: &RunShape| !run.rotten && run.lowest().is_some_and(|id| id < need.evacuate);
+        let runs = self.span(old)?;
+        Some(self.with_victims(WorkKind::Evacuate, runs, need.evacuate.max(need.ahead)))
+    }
+
+    /// All runs that point into a half-dead value file, or into small ones of which there are many.
+    fn collection(&self, need: Need) -> Option<Plan> {
+        let half_dead = self.half_dead();
+        let mut runs = half_dead.iter().filter_map(|number| self.refering(*number));
+        let runs = runs.next().or_else(|| self.small_together())?;
+        Some(self.with_victims(WorkKind::Collect, runs, need.ahead))
+    }
+
+    /// The runs that point into any small value file, if these can become fewer: it takes all of them at once.
+    fn small_together(&self) -> Option<Range<usize>> {
+        let small = self.small();
+        let refering: Vec<_> = small.iter().filter_map(|file| self.refering(*file)).collect();
+        if refering.len() < SMALL_MANY {
+            return None;
+        }
+        let first = refering.iter().map(|runs| runs.start).min()?;
+        let end = refering.iter().map(|runs| runs.end).max()?;
+        let rotten = self.runs.get(first..end)?.iter().any(|run| run.rotten);
+        (!rotten).then_some(first..end)
+    }
+
+    /// From the first to the last run that this is true of, cut off before a rotten one.
+    fn span(&self, of: impl Fn(&RunShape) -> bool) -> Option<Range<usize>> {
+        let first = self.runs.iter().position(&of)?;
+        let sound = self.runs.iter().skip(first).take_while(|run| !run.rotten);
+        let last = sound.enumerate().filter(|(_, run)| of(run)).last()?.0;
+        Some(first..first + last + 1)
+    }
+
+    /// The runs from the first to the last that points into a value file, if all can be merged.
+    fn refering(&self, file: u32) -> Option<Range<usize>> {
+        let points = |run: &RunShape| run.files.contains(&file);
+        let first = self.runs.iter().position(points)?;
+        let last = self.runs.iter().rposition(points)?;
+        let runs = first..last + 1;
+        let rotten = self.runs.get(runs.clone())?.iter().any(|run| run.rotten);
+        (!rotten).then_some(runs)
+    }
+
+    fn half_dead(&self) -> BTreeSet<u32> {
+        let half_dead = |file: &&FileShape| file.live > 0 && file.dead >= file.live;
+        self.files
+            .iter()
+            .filter(half_dead)
+            .map(|file| file.number)
+            .collect()
+    }
+
+    /// Small value files, if they are many.
+    fn small(&self) -> BTreeSet<u32> {
+        let small = |file: &&FileShape| file.live > 0 && file.live + file.dead < self.file_bytes / SMALL_PART;
+        let small: BTreeSet<u32> = self.files.iter().filter(small).map(|file| file.number).collect();
+        if small.len() < SMALL_MANY {
+            BTreeSet::new()
+        } else {
+            small
+        }
+    }
+
+    /// A merge also empties the value files to go that nothing but its runs points into: nothing else would free them.
+    fn with_victims(&self, kind: WorkKind, runs: Range<usize>, before: u32) -> Plan {
+        let mut victims = self.half_dead();
+        victims.extend(self.small());
+        victims.retain(|file| {
+            let refering = self.refering(*file);
+            refering.is_some_and(|refering| refering.start >= runs.start && refering.end <= runs.end)
+        });
+        Plan {
+            kind,
+            runs,
+            before,
+            victims,
+        }
+    }
+}
+
+impl RunShape {
+    fn lowest(&self) -> Option<u32> {
+        self.segments.iter().copied().find(|id| *id != LOST)
     }
 }
 
@@ -66,5 +316,143 @@ mod tests {
         assert_eq!(to_merge(&[]), None);
         assert_eq!(to_merge(&[5, 5, 5]), None);
         assert_eq!(to_merge(&[u64::MAX; 4]), Some(4));
+    }
+
+    fn run(len: u64, segments: &[u32], files: &[u32]) -> RunShape {
+        RunShape {
+            len,
+            rows: 100,
+            removed: 0,
+            rotten: false,
+            segments: segments.to_vec(),
+            files: files.iter().copied().collect(),
+        }
+    }
+
+    fn file(number: u32, live: u64, dead: u64) -> FileShape {
+        FileShape { number, live, dead }
+    }
+
+    fn shape(runs: &[RunShape], files: &[FileShape]) -> Shape {
+        Shape {
+            runs: runs.to_vec(),
+            files: files.to_vec(),
+            file_bytes: 1000,
+        }
+    }
+
+    const NEED: Need = Need {
+        urgent: false,
+        evacuate: 10,
+        ahead: 12,
+    };
+
+    fn plan(kind: WorkKind, runs: Range<usize>, before: u32, victims: &[u32]) -> Plan {
+        Plan {
+            kind,
+            runs,
+            before,
+            victims: victims.iter().copied().collect(),
+        }
+    }
+
+    #[test]
+    fn runs_of_removed_rows_are_merged_whole_and_without_room_all_are() {
+        let mut group = shape(&[run(10, &[], &[]), run(1000, &[], &[])], &[]);
+        assert_eq!(group.plan(NEED), None);
+        let all = Some(plan(WorkKind::Merge, 0..2, 12, &[]));
+        group.runs[0].removed = 99;
+        assert_eq!(group.plan(NEED), None, "half of all rows are 100");
+        group.runs[0].removed = 100;
+        assert_eq!(group.plan(NEED), all);
+        group.runs[0].removed = 0;
+        let urgent = Need { urgent: true, ..NEED };
+        assert_eq!(group.plan(urgent), all);
+        group.runs[1].rotten = true;
+        assert_eq!(group.plan(urgent), None);
+        group.runs.truncate(1);
+        assert_eq!(group.plan(urgent), None, "one run is the end of it");
+    }
+
+    #[test]
+    fn of_groups_with_many_runs_the_one_with_most_goes_first() {
+        let of = |runs: usize| shape(&vec![run(1, &[], &[]); runs], &[]);
+        let urgency = |group: &Shape| group.urgency(&group.plan(NEED).unwrap());
+        assert!(urgency(&of(9)) < urgency(&of(8)));
+    }
+
+    #[test]
+    fn the_journal_is_emptied_from_its_oldest_end_and_never_of_its_newest_segment() {
+        let ends = Some(Ends {
+            oldest: 5,
+            newest: 14,
+        });
+        assert_eq!(Need::of(ends, 1000, 2000), Need::default());
+        let need = |bytes, budget| {
+            let Need { evacuate, ahead, .. } = Need::of(ends, bytes, budget);
+            (evacuate, ahead)
+        };
+        // Ten segments of 100 bytes each.
+        assert_eq!(need(1000, 1500), (0, 8), "half of it is kept, at least");
+        assert_eq!(need(1000, 1000), (0, 10));
+        assert_eq!(need(1000, 800), (9, 11), "down to three quarters");
+        assert_eq!(need(1000, 1), (14, 14));
+        assert_eq!(Need::of(None, 1000, 1), Need::default());
+        assert_eq!(need(3, 1), (7, 8), "bytes that are fewer than segments");
+    }
+
+    #[test]
+    fn all_runs_that_point_into_old_segments_are_merged_with_what_is_between() {
+        let runs = [
+            run(1, &[20], &[]),
+            run(10, &[0, 9], &[]),
+            run(100, &[15], &[]),
+            run(5000, &[3, 20], &[]),
+            run(90_000, &[], &[]),
+        ];
+        let group = shape(&runs, &[]);
+        let expected = plan(WorkKind::Evacuate, 1..4, 12, &[]);
+        assert_eq!(group.plan(NEED), Some(expected.clone()));
+        assert_eq!(group.urgency(&expected), (WorkKind::Evacuate, 3));
+        assert_eq!(group.plan(Need::default()), None);
+        // Nothing crosses a run that cannot be read; what is behind it has to wait.
+        let mut rotten = group;
+        rotten.runs[2].rotten = true;
+        assert_eq!(rotten.plan(NEED), Some(plan(WorkKind::Evacuate, 1..2, 12, &[])));
+        rotten.runs[1].segments.clear();
+        assert_eq!(rotten.plan(NEED), Some(plan(WorkKind::Evacuate, 3..4, 12, &[])));
+        rotten.runs[3].segments = vec![LOST];
+        assert_eq!(rotten.plan(NEED), None, "what is lost holds nothing");
+    }
+
+    #[test]
+    fn a_half_dead_value_file_goes_if_all_who_point_into_it_are_merged() {
+        let runs = [run(1, &[], &[]), run(50, &[], &[7]), run(5000, &[], &[7, 8])];
+        let files = [file(7, 499, 499), file(8, 501, 499), file(9, 0, 700)];
+        let group = shape(&runs, &files);
+        assert_eq!(group.plan(NEED), Some(plan(WorkKind::Collect, 1..3, 12, &[7])));
+        let mut rotten = group.clone();
+        rotten.runs[2].rotten = true;
+        assert_eq!(rotten.plan(NEED), None);
+        // A merge that is done anyway takes it along, if it has all of its runs.
+        let mut old = group;
+        old.runs[2].segments = vec![3];
+        assert_eq!(old.plan(NEED), Some(plan(WorkKind::Evacuate, 2..3, 12, &[])));
+        old.runs[1].segments = vec![4];
+        assert_eq!(old.plan(NEED), Some(plan(WorkKind::Evacuate, 1..3, 12, &[7])));
+    }
+
+    #[test]
+    fn small_value_files_become_one_only_together() {
+        let few = SMALL_MANY as u32 - 1;
+        let runs = [run(1, &[], &[1, 2, 3]), run(50, &[], &[4, 5, 6, 7, 8])];
+        let files: Vec<_> = (1..=few).map(|number| file(number, 200, 0)).collect();
+        assert_eq!(shape(&runs, &files).plan(NEED), None);
+        let files: Vec<_> = (1..=few + 1).map(|number| file(number, 200, 0)).collect();
+        let all: Vec<u32> = (1..=few + 1).collect();
+        let mut group = shape(&runs, &files);
+        assert_eq!(group.plan(NEED), Some(plan(WorkKind::Collect, 0..2, 12, &all)));
+        group.runs[1].rotten = true;
+        assert_eq!(group.plan(NEED), None, "what is left would be no fewer");
     }
 }

@@ -1,7 +1,7 @@
 //! Value files: values that outlived their place in the journal, in key order.
 //!
-//! A merge copies the values that still count out of old segments, so that the segments can go. It writes each
-//! of them once into the group's newest value file, next to its key and version, in the order of the rows;
+//! A merge copies the values that still count out of old segments, so that the segments can go (`store::evacuate`). It writes
+//! each of them once into a new value file of the group, next to its key and version, in the order of the rows;
 //! a scan of cold rows then reads forwards. A file is written from its beginning to its end by one
 //! [`ValueWriter`], synced, and never changed again; only a manifest makes it count (`manifest`).
 //!

@@ -36,7 +36,7 @@ prop_compose! {
 
 prop_compose! {
     fn manifest()(
-        number: u64, applied in log_id(), membership in vec(any::<u8>(), 0..100), membership_id in log_id(),
+        number: u64, applied in log_id(), before in proptest::option::of(any::<(u64, u64)>()), membership in vec(any::<u8>(), 0..100), membership_id in log_id(),
         versions: (u64, u64), mut runs in vec(run_entry(), 0..5), values in vec(any::<(u64, u64, u64)>(), 0..5),
     ) -> Manifest {
         let count = runs.len() as u64;
@@ -49,8 +49,11 @@ prop_compose! {
         let value_files: Vec<_> = values.into_iter().zip(1..).map(|((len, live_bytes, dead_bytes), at)| ValueFileEntry {
             number: at * 3, len, live_bytes, dead_bytes,
         }).collect();
+        let installed = applied.zip(before).map(|(applied, (term, by))| LogId {
+            term, index: applied.index.saturating_sub(by), ..applied
+        });
         Manifest {
-            number, next_run: count, next_value_file: 20, applied, membership: membership.into(), membership_id,
+            number, next_run: count, next_value_file: 20, applied, membership: membership.into(), membership_id, installed,
             last_version: Version(versions.0), horizon: Version(versions.1), runs, value_files,
         }
     }
@@ -73,6 +76,7 @@ fn example() -> Manifest {
         applied: Some(id(77)),
         membership: Bytes::from_static(b"three of them"),
         membership_id: Some(id(1)),
+        installed: Some(id(70)),
         last_version: Version(1 << 40),
         horizon: Version(3),
         runs: [4, 2]
@@ -120,7 +124,8 @@ proptest! {
             bytes.truncate(cut.index(bytes.len()));
         }
         let bytes = repaired(bytes);
-        if let Ok((manifest, owner)) = decode(&bytes) {
+        let before_installed = bytes.get(8) == Some(&1);
+        if let Ok((manifest, owner)) = decode(&bytes) && !before_installed {
             prop_assert_eq!(encode(&manifest, &owner).unwrap(), bytes);
         }
     }
@@ -154,16 +159,37 @@ fn every_flipped_bit_and_every_cut_is_seen() {
 #[test]
 fn a_later_format_is_refused_by_name() {
     for (at, text) in [
-        (8, "format version 3, this program knows 1"),
-        (12, "features 0x2"),
+        (8, "format version 6, this program knows 2"),
+        (12, "features 0x4"),
     ] {
         let mut bytes = encode(&example(), &OWNER).unwrap();
-        bytes[at] ^= 2;
+        bytes[at] ^= 4;
         let Err(DecodeError::Unsupported(what)) = decode(&repaired(bytes)) else {
             panic!("read a later format")
         };
         assert!(what.contains(text), "{what}");
     }
+}
+
+/// Bytes that the program wrote when there were no installed snapshots.
+const VERSION_1: &[u8] = include_bytes!("version-1.manifest");
+
+#[test]
+fn the_version_before_installed_snapshots_is_read() {
+    let expected = Manifest {
+        installed: None,
+        ..example()
+    };
+    assert_eq!(decode(VERSION_1), Ok((expected, OWNER)));
+    let mut features = VERSION_1.to_vec();
+    features[12] = 1;
+    assert!(matches!(
+        decode(&repaired(features)),
+        Err(DecodeError::Unsupported(_))
+    ));
+    let mut other = VERSION_1.to_vec();
+    other[8] = 2;
+    assert!(matches!(decode(&repaired(other)), Err(DecodeError::Damaged(_))));
 }
 
 #[test]
@@ -192,6 +218,8 @@ fn what_could_not_be_read_is_not_written() {
         Box::new(|manifest| manifest.membership = vec![0; (1 << 20) + 1].into()),
         Box::new(|manifest| manifest.runs = vec![RunEntry::default(); RUNS_MAX + 1]),
         Box::new(|manifest| manifest.value_files = vec![ValueFileEntry::default(); VALUE_FILES_MAX + 1]),
+        Box::new(|manifest| manifest.installed = Some(id(78))),
+        Box::new(|manifest| manifest.applied = None),
         Box::new(|manifest| manifest.runs[1].number = 4),
         Box::new(|manifest| manifest.next_run = 4),
         Box::new(|manifest| manifest.next_value_file = 3),

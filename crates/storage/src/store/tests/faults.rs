@@ -15,16 +15,16 @@ use super::{Node, Op, simulate};
 
 /// Passes everything on, but for one operation that changes something in a group's folder.
 #[derive(Clone)]
-struct Faulty {
-    inner: MemVfs,
+pub(super) struct Faulty {
+    pub(super) inner: MemVfs,
     seen: Arc<AtomicU64>,
     fails: Arc<AtomicU64>,
     /// Syncs of the journal wait.
-    held: Arc<AtomicBool>,
+    pub(super) held: Arc<AtomicBool>,
 }
 
 impl Faulty {
-    fn on(inner: MemVfs) -> Self {
+    pub(super) fn on(inner: MemVfs) -> Self {
         let (seen, fails, held) = (Arc::default(), Arc::default(), Arc::default());
         Self {
             inner,
@@ -35,11 +35,11 @@ impl Faulty {
     }
 
     /// Fails at the operation that comes after so many others.
-    fn arm(&self, after: u64) {
+    pub(super) fn arm(&self, after: u64) {
         self.fails.store(self.seen() + after + 1, Ordering::Relaxed);
     }
 
-    fn seen(&self) -> u64 {
+    pub(super) fn seen(&self) -> u64 {
         self.seen.load(Ordering::Relaxed)
     }
 

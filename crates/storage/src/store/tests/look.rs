@@ -7,19 +7,11 @@ use super::model::{KEYS, Model, key};
 use crate::index::{Missed, ValueRef, View};
 use crate::journal::{Journal, ReadValue};
 
-pub(super) fn resolve(value: &ValueRef, key: &[u8], journal: &Journal) -> Bytes {
-    match value {
-        ValueRef::Inline(_) => value.inline_checked(key).unwrap().unwrap(),
-        ValueRef::Journal(pointer) => journal.read_value_blocking(pointer, key).unwrap(),
-        ValueRef::Filed(_) => panic!("there are no value files yet"),
-        ValueRef::Joined(joined) => {
-            // The sum of a piece is that of the key and the piece.
-            let read = |pointer: &_| journal.read_value_blocking(pointer, key).map(ReadValue::Ready);
-            match joined.read(key, read).unwrap() {
-                ReadValue::Ready(bytes) => bytes,
-                ReadValue::WouldBlock => panic!("it may wait"),
-            }
-        }
+/// The value of a row that the view gave.
+pub(super) fn resolve(view: &View, value: &ValueRef, key: &[u8], journal: &Journal) -> Bytes {
+    match view.read_value(journal, key, value, true).unwrap() {
+        ReadValue::Ready(bytes) => bytes,
+        ReadValue::WouldBlock => panic!("it may wait"),
     }
 }
 
@@ -43,7 +35,7 @@ pub(super) fn check_view(view: &View, model: &Model, journal: &Journal) {
         let key = key(number);
         let expected = model.rows.get(&key).cloned();
         let found = |seen: Option<(Version, ValueRef)>| {
-            seen.map(|(version, value)| (version, resolve(&value, &key, journal).to_vec()))
+            seen.map(|(version, value)| (version, resolve(view, &value, &key, journal).to_vec()))
         };
         assert_eq!(found(view.get(&key, true).unwrap()), expected, "key {number}");
         match view.get(&key, false) {
@@ -110,7 +102,7 @@ fn walk(view: &View, (start, end): (&[u8], &[u8]), (reverse, wait): (bool, bool)
         assert_eq!(keys, expected);
         assert_eq!(counted.unwrap().complete, walked.complete);
         rows.extend(page.into_iter().map(|(key, version, value)| {
-            let value = resolve(&value, &key, journal).to_vec();
+            let value = resolve(view, &value, &key, journal).to_vec();
             (key, version, value)
         }));
         waits = wait;

@@ -3,11 +3,15 @@
 mod closing;
 mod crash;
 mod damage;
+pub(crate) mod disk;
 mod faults;
+mod filed;
 mod look;
 mod model;
 mod process;
 mod script;
+mod snapshots;
+mod space;
 mod threads;
 mod world;
 

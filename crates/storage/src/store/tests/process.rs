@@ -19,7 +19,7 @@ pub(super) fn slow_disk(clock: Clock, options: &MemVfsOptions) -> MemVfs {
 }
 
 /// Runs a test on one thread with a clock that jumps when nothing else can happen.
-pub(super) fn simulate<T>(test: impl Future<Output = T>) -> T {
+pub(crate) fn simulate<T>(test: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)

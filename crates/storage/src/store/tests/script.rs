@@ -31,7 +31,7 @@ enum Step {
     Restart(Crash),
 }
 
-fn op() -> impl Strategy<Value = Op> {
+pub(super) fn op() -> impl Strategy<Value = Op> {
     let len = || prop_oneof![3 => 0..65_usize, 2 => 65..700_usize];
     let count = || prop_oneof![4 => 1..4_u16, 2 => 60..70_u16, 1 => 200..400_u16];
     prop_oneof![

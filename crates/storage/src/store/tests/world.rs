@@ -18,9 +18,9 @@ use crate::journal::{GroupLog, Identity, Journal, JournalOptions, LogEntry, valu
 use crate::store::{Checkpoint, GroupStore, Restored, Store, StoreError, StoreOptions, SystemRow};
 
 pub(super) const DATA: &str = "/data";
-pub(super) const GROUP: GroupKey = GroupKey::new(GroupId(0x1F), GroupGen(2));
-pub(super) const REPLICA: ReplicaId = ReplicaId(7);
-const IDENTITY: Identity = Identity {
+pub(crate) const GROUP: GroupKey = GroupKey::new(GroupId(0x1F), GroupGen(2));
+pub(crate) const REPLICA: ReplicaId = ReplicaId(7);
+pub(crate) const IDENTITY: Identity = Identity {
     cluster: ClusterId(0xC1),
     node: NodeId(3),
 };
@@ -29,6 +29,10 @@ pub(super) const OPTIONS: StoreOptions = StoreOptions {
     checkpoint_memory: usize::MAX,
     checkpoint_log: u64::MAX,
     block_cache: 16 * 1024,
+    snapshot_chunk: 2 * 1024,
+    journal_budget: u64::MAX,
+    value_file_bytes: 64 * 1024,
+    maintenance_rate: 0,
 };
 const JOURNAL: JournalOptions = JournalOptions {
     segment_bytes: 32 * 1024,
@@ -74,19 +78,34 @@ impl Node {
     }
 
     pub(super) async fn start_on(process: Process, history: &History) -> Result<Self, StartError> {
-        let (mut node, restored) = Self::open(process).await?;
+        Self::start_with(process, OPTIONS, history).await
+    }
+
+    pub(super) async fn start_with(
+        process: Process,
+        options: StoreOptions,
+        history: &History,
+    ) -> Result<Self, StartError> {
+        let (mut node, restored) = Self::open_with(process, options).await?;
         node.restore(restored, history).await;
         Ok(node)
     }
 
     /// Opens everything, and applies nothing.
     pub(super) async fn open(process: Process) -> Result<(Self, Option<Restored>), StartError> {
+        Self::open_with(process, OPTIONS).await
+    }
+
+    pub(super) async fn open_with(
+        process: Process,
+        options: StoreOptions,
+    ) -> Result<(Self, Option<Restored>), StartError> {
         let dir = Path::new(DATA).join("journal");
         let journal = Journal::open(&process.env, &dir, IDENTITY, JOURNAL).await;
         let journal = journal.map_err(|_| StartError::Journal)?;
         let log = journal.create_group(GROUP, REPLICA).await;
         let log = log.map_err(|_| StartError::Journal)?;
-        let store = Store::start(&process.env, Path::new(DATA), journal.clone(), IDENTITY, OPTIONS);
+        let store = Store::start(&process.env, Path::new(DATA), journal.clone(), IDENTITY, options);
         let opened = store.open_group(GROUP, REPLICA);
         let (group, restored) = opened.map_err(|error| {
             process.kill();
@@ -107,25 +126,18 @@ impl Node {
     }
 
     /// Checks what a checkpoint says, and applies what the log has behind it.
-    async fn restore(&mut self, restored: Option<Restored>, history: &History) {
-        if let Some(Restored { checkpoint }) = restored {
-            let index = checkpoint.applied.index;
+    pub(super) async fn restore(&mut self, restored: Option<Restored>, history: &History) {
+        if let Some(restored) = restored {
+            let index = restored.checkpoint.applied.index;
             let last = self.log.state().last.map_or(0, |last| last.index);
-            assert!(index <= last, "a checkpoint of entry {index}, a log up to {last}");
-            self.model = history.models[index as usize].clone();
-            let system = checkpoint.rows.iter();
-            let system = system.map(|row| (row.key.clone(), row.value.clone().unwrap()));
-            assert_eq!(
-                system.collect::<BTreeMap<_, _>>(),
-                self.model.system,
-                "rows of the system"
-            );
-            assert_eq!(checkpoint.version, Version(self.model.version));
-            assert_eq!(&checkpoint.membership[..], &index.to_le_bytes());
-            assert_eq!(checkpoint.membership_id, Some(id(index)));
+            if restored.installed {
+                self.log.purge(id(index)).await.unwrap();
+            } else {
+                assert!(index <= last, "a checkpoint of entry {index}, a log up to {last}");
+            }
+            self.take_over(&restored, history);
         }
         assert_eq!(self.group.flushed_index(), self.model.applied);
-        self.frozen_at = self.model.applied;
         check_rows(&self.group.index().view(), &self.model, &self.journal);
         let entries = self
             .log
@@ -136,6 +148,25 @@ impl Node {
             self.apply(entry.id.index, &history.entries[entry.id.index as usize]);
         }
         check_rows(&self.group.index().view(), &self.model, &self.journal);
+    }
+
+    /// Goes on from a checkpoint, and checks what it says.
+    pub(super) fn take_over(&mut self, restored: &Restored, history: &History) {
+        let checkpoint = &restored.checkpoint;
+        let index = checkpoint.applied.index;
+        self.model = history.models[index as usize].clone();
+        let system = checkpoint.rows.iter();
+        let system = system.map(|row| (row.key.clone(), row.value.clone().unwrap()));
+        assert_eq!(
+            system.collect::<BTreeMap<_, _>>(),
+            self.model.system,
+            "rows of the system"
+        );
+        assert_eq!(checkpoint.version, Version(self.model.version));
+        assert_eq!(&checkpoint.membership[..], &index.to_le_bytes());
+        assert_eq!(checkpoint.membership_id, Some(id(index)));
+        self.changed.clear();
+        self.frozen_at = index;
     }
 
     /// Appends an entry, applies it, and gives what tells of its durability.
@@ -157,8 +188,17 @@ impl Node {
         // It may be on the disk even if nobody says so.
         history.push(&self.model, ops);
         self.log.append(vec![entry], done).await.ok()?;
+        // Rows that an entry needs cannot be read any more on a disk that froze.
+        if self.process.vfs.is_frozen() {
+            return None;
+        }
         self.apply(index, ops);
         Some(durable)
+    }
+
+    /// As an entry that changes nothing: lets go of what a look at older rows held.
+    pub(super) async fn write_nothing(&mut self, history: &mut History) {
+        drop(self.write(&[], history).await.unwrap());
     }
 
     fn apply(&mut self, index: u64, ops: &[Op]) {
@@ -322,6 +362,6 @@ impl Node {
     }
 }
 
-pub(super) fn group_dir() -> std::path::PathBuf {
+pub(crate) fn group_dir() -> std::path::PathBuf {
     Path::new(DATA).join("groups/000000000000001f-00000002")
 }

@@ -1,0 +1,218 @@
+//! A pinned checkpoint as chunks.
+
+use std::collections::VecDeque;
+use std::io;
+
+use atoll_types::Version;
+use bytes::Bytes;
+
+use super::format::{CHUNK_TARGET, ChunkBuilder, HEADER_LEN, Place, Row, Stream, Totals};
+use super::position::SnapshotPosition;
+use super::sweep::Sweep;
+use crate::index::{Ask, Below, Merge, Missed, RawRow, Reader, ValueRef};
+use crate::journal::{Journal, ReadError, ReadValue};
+use crate::store::GroupStore;
+
+/// Chunks from which it can go on, besides the first: those that may be on the way while one is not acknowledged.
+const MARKS_MAX: usize = 64;
+
+/// Makes chunks of a checkpoint, the same ones however often they are asked for. Waits for the disk.
+pub(super) struct Source {
+    journal: Journal,
+    below: Below,
+    stream: Stream,
+    position: SnapshotPosition,
+    /// Bytes from which on a chunk takes no more rows.
+    target: usize,
+    /// Where lately made chunks began, and where the next one does, by their numbers.
+    marks: VecDeque<Mark>,
+    /// Stands where the newest mark says. None after a start, a step back and an error.
+    rows: Option<Merge>,
+    /// The number of the last chunk, once it was made.
+    last: Option<u64>,
+    /// The last field: files go first.
+    _sweep: Sweep,
+}
+
+/// Where a chunk begins.
+#[derive(Clone, Debug)]
+struct Mark {
+    place: Place,
+    /// The first key it may have.
+    from: Vec<u8>,
+    /// Rows, and bytes of them, in the chunks before.
+    rows: u64,
+    bytes: u64,
+}
+
+impl Mark {
+    const FIRST: Self = Self {
+        place: Place::FIRST,
+        from: Vec::new(),
+        rows: 0,
+        bytes: 0,
+    };
+}
+
+const ASK: Ask = Ask {
+    reverse: false,
+    at: Version(u64::MAX),
+    most: usize::MAX,
+    wait: true,
+    // They are read once.
+    keep: false,
+};
+
+impl Source {
+    pub(super) fn new(group: &GroupStore, below: Below, position: SnapshotPosition) -> Self {
+        let stream = Stream {
+            cluster: group.cluster(),
+            group: group.key(),
+            id: group.env().rng.bits128(),
+        };
+        Self {
+            journal: group.journal().clone(),
+            below,
+            stream,
+            position,
+            // With no room for any row there would be nothing but empty chunks.
+            target: group.options().snapshot_chunk.clamp(HEADER_LEN + 1, CHUNK_TARGET),
+            marks: [Mark::FIRST].into(),
+            rows: None,
+            last: None,
+            _sweep: Sweep::of(group.clone()),
+        }
+    }
+
+    /// The chunk of a number; `None` behind the last one. Any of the last 64, the next one, and the first can be asked for,
+    /// else `InvalidInput`. After an error it may be asked for again.
+    pub(super) fn chunk(&mut self, seq: u64) -> io::Result<Option<Bytes>> {
+        if self.last.is_some_and(|last| seq > last) {
+            return Ok(None);
+        }
+        let mark = self.go_to(seq)?;
+        // Taken out: after an error nobody knows where it stands.
+        let mut rows = match self.rows.take() {
+            Some(rows) => rows,
+            None => self
+                .below
+                .rows((&mark.from, &[]), ASK)
+                .map_err(|missed| self.unread(missed))?,
+        };
+        let mut next = mark.clone();
+        let mut chunk = ChunkBuilder::new(self.stream, mark.place);
+        while chunk.len() < self.target {
+            match rows.next().map_err(|missed| self.unread(missed))? {
+                Some(Some(row)) => self.add(row, &mut chunk, &mut next)?,
+                Some(None) => {}
+                None if chunk.is_empty() => return Ok(Some(self.finish(chunk, &mark))),
+                None => break,
+            }
+        }
+        let (chunk, sum) = chunk.finish();
+        next.place = mark.place.next(sum);
+        self.marks.push_back(next);
+        if self.marks.len() > MARKS_MAX {
+            self.marks.pop_front();
+        }
+        self.rows = Some(rows);
+        Ok(Some(chunk))
+    }
+
+    /// The mark of a chunk, as the newest one.
+    fn go_to(&mut self, seq: u64) -> io::Result<Mark> {
+        let newest = self.marks.back().filter(|mark| mark.place.seq == seq);
+        if let Some(newest) = newest {
+            return Ok(newest.clone());
+        }
+        self.rows = None;
+        if seq == 0 {
+            self.marks = [Mark::FIRST].into();
+            return Ok(Mark::FIRST);
+        }
+        let at = self.marks.iter().position(|mark| mark.place.seq == seq);
+        let Some(mark) = at.and_then(|at| self.marks.get(at).cloned()) else {
+            let what = format!("chunk {seq} of a snapshot is none of those made lately: begin at 0");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        };
+        self.marks.retain(|mark| mark.place.seq <= seq);
+        Ok(mark)
+    }
+
+    /// Adds a row, if there is one and not only a deletion, with its value, checked.
+    fn add(
+        &self,
+        (key, version, value): RawRow,
+        chunk: &mut ChunkBuilder,
+        next: &mut Mark,
+    ) -> io::Result<()> {
+        if let Some(value) = Option::<ValueRef>::from(value) {
+            let user_key = key.get(1..).unwrap_or_default();
+            let bytes = self
+                .read(user_key, &value)
+                .map_err(|error| self.rotten(user_key, error))?;
+            let row = Row {
+                key: &key,
+                version,
+                vcrc: value.vcrc(),
+                value: &bytes,
+            };
+            next.rows += 1;
+            next.bytes += row.bytes();
+            chunk.push(&row);
+        }
+        next.from = key;
+        // The first key behind it.
+        next.from.push(0);
+        Ok(())
+    }
+
+    fn read(&self, key: &[u8], value: &ValueRef) -> Result<Bytes, ReadError> {
+        let reader = Reader {
+            journal: &self.journal,
+            below: &self.below,
+            wait: true,
+        };
+        match reader.read(key, value)? {
+            ReadValue::Ready(bytes) => Ok(bytes),
+            ReadValue::WouldBlock => Err(ReadError::Io(io::ErrorKind::WouldBlock.into())),
+        }
+    }
+
+    fn finish(&mut self, chunk: ChunkBuilder, mark: &Mark) -> Bytes {
+        self.last = Some(mark.place.seq);
+        let totals = Totals {
+            rows: mark.rows,
+            bytes: mark.bytes,
+            position: self.position.clone(),
+        };
+        chunk.finish_last(&totals).0
+    }
+
+    fn unread(&self, missed: Missed) -> io::Error {
+        match missed {
+            Missed::Failed(error) => self.failed(&format!("its rows cannot be read: {error}"), error),
+            Missed::WouldBlock => io::ErrorKind::WouldBlock.into(),
+        }
+    }
+
+    fn rotten(&self, key: &[u8], error: ReadError) -> io::Error {
+        let what = format!(
+            "the value of key \"{}\" cannot be read: {error}",
+            key.escape_ascii()
+        );
+        self.failed(&what, error)
+    }
+
+    fn failed(&self, what: &str, error: ReadError) -> io::Error {
+        let kind = match error {
+            ReadError::Io(error) => error.kind(),
+            _ => io::ErrorKind::InvalidData,
+        };
+        let index = self.position.applied.index;
+        io::Error::new(
+            kind,
+            format!("the checkpoint at entry {index} cannot be sent: {what}"),
+        )
+    }
+}

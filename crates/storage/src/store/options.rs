@@ -1,0 +1,37 @@
+//! What can be set.
+
+/// When checkpoints are made, when space is taken back, and what reading may keep in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoreOptions {
+    /// Bytes of one group's index in memory from which on it is frozen and written to a run.
+    pub checkpoint_memory: usize,
+    /// Bytes of entries applied since the last checkpoint from which on there is another, so that a restart has no
+    /// more than that to apply per group, and about as much again that came while one was written.
+    pub checkpoint_log: u64,
+    /// Bytes of blocks of runs kept in memory for all groups; 0: none.
+    pub block_cache: usize,
+    /// Bytes from which on a chunk of a snapshot takes no more rows; more than 1 MiB counts as that.
+    pub snapshot_chunk: usize,
+    /// Bytes of the journal beyond which values are moved out of its oldest segments, until those can go that are
+    /// beyond three quarters of it.
+    pub journal_budget: u64,
+    /// Bytes of a value file beyond which the next is begun; one value may exceed it.
+    pub value_file_bytes: u64,
+    /// Bytes per second that merges may read and write, on average; 0: as many as the disk can. Checkpoints are not
+    /// held up.
+    pub maintenance_rate: u64,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self {
+            checkpoint_memory: 32 * 1024 * 1024,
+            checkpoint_log: 64 * 1024 * 1024,
+            block_cache: 64 * 1024 * 1024,
+            snapshot_chunk: 1024 * 1024,
+            journal_budget: 512 * 1024 * 1024,
+            value_file_bytes: 256 * 1024 * 1024,
+            maintenance_rate: 64 * 1024 * 1024,
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! What of the disk is still needed, and who holds it.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use atoll_env::trouble;
+use atoll_types::GroupKey;
+use parking_lot::Mutex;
+
+use super::evacuate::Refused;
+use super::group::GroupStore;
+use super::maintenance::{Shared, Store};
+use super::merge::Work;
+use super::plan::{FileShape, Need, RunShape, Shape, Urgency};
+use super::thread::Retry;
+use crate::index::{Below, Layers, Reach};
+use crate::manifest::{Manifest, ValueFileEntry};
+use crate::run::Run;
+
+/// The oldest segment that a manifest's runs point into, as it is remembered while nobody has the group open.
+pub(super) struct Named(AtomicU32);
+
+impl Named {
+    /// Nothing is known, so everything is needed.
+    const UNKNOWN: u32 = 0;
+    /// No run points into any.
+    const NONE: u32 = u32::MAX;
+
+    /// A manifest that is about to be committed needs this one too.
+    pub(super) fn lower(&self, segment: Option<u32>) {
+        self.0.fetch_min(segment.unwrap_or(Self::NONE), Ordering::AcqRel);
+    }
+
+    fn set(&self, segment: Option<u32>) {
+        self.0.store(segment.unwrap_or(Self::NONE), Ordering::Release);
+    }
+
+    fn get(&self) -> Option<u32> {
+        Some(self.0.load(Ordering::Acquire)).filter(|segment| *segment != Self::NONE)
+    }
+}
+
+impl Default for Named {
+    fn default() -> Self {
+        Self(AtomicU32::new(Self::UNKNOWN))
+    }
+}
+
+/// What is known of a group's space, and of the work on it, besides its files.
+pub(super) struct Space {
+    /// Of the journal's newest segment when the first entry was applied that no checkpoint has; or [`NOTHING`], or
+    /// [`OPENED`].
+    since: AtomicU32,
+    /// Rows or entries that no checkpoint has hold back segments that should go.
+    pressed: AtomicBool,
+    /// Where values are left until the next start.
+    pub(super) refused: Mutex<Refused>,
+    pub(super) named: Arc<Named>,
+    /// The last merge did not come to its end.
+    pub(super) retry: Mutex<Option<Retry>>,
+}
+
+impl Space {
+    pub(super) fn new() -> Self {
+        Self {
+            since: AtomicU32::new(OPENED),
+            pressed: AtomicBool::new(false),
+            refused: Mutex::default(),
+            named: Arc::default(),
+            retry: Mutex::default(),
+        }
+    }
+
+    /// A checkpoint begins.
+    pub(super) fn note_frozen(&self) {
+        self.since.store(NOTHING, Ordering::Relaxed);
+        self.pressed.store(false, Ordering::Relaxed);
+    }
+}
+
+/// Nothing was applied since the last checkpoint.
+const NOTHING: u32 = 0;
+/// Nothing was applied since the group was opened; what comes first may stand in any segment.
+const OPENED: u32 = u32::MAX;
+/// No segment is older.
+const OLDEST: u32 = 1;
+
+impl Store {
+    /// The lowest segment of the journal that any row of a group points into which was opened here: every row that can be
+    /// read, now or later, by anybody; of groups that are not open any more, the rows of their last manifest. `Some(0)` if a
+    /// group could not be opened, so that nobody knows. `None`: no row points into the journal.
+    ///
+    /// It does not know of entries that are not applied, nor of those that a start would apply again. So to free
+    /// segments: let every group of the node be opened first; ask all logs for their oldest segment *first*, then this;
+    /// free what is below both.
+    pub fn low_water(&self) -> Option<u32> {
+        let known = self.0.known().into_iter();
+        let needed = known.filter_map(|(group, named)| match group {
+            Some(group) => group.oldest_segment(),
+            None => named.get(),
+        });
+        needed.min()
+    }
+
+    /// Lets segments of the journal go that nobody needs any more. Frees nothing while a group in it was not opened here yet, as
+    /// what its rows point into is not known; nor while one is in quarantine: its bytes may be the last ones there are.
+    ///
+    /// Waits for the disk. Returns the oldest segment there is then.
+    pub async fn reclaim(&self) -> io::Result<u32> {
+        let journal = &self.0.journal;
+        let oldest = journal.ends().map_or(0, |ends| ends.oldest);
+        if !journal.quarantined().is_empty() || !self.0.knows(&journal.groups()) {
+            return Ok(oldest);
+        }
+        // The logs first. An entry may be applied, written to a run and purged from its log between the two questions: asked
+        // the other way round, neither would tell of it.
+        let logs = journal.needed_by_logs();
+        let rows = self.low_water().unwrap_or(u32::MAX);
+        let first = logs.min(rows);
+        if first <= oldest {
+            return Ok(oldest);
+        }
+        trouble::pause("storage: before segments are let go").await;
+        let oldest = journal.free_before(first).await?;
+        trouble::sometimes("segments were let go");
+        Ok(oldest)
+    }
+
+    /// Groups whose next checkpoint should be now, also if no entry comes: see [`GroupStore::wants_checkpoint_for_space`].
+    pub fn groups_that_hold_space(&self) -> BTreeSet<GroupKey> {
+        let groups = self.0.open_groups().into_iter();
+        let pressed = groups.filter(GroupStore::wants_checkpoint_for_space);
+        pressed.map(|group| group.0.key).collect()
+    }
+
+    /// Says whether there is hardly room left. While there is, everything that may give some is done: all rows are written to
+    /// files, all runs of a group become one, values leave all segments but the newest.
+    pub fn set_urgent(&self, urgent: bool) {
+        self.0.urgent.store(urgent, Ordering::Relaxed);
+    }
+
+    /// Has the maintenance thread look for work: whether segments may go depends on what others write, too.
+    pub fn look(&self) {
+        self.0.look_soon();
+    }
+
+    /// Bytes of the runs and value files of all open groups.
+    pub fn disk_bytes(&self) -> u64 {
+        let groups = self.0.open_groups();
+        groups.iter().map(GroupStore::disk_bytes).sum()
+    }
+}
+
+impl Shared {
+    /// Up to where the journal is to be emptied now.
+    pub(super) fn need(&self) -> Need {
+        if self.urgent.load(Ordering::Relaxed) {
+            return Need::urgent(self.journal.ends());
+        }
+        Need::of(
+            self.journal.ends(),
+            self.journal.used_bytes(),
+            self.options.journal_budget,
+        )
+    }
+}
+
+impl GroupStore {
+    /// The lowest segment of the journal that a row of this group points into which anybody can read, now or later.
+    pub fn oldest_segment(&self) -> Option<u32> {
+        self.0.index.reach().segment
+    }
+
+    /// True if the journal has more than it should, and its oldest segments cannot go because this group was not
+    /// written to its files for long: its next checkpoint should be now, also if no entry comes.
+    pub fn wants_checkpoint_for_space(&self) -> bool {
+        self.0.space.pressed.load(Ordering::Relaxed) && !self.0.busy.load(Ordering::Acquire)
+    }
+
+    /// Bytes of the group's runs and value files.
+    pub fn disk_bytes(&self) -> u64 {
+        let layers = self.0.index.layers();
+        let runs = layers.below.runs().iter().map(|run| run.summary().file_len);
+        let values = layers.below.values().values().map(|file| file.file_len());
+        runs.sum::<u64>() + values.sum::<u64>()
+    }
+
+    /// How many value files the group has.
+    pub fn value_files(&self) -> usize {
+        self.0.index.layers().below.values().len()
+    }
+
+    /// Notes that an entry was applied that no checkpoint has.
+    pub(super) fn note_unflushed(&self) {
+        let since = &self.0.space.since;
+        match since.load(Ordering::Relaxed) {
+            NOTHING => {
+                let newest = self.0.node.journal.ends().map_or(OLDEST, |ends| ends.newest);
+                since.store(newest, Ordering::Relaxed);
+            }
+            OPENED => since.store(OLDEST, Ordering::Relaxed),
+            _ => {}
+        }
+    }
+
+    /// Finds out whether rows or entries that no checkpoint has hold back segments that should go.
+    pub(super) fn press(&self, need: Need) {
+        let active = self.0.index.layers().active.clone();
+        let rows = active.tree.read().reach().segment;
+        let since = self.0.space.since.load(Ordering::Relaxed);
+        let entries = (since != NOTHING && since != OPENED).then_some(since);
+        let oldest = rows.into_iter().chain(entries).min();
+        let pressed = oldest.is_some_and(|segment| need.urgent || segment < need.evacuate);
+        self.0.space.pressed.store(pressed, Ordering::Relaxed);
+    }
+
+    /// What to do next for this group, with how urgent it is.
+    pub(super) async fn work(&self, need: Need) -> Option<(Urgency, Work)> {
+        let (below, files) = {
+            let folder = self.0.folder.lock().await;
+            let files = folder.manifest().map(|manifest| manifest.value_files.clone());
+            (self.0.index.layers().below.clone(), files.unwrap_or_default())
+        };
+        let shape = self.shape(&below, &files);
+        let plan = shape.plan(need)?;
+        let urgency = shape.urgency(&plan);
+        Some((urgency, Work { plan, below }))
+    }
+
+    fn shape(&self, below: &Below, files: &[ValueFileEntry]) -> Shape {
+        let refused = self.0.space.refused.lock();
+        let rotten = self.0.rotten.lock();
+        let run = |run: &Arc<Run>| {
+            let summary = run.summary();
+            let segments = summary.journal_bytes.iter().map(|(id, _)| *id);
+            RunShape {
+                len: summary.file_len,
+                rows: summary.entries,
+                removed: summary.tombstones,
+                rotten: rotten.contains(&run.identity().number),
+                segments: segments.filter(|id| !refused.segments.contains(id)).collect(),
+                files: summary.file_bytes.iter().map(|(number, _)| *number).collect(),
+            }
+        };
+        let sound = files.iter().filter(|file| !refused.files.contains(&file.number));
+        Shape {
+            runs: below.runs().iter().map(run).collect(),
+            files: sound
+                .map(|file| FileShape {
+                    number: file.number,
+                    live: file.live_bytes,
+                    dead: file.dead_bytes,
+                })
+                .collect(),
+            file_bytes: self.0.node.options.value_file_bytes,
+        }
+    }
+
+    /// Lets go of value files that no row points into any more, neither in a run nor in memory. Returns how many.
+    pub(super) async fn drop_value_files(&self) -> io::Result<usize> {
+        let mut folder = self.0.folder.lock().await;
+        let Some(manifest) = folder.manifest() else {
+            return Ok(0);
+        };
+        let unreferenced = manifest.value_files.iter().filter(|file| file.live_bytes == 0);
+        let unreferenced: BTreeSet<u32> = unreferenced.map(|file| file.number).collect();
+        if unreferenced.is_empty() {
+            return Ok(0);
+        }
+        // Rows in memory may still have pieces there, and a later checkpoint would name the file again.
+        let needed = self.0.index.reach().files;
+        let gone: BTreeSet<u32> = unreferenced.difference(&needed).copied().collect();
+        if gone.is_empty() {
+            return Ok(0);
+        }
+        let mut manifest: Manifest = manifest.clone();
+        manifest.value_files.retain(|file| !gone.contains(&file.number));
+        folder.commit(manifest).await?;
+        self.0.index.replace(|layers| {
+            let mut values = layers.below.values().clone();
+            values.retain(|number, _| !gone.contains(number));
+            Layers {
+                active: layers.active.clone(),
+                frozen: layers.frozen.clone(),
+                below: Below::new(layers.below.runs().to_vec(), values),
+            }
+        });
+        Ok(gone.len())
+    }
+
+    /// Remembers what the manifest in force needs, for when nobody has the group open.
+    pub(super) fn remember_named(&self) {
+        let mut reach = Reach::default();
+        self.0.index.layers().below.add_reach(&mut reach);
+        self.0.space.named.set(reach.segment);
+    }
+}

@@ -1,0 +1,183 @@
+//! A disk that fails at one operation of taking a snapshot in or installing it, at each in turn, or that is full.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use atoll_env::vfs::{Crash, MemVfs};
+
+use super::super::faults::Faulty;
+use super::super::model::History;
+use super::super::process::Process;
+use super::super::world::id;
+use super::super::{Node, simulate};
+use super::{Sent, check_files, entry, install, sender, snapshot_of, stage};
+use crate::snapshot::SnapshotError;
+
+/// A node with a state of its own, on a disk that may fail.
+async fn node(history: &History) -> (Node, Faulty) {
+    let faulty = Faulty::on(MemVfs::default());
+    let process = Process::through(faulty.inner.clone(), Arc::new(faulty.clone()));
+    let mut node = Node::start_on(process, history).await.unwrap();
+    for round in 0..2 {
+        node.write(&entry(round), &mut history.clone()).await.unwrap();
+    }
+    assert!(node.checkpoint().await);
+    (node, faulty)
+}
+
+async fn receive(node: &mut Node, sent: &Sent, history: &History) -> Result<(), SnapshotError> {
+    let staged = stage(node, sent).await?;
+    install(node, staged, history).await
+}
+
+/// One operation fails. Returns whether the process stopped because of it.
+async fn fails_once(sent: &Sent, history: &History, after: u64) -> bool {
+    let (mut node, faulty) = node(history).await;
+    faulty.arm(after);
+    let first = receive(&mut node, sent, history).await;
+    // The old state, or the new one, and nothing in between.
+    node.check();
+    // What was given up is removed, or the process stops, as soon as the maintenance thread has looked.
+    node.process.env.clock.sleep(Duration::from_secs(5)).await;
+    let halted = node.process.is_halted();
+    if !halted {
+        assert!(node.settle().await);
+        if let Err(error) = first {
+            check_files(&node);
+            assert!(matches!(error, SnapshotError::Io(_)), "{error}");
+            assert_eq!(node.model.applied, 2);
+            receive(&mut node, sent, history).await.unwrap();
+            // The writer lets go of the old run only behind the first cleaning.
+            node.process.env.clock.sleep(Duration::from_secs(3)).await;
+            assert!(node.settle().await);
+            check_files(&node);
+        } else {
+            // The operation was to remove the one file that was there before: the next start does.
+            assert!(node.files_of("run").len() <= 2);
+        }
+        node.check();
+        let mut history = history.clone();
+        node.write(&entry(8), &mut history).await.unwrap();
+        assert!(node.checkpoint().await);
+        node.check();
+    }
+    node.process.kill();
+    for crash in [Crash::Process, Crash::LoseAll] {
+        let vfs = faulty.inner.fork(1).crash(crash);
+        let mut history = history.clone();
+        history.push(&history.models[4].clone(), &entry(8));
+        let mut again = Node::start(vfs, &history).await.unwrap();
+        assert!(again.group.flushed_index() >= node.group.flushed_index() || halted);
+        again.check();
+        again.process.kill();
+    }
+    halted
+}
+
+#[test]
+fn at_every_operation_the_old_state_goes_on_or_the_process_stops() {
+    simulate(async {
+        let mut history = History::default();
+        let from = sender(4, &mut history).await;
+        let sent = snapshot_of(&from).await;
+        from.process.kill();
+        let (mut sound, faulty) = node(&history).await;
+        let before = faulty.seen();
+        receive(&mut sound, &sent, &history).await.unwrap();
+        assert!(sound.settle().await);
+        let files = sound.files().len() as u64;
+        let operations = faulty.seen() - before;
+        sound.process.kill();
+        assert!(operations > 20, "{operations}");
+        let mut halts = 0;
+        for after in 0..operations {
+            halts += u64::from(fails_once(&sent, &history, after).await);
+        }
+        // Renaming and syncing the name, of the manifest and of every file.
+        assert_eq!(halts, 2 * files, "of {operations} operations");
+    });
+}
+
+#[test]
+fn a_full_disk_is_an_error_that_leaves_nothing_behind() {
+    simulate(async {
+        let mut history = History::default();
+        let from = sender(4, &mut history).await;
+        let sent = snapshot_of(&from).await;
+        from.process.kill();
+        let (mut node, faulty) = node(&history).await;
+        node.journal.mark().await.unwrap();
+        let files = node.files();
+        for free in [1_000, 20_000, 40_000, 60_000] {
+            faulty.inner.set_free_bytes(free);
+            let error = receive(&mut node, &sent, &history).await;
+            assert!(matches!(error, Err(SnapshotError::Io(_))), "{free} bytes free");
+            assert!(node.settle().await);
+            assert_eq!(node.files(), files, "{free} bytes free");
+            assert!(!node.process.is_halted());
+            node.check();
+        }
+        faulty.inner.set_free_bytes(1 << 30);
+        receive(&mut node, &sent, &history).await.unwrap();
+        node.check();
+        node.process.kill();
+    });
+}
+
+/// What was cut off the log may stand on the disk yet: it must not come back behind the checkpoint.
+#[test]
+fn an_install_waits_for_the_journal() {
+    simulate(async {
+        let mut history = History::default();
+        let from = sender(4, &mut history).await;
+        let sent = snapshot_of(&from).await;
+        from.process.kill();
+        let (mut node, faulty) = node(&history).await;
+        node.journal.mark().await.unwrap();
+        let staged = stage(&node, &sent).await.unwrap();
+        faulty.held.store(true, Ordering::Relaxed);
+        node.log.truncate_after(Some(id(1))).await.unwrap();
+        let clock = node.process.env.clock.clone();
+        let installing = node.group.install(&mut node.writer, staged);
+        assert!(clock.timeout(Duration::from_secs(5), installing).await.is_err());
+        let lost = Node::open(Process::on(faulty.inner.fork(0).crash(Crash::LoseAll))).await;
+        let (lost, restored) = lost.unwrap();
+        assert_eq!(restored.unwrap().checkpoint.applied.index, 2, "the old state");
+        lost.process.kill();
+        faulty.held.store(false, Ordering::Relaxed);
+        // Nobody waits for it any more, and it comes to its end.
+        clock.sleep(Duration::from_secs(1)).await;
+        assert_eq!(node.group.flushed_index(), 4);
+        node.process.kill();
+        let lost = Node::open(Process::on(faulty.inner.crash(Crash::LoseAll))).await;
+        let (lost, restored) = lost.unwrap();
+        assert!(restored.unwrap().installed);
+        assert_eq!(lost.log.log_id_at(2), None);
+        lost.process.kill();
+    });
+}
+
+/// Who goes on after a failed write would write behind a gap.
+#[test]
+fn a_writer_that_failed_takes_nothing_more() {
+    simulate(async {
+        let mut history = History::default();
+        let from = sender(2, &mut history).await;
+        let sent = snapshot_of(&from).await;
+        from.process.kill();
+        let faulty = Faulty::on(MemVfs::default());
+        let process = Process::through(faulty.inner.clone(), Arc::new(faulty.clone()));
+        let node = Node::start_on(process, &history).await.unwrap();
+        let mut writer = node.group.receive(sent.0.clone());
+        // The first file cannot be made.
+        faulty.arm(0);
+        for _ in 0..2 {
+            let failed = writer.add(sent.1[0].clone()).await;
+            assert!(matches!(failed, Err(SnapshotError::Io(_))));
+        }
+        assert!(matches!(writer.finish().await, Err(SnapshotError::Io(_))));
+        assert!(node.settle().await);
+        node.process.kill();
+    });
+}

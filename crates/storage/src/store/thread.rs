@@ -1,0 +1,204 @@
+//! The thread that writes: one that flushes and one that merges, in turns.
+//!
+//! Both are futures of one thread. A merge gives way every few hundred kilobytes, so a checkpoint never waits for a merge
+//! to end, neither of its own group nor of another; a merge waits while a flush writes.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use atoll_env::Instant;
+
+use super::group::GroupStore;
+use super::maintenance::Shared;
+use super::merge::Work;
+use super::plan::Urgency;
+
+/// How long to wait before what failed is tried again; twice as long after every failure in a row.
+const RETRY: Duration = Duration::from_secs(1);
+const RETRY_MAX: Duration = Duration::from_secs(60);
+/// How often to look whether the journal holds too much.
+const LOOK: Duration = Duration::from_secs(1);
+/// Room on the disk that a merge leaves.
+const ROOM_LEFT: u64 = 1024 * 1024;
+
+/// When to try again.
+#[derive(Clone, Copy)]
+pub(super) struct Retry {
+    at: Instant,
+    wait: Duration,
+    /// It is not that something went wrong, there was no room.
+    full: bool,
+}
+
+pub(super) async fn run(shared: Arc<Shared>) {
+    tokio::join!(flush(&shared), merge(&shared));
+    shared.queue.lock().groups.clear();
+    shared.ended.send_replace(true);
+}
+
+async fn flush(shared: &Shared) {
+    let mut wait = RETRY;
+    while !shared.is_closing() {
+        let Some(group) = shared.next_to_flush() else {
+            shared.work.notified().await;
+            continue;
+        };
+        let flushed = group.flush().await;
+        group.clean().await;
+        match flushed {
+            Ok(()) => {
+                // It may be whoever takes a snapshot in that could not change a name.
+                group
+                    .halt_if_broken(&io::Error::other("a change of names failed"))
+                    .await;
+                wait = RETRY;
+                shared.look_soon();
+            }
+            Err(error) => {
+                group.halt_if_broken(&error).await;
+                tracing::error!(group = %group.0.key, %error, retry_in = ?wait, "a checkpoint failed");
+                shared.enqueue(group);
+                // Ends early only to close.
+                let closing = shared.closing(&shared.work);
+                let _ = shared.env.clock.timeout(wait, closing).await;
+                wait = (wait * 2).min(RETRY_MAX);
+            }
+        }
+    }
+}
+
+async fn merge(shared: &Shared) {
+    while !shared.is_closing() {
+        // What comes from here on is looked at again.
+        shared.queue.lock().merging = true;
+        if let Some((group, work)) = shared.next_to_merge().await {
+            group.do_work(work).await;
+            continue;
+        }
+        shared.queue.lock().merging = shared.retries_soon();
+        let _ = shared.env.clock.timeout(LOOK, shared.look.notified()).await;
+    }
+}
+
+impl Shared {
+    fn next_to_flush(&self) -> Option<GroupStore> {
+        let mut queue = self.queue.lock();
+        let next = queue.groups.pop_front();
+        queue.flushing = next.is_some();
+        next
+    }
+
+    /// The most urgent work of all groups.
+    async fn next_to_merge(&self) -> Option<(GroupStore, Work)> {
+        let need = self.need();
+        let mut most_urgent: Option<(Urgency, GroupStore, Work)> = None;
+        for group in self.open_groups() {
+            group.press(need);
+            if !group.may_work() {
+                continue;
+            }
+            if let Err(error) = group.tidy().await {
+                group.put_off(&error).await;
+                continue;
+            }
+            let Some((urgency, work)) = group.work(need).await else {
+                *group.0.space.retry.lock() = None;
+                continue;
+            };
+            if most_urgent.as_ref().is_none_or(|(most, ..)| urgency < *most) {
+                most_urgent = Some((urgency, group, work));
+            }
+        }
+        most_urgent.map(|(_, group, work)| (group, work))
+    }
+
+    /// Something went wrong and is tried again.
+    fn retries_soon(&self) -> bool {
+        let groups = self.open_groups();
+        groups
+            .iter()
+            .any(|group| group.0.space.retry.lock().is_some_and(|retry| !retry.full))
+    }
+
+    /// Comes back when the node stops.
+    async fn closing(&self, notify: &tokio::sync::Notify) {
+        while !self.is_closing() {
+            notify.notified().await;
+        }
+    }
+}
+
+impl GroupStore {
+    /// False until a failed attempt is to be tried again.
+    fn may_work(&self) -> bool {
+        let retry = *self.0.space.retry.lock();
+        retry.is_none_or(|retry| retry.at <= self.0.node.env.clock.now())
+    }
+
+    /// Lets go of files that nobody needs.
+    async fn tidy(&self) -> io::Result<()> {
+        self.drop_value_files().await?;
+        self.clean().await;
+        Ok(())
+    }
+
+    /// Merges, and removes what that left behind.
+    async fn do_work(&self, work: Work) {
+        if !self.has_room(&work) {
+            return;
+        }
+        let merged = self.merge(work).await;
+        self.clean().await;
+        match merged {
+            Ok(()) => *self.0.space.retry.lock() = None,
+            Err(_) if self.0.node.is_closing() => {}
+            Err(error) => self.put_off(&error).await,
+        }
+    }
+
+    async fn put_off(&self, error: &io::Error) {
+        self.halt_if_broken(error).await;
+        let wait = self.try_again(false);
+        tracing::error!(group = %self.0.key, %error, retry_in = ?wait, "a merge failed");
+    }
+
+    /// Notes that there will be another attempt; in how long.
+    fn try_again(&self, full: bool) -> Duration {
+        let mut retry = self.0.space.retry.lock();
+        let wait = retry.map_or(RETRY, |retry| (retry.wait * 2).min(RETRY_MAX));
+        let at = Instant::from_nanos(self.0.node.env.clock.now().as_nanos() + wait.as_nanos() as u64);
+        *retry = Some(Retry { at, wait, full });
+        wait
+    }
+
+    /// Whether what the merge writes fits on the disk. A disk that is full in the middle of it would be so for everybody.
+    fn has_room(&self, work: &Work) -> bool {
+        let node = &self.0.node;
+        let needed = work.bytes().saturating_add(ROOM_LEFT);
+        // If it cannot be told, the merge finds out.
+        let free = node.env.vfs.free_bytes(node.data()).unwrap_or(u64::MAX);
+        if free >= needed {
+            return true;
+        }
+        let wait = self.try_again(true);
+        tracing::warn!(
+            group = %self.0.key,
+            kind = work.plan.kind.name(),
+            needed,
+            free,
+            retry_in = ?wait,
+            "there is no room on the disk for a merge"
+        );
+        false
+    }
+
+    /// A retry would be refused for ever, quietly, while memory grows. A start finds out what the disk has.
+    async fn halt_if_broken(&self, error: &io::Error) {
+        if self.is_broken().await {
+            let key = self.0.key;
+            let reason = format!("what the disk has of group {key} cannot be told: {error}");
+            self.0.node.env.halt.now(&reason).await;
+        }
+    }
+}
