@@ -204,6 +204,13 @@ impl Command {
         }
     }
 
+    /// True if it stores nothing but what it takes to remove: it names no value. Sessions count too, without which
+    /// nobody removes anything.
+    pub fn only_removes(&self) -> bool {
+        let removes = |op: &Op| matches!(op, Op::Delete { .. } | Op::DeleteRange { .. });
+        self.ops.iter().all(removes)
+    }
+
     /// Opens a session. `version` was just read from the group; see [`CommandKind::OpenSession`].
     pub fn open_session(client: ClientId, version: Version) -> Self {
         let session = Some(SessionRef {

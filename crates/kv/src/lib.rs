@@ -44,6 +44,7 @@ mod error;
 mod fingerprint;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod looks;
 mod machine;
 mod number;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -68,6 +69,7 @@ pub use codec::{
 };
 pub use command::{Command, CommandKind, Guard, Op, SessionRef};
 pub use error::{ApplyError, DecodeError};
+pub use looks::Look;
 pub use machine::{Applied, ELAPSED_MS_MAX, Machine};
 pub use sessions::SessionLimits;
 pub use state::{StateView, Stored, ValueSlice};

@@ -4,11 +4,14 @@
 
 use atoll_env::trouble;
 use atoll_storage::{GroupLog, LogEntry};
-use atoll_types::{LogId, Vote};
+use atoll_types::{GroupKey, LogId, ReplicaId, Vote};
 
 fn tell<const N: usize>(name: &'static str, log: &GroupLog, more: [u64; N]) {
-    let key = log.key();
-    let who = [key.id.0, key.generation.0.into(), log.replica().0];
+    tell_of(name, (log.key(), log.replica()), more);
+}
+
+fn tell_of<const N: usize>(name: &'static str, (key, replica): (GroupKey, ReplicaId), more: [u64; N]) {
+    let who = [key.id.0, key.generation.0.into(), replica.0];
     let mut facts = [0; 8];
     for (to, from) in facts.iter_mut().zip(who.into_iter().chain(more)) {
         *to = from;
@@ -28,7 +31,11 @@ pub(crate) fn opened(log: &GroupLog) {
     let state = log.state();
     let end = state.last.map_or(0, |last| last.index + 1);
     tell("raft opened", log, [end, state.vote.is_some().into()]);
-    for id in (0..end).filter_map(|index| log.log_id_at(index)) {
+    let first = state.purged.map_or(0, |purged| purged.index + 1);
+    if let Some(id) = state.purged {
+        purged(log, id);
+    }
+    for id in (first..end).filter_map(|index| log.log_id_at(index)) {
         tell("raft found", log, numbers(id));
     }
     if let Some(vote) = state.vote {
@@ -84,4 +91,23 @@ pub(crate) fn serves(log: &GroupLog, applied: u64) {
 /// From this entry on the group has so many voters.
 pub(crate) fn voters(log: &GroupLog, id: LogId, voters: usize) {
     tell("raft voters", log, [id.index, voters as u64]);
+}
+
+/// Everything up to an entry is gone from the front of the log.
+pub(crate) fn purged(log: &GroupLog, upto: LogId) {
+    trouble::sometimes("a log was purged");
+    tell("raft purged", log, numbers(upto));
+}
+
+/// A replica's checkpoint up to an entry arrived at another replica, or that one has everything it has.
+pub(crate) fn snapshot_sent(from: (GroupKey, ReplicaId), to: ReplicaId, id: LogId) {
+    trouble::sometimes("a snapshot was sent");
+    let [index, term, leader] = numbers(id);
+    tell_of("raft snapshot sent", from, [to.0, index, term, leader]);
+}
+
+/// A snapshot up to an entry has replaced everything that was applied, durably.
+pub(crate) fn installed(log: &GroupLog, id: LogId) {
+    trouble::sometimes("a snapshot was installed");
+    tell("raft installed", log, numbers(id));
 }

@@ -15,6 +15,7 @@ use crate::machine::Applier;
 use crate::proposer::{Pack, Proposer};
 use crate::read_gate::ReadGate;
 use crate::responder::Callback;
+use crate::snapshot::Snapshots;
 use crate::transport::Inbound;
 use crate::types::{EntryData, LeaderId, TypeConfig};
 use crate::wire::{self, Kind};
@@ -55,6 +56,7 @@ struct Inner {
     replica: ReplicaId,
     raft: Raft,
     reads: ReadGate,
+    snapshots: Snapshots,
     applied: watch::Receiver<u64>,
     leader: watch::Receiver<Option<ReplicaId>>,
 }
@@ -64,7 +66,7 @@ impl Group {
         env: Env,
         (key, replica): (GroupKey, ReplicaId),
         raft: Raft,
-        reads: ReadGate,
+        (reads, snapshots): (ReadGate, Snapshots),
         applied: watch::Receiver<u64>,
     ) -> Self {
         let leader = follow_leader(&env, key, &raft);
@@ -74,6 +76,7 @@ impl Group {
             replica,
             raft,
             reads,
+            snapshots,
             applied,
             leader,
         }))
@@ -177,6 +180,23 @@ impl Group {
         self.0.reads.clone()
     }
 
+    /// Makes a checkpoint of what is applied, if one can begin and anything was applied since the last; true if so. It is
+    /// durable later. For groups to which too little is written for checkpoints of their own, and which keep what all
+    /// groups share from being freed.
+    pub async fn checkpoint(&self) -> Result<bool, RaftError> {
+        let begun = self.0.raft.with_state_machine(|applier| {
+            let begun = applier.checkpoint();
+            Box::pin(async move { begun })
+        });
+        begun.await.map_err(|error| RaftError::Raft(error.to_string()))
+    }
+
+    /// Purges the log as far as it may go, soon. That happens by itself when a checkpoint becomes durable; this is for what
+    /// else allows more.
+    pub fn purge(&self) {
+        self.0.snapshots.purge();
+    }
+
     /// Hands leadership to another replica. Returns once asked; watch the leader to see it happen. If
     /// it fails, an election follows.
     pub async fn transfer_leader(&self, to: ReplicaId) -> Result<(), RaftError> {
@@ -212,6 +232,7 @@ impl Group {
         if let Err(error) = self.0.raft.shutdown().await {
             tracing::warn!(group = %self.0.key, %error, "the group did not stop cleanly");
         }
+        self.0.snapshots.stop().await;
     }
 
     /// The leadership of this replica, by which a proposal is tied to its term; else why it has none.
@@ -332,6 +353,7 @@ impl Inbound for Answers {
             match kind {
                 Kind::Append => {
                     let request = wire::decode_append(body).ok_or_else(unreadable)?;
+                    let _open = group.0.snapshots.receiver().installer().appends().await;
                     let reply = raft
                         .append_entries(request)
                         .await
@@ -365,6 +387,7 @@ impl Inbound for Answers {
                         Err(elapsed) => Err(elapsed.to_string()),
                     }
                 }
+                Kind::Snapshot => group.0.snapshots.receiver().answer(body).await,
                 Kind::Reply | Kind::Refused => Err(unreadable()),
             }
         })

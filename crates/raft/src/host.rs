@@ -15,6 +15,7 @@ use crate::log_store::LogStore;
 use crate::machine::{Applier, Machine};
 use crate::network::Network;
 use crate::read_gate::ReadGate;
+use crate::snapshot::{Parts, Room, Sender, Snapshots};
 use crate::transport::{Peers, Transport, TransportStats, serve};
 use crate::{RaftError, RaftOptions};
 
@@ -28,6 +29,7 @@ struct Inner {
     options: RaftOptions,
     transport: Arc<Transport>,
     peers: Arc<dyn Peers>,
+    room: Room,
     groups: Mutex<BTreeMap<GroupId, Group>>,
 }
 
@@ -44,6 +46,7 @@ impl RaftHost {
                 options,
                 transport,
                 peers,
+                room: Room::default(),
                 groups: Mutex::default(),
             }
         }))
@@ -66,15 +69,29 @@ impl RaftHost {
         let config = inner.options.to_config()?;
         let (applied_sender, applied) = watch::channel(0);
         let reached = applied.clone();
-        let network = Network::new(inner.transport.clone(), key, replica);
-        let applier = Applier::new(machine, log.clone(), applied_sender)?;
+        let snapshots = machine.snapshots();
+        let logs = (log.clone(), inner.journal.clone());
+        let applier = Applier::open(machine, logs, applied_sender).await?;
         facts::restored(&log, *reached.borrow());
+        let sender = inner.sender(key, replica);
+        let holds = Arc::clone(&sender.holds);
+        let network = Network::new(sender);
         let store = LogStore::new(log.clone());
         let raft = Raft::build(replica.0, config, network.clone(), store, applier)
             .await
             .map_err(|error| RaftError::Raft(error.to_string()))?;
         let reads = ReadGate::start(&inner.env, raft.clone(), network, replica, applied.clone());
-        let group = Group::new(inner.env.clone(), (key, replica), raft.clone(), reads, applied);
+        let snapshots = Snapshots::start(Parts {
+            env: inner.env.clone(),
+            raft: raft.clone(),
+            log: log.clone(),
+            store: snapshots,
+            holds,
+            room: inner.room.clone(),
+            keep: inner.options.keep_log,
+        });
+        let who = (key, replica);
+        let group = Group::new(inner.env.clone(), who, raft.clone(), (reads, snapshots), applied);
         // Reachable before it runs, so that no call finds a running group that cannot be routed to.
         inner.transport.register(key, group.inbound());
         inner.groups.lock().insert(key.id, group.clone());
@@ -92,6 +109,11 @@ impl RaftHost {
     /// A running group.
     pub fn group(&self, id: GroupId) -> Option<Group> {
         self.0.groups.lock().get(&id).cloned()
+    }
+
+    /// All groups that run here.
+    pub fn groups(&self) -> Vec<Group> {
+        self.0.groups.lock().values().cloned().collect()
     }
 
     /// Counts since start.
@@ -119,6 +141,18 @@ impl RaftHost {
 }
 
 impl Inner {
+    /// What sends a replica's snapshots.
+    fn sender(&self, group: GroupKey, replica: ReplicaId) -> Sender {
+        Sender {
+            env: self.env.clone(),
+            transport: Arc::clone(&self.transport),
+            group,
+            replica,
+            room: self.room.clone(),
+            holds: Arc::default(),
+        }
+    }
+
     /// Lets replication to a node that came back start at once instead of after its backoff.
     fn node_up(&self, node: NodeId) {
         let groups: Vec<Group> = self.groups.lock().values().cloned().collect();

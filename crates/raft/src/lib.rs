@@ -11,6 +11,7 @@
 //! - A proposal is tied to one leadership; group time counts only within it.
 //! - A proposal ends as one of: outcomes, *did not happen*, *unknown*. The last two are never mixed.
 //! - A replica takes calls only after it has re-applied what was committed before its restart.
+//! - A log is purged up to what a durable checkpoint has and no further; whoever lacks what was purged gets a checkpoint.
 
 mod elapsed;
 mod error;
@@ -25,6 +26,7 @@ mod proposer;
 mod read_gate;
 mod responder;
 mod runtime;
+mod snapshot;
 mod transport;
 mod types;
 mod wire;
@@ -33,9 +35,10 @@ pub use error::{ProposeError, RaftError, ReadError};
 pub use group::{Group, GroupStatus};
 pub use host::RaftHost;
 pub use machine::{Committed, Machine, Position};
-pub use options::RaftOptions;
+pub use options::{KeepLog, RaftOptions};
 pub use proposer::{Pack, Proposer};
 pub use read_gate::{Read, ReadGate, ReadPoint};
+pub use snapshot::{NoSnapshots, SnapshotSink, SnapshotSource, SnapshotStore, Staged};
 pub use transport::{Peers, TransportStats};
 #[cfg(feature = "fuzzing")]
 pub use wire::fuzzing;

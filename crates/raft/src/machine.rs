@@ -1,16 +1,18 @@
 //! The state machine below openraft.
 
 use std::io;
+use std::sync::Arc;
 
-use atoll_env::{trouble, watch};
-use atoll_storage::GroupLog;
+use atoll_env::{BoxFuture, trouble, watch};
+use atoll_storage::{GroupLog, Journal};
 use atoll_types::{LogId, Mutant, Outcome, mutant};
 use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt};
-use openraft::storage::{EntryResponder, RaftStateMachine, Snapshot, SnapshotMeta};
-use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder};
+use openraft::storage::{EntryResponder, RaftStateMachine};
+use openraft::{EntryPayload, OptionalSend};
 
-use crate::types::{LeaderId, RaftLogId, StoredMembership, TypeConfig, log_id_in, log_id_out};
+use crate::snapshot::{Carried, Newest, NoSnapshots, RaftSnapshot, SnapshotMeta, SnapshotStore, Staged};
+use crate::types::{RaftEntry, RaftLogId, StoredMembership, TypeConfig, log_id_in, log_id_out};
 use crate::{RaftError, facts, wire};
 
 /// One committed entry.
@@ -35,6 +37,9 @@ pub struct Position {
     pub membership_id: Option<LogId>,
     /// That membership, in this crate's own encoding; empty: none yet.
     pub membership: Bytes,
+    /// This is a checkpoint that was installed here, and nothing was applied to it since. Only then may a log end before
+    /// it.
+    pub installed: bool,
 }
 
 /// What a group replicates. Called for every committed entry in log order, on every replica, and after a restart
@@ -57,6 +62,35 @@ pub trait Machine: Send + Sync + 'static {
         debug_assert!(false, "not asked for: {position:?}");
     }
 
+    /// What to wait for before the entry is applied: older rows that it looks at and that are not in memory. Applying runs where
+    /// others are served, so it should not wait for a disk itself. Nothing of what is read may depend on it: it saves time only.
+    fn prepare(&mut self, entry: &Committed<'_>) -> Option<BoxFuture<'static, ()>> {
+        let _ = entry;
+        None
+    }
+
+    /// Whether a checkpoint may begin now, wanted or not: none is being made, and something was applied since the last.
+    /// Asked for groups that keep files from going although hardly anything is written to them.
+    fn can_checkpoint(&self) -> bool {
+        false
+    }
+
+    /// The machine's durable checkpoints, for sending and receiving them. Asked once, before the first entry.
+    fn snapshots(&self) -> Arc<dyn SnapshotStore> {
+        Arc::new(NoSnapshots)
+    }
+
+    /// Replaces everything that was applied by a checkpoint that was received whole, which is always of a later entry;
+    /// durable as a whole on return, and then [`SnapshotStore::durable`] says so. The position is the checkpoint's, and
+    /// [`Machine::restored`] says after a restart that it was installed. An error stops the replica, because Raft has
+    /// taken the snapshot for installed: what can be found wrong with it must be found by [`SnapshotSink::finish`].
+    ///
+    /// [`SnapshotSink::finish`]: crate::SnapshotSink::finish
+    fn install(&mut self, staged: Staged) -> BoxFuture<'_, Result<Position, String>> {
+        drop(staged);
+        Box::pin(async { Err("this group has no snapshots".to_owned()) })
+    }
+
     /// Applies one entry; must depend on nothing but the entries. `outcomes` is there when a proposer
     /// waits on this replica; it gets one outcome per command. An error stops the replica: skipping an
     /// entry that others applied would make them differ for ever.
@@ -67,6 +101,9 @@ pub trait Machine: Send + Sync + 'static {
 pub(crate) struct Applier {
     machine: Box<dyn Machine>,
     log: GroupLog,
+    journal: Journal,
+    snapshots: Arc<dyn SnapshotStore>,
+    durable: watch::Receiver<Option<LogId>>,
     applied: watch::Sender<u64>,
     last: Option<RaftLogId>,
     membership: StoredMembership,
@@ -74,10 +111,10 @@ pub(crate) struct Applier {
 
 impl Applier {
     /// `applied` publishes the index up to which entries are applied, plus one (0: none). Fails if the log is not
-    /// that of the machine's checkpoint.
-    pub(crate) fn new(
+    /// that of the machine's checkpoint; one that ends before a checkpoint that was installed is purged up to it.
+    pub(crate) async fn open(
         machine: Box<dyn Machine>,
-        log: GroupLog,
+        (log, journal): (GroupLog, Journal),
         applied: watch::Sender<u64>,
     ) -> Result<Self, RaftError> {
         let mut restored = machine.restored();
@@ -85,18 +122,42 @@ impl Applier {
             let next = restored.applied.and_then(|id| log.log_id_at(id.index + 1));
             restored.applied = next.or(restored.applied);
         }
-        if let Some(applied) = restored.applied {
-            check_log(&log, applied)?;
-        }
-        let membership = restored_membership(&restored)?;
+        fit_log(&log, &journal, &restored).await?;
+        let membership = membership_of(&restored)?;
         applied.send_replace(restored.applied.map_or(0, |id| id.index + 1));
+        let snapshots = machine.snapshots();
         Ok(Self {
             machine,
             log,
+            journal,
+            durable: snapshots.durable(),
+            snapshots,
             applied,
             last: restored.applied.map(log_id_out),
             membership,
         })
+    }
+
+    /// Begins a checkpoint of what is applied; false if none can begin or none is needed.
+    pub(crate) fn checkpoint(&mut self) -> bool {
+        let can = self.last.is_some() && self.machine.can_checkpoint();
+        if can {
+            let position = self.position();
+            self.machine.checkpoint(position);
+        }
+        can
+    }
+
+    /// The newest durable checkpoint.
+    fn newest(&self) -> Newest {
+        let mut newest = *self.durable.borrow();
+        if mutant::is(Mutant::PurgeBeforeFlush) {
+            newest = newest.and(self.last.as_ref().map(log_id_in));
+        }
+        Newest {
+            id: newest.map(log_id_out),
+            store: Arc::clone(&self.snapshots),
+        }
     }
 
     fn position(&self) -> Position {
@@ -104,7 +165,41 @@ impl Applier {
             applied: self.last.as_ref().map(log_id_in),
             membership_id: self.membership.log_id().as_ref().map(log_id_in),
             membership: wire::encode_membership(self.membership.membership()),
+            installed: false,
         }
+    }
+
+    async fn prepare(&mut self, entry: &RaftEntry) {
+        let EntryPayload::Normal(data) = &entry.payload else {
+            return;
+        };
+        let committed = Committed {
+            id: log_id_in(&entry.log_id),
+            payload: &data.payload,
+            normal: true,
+            log: &self.log,
+        };
+        if let Some(ready) = self.machine.prepare(&committed) {
+            ready.await;
+        }
+    }
+
+    fn installed(&mut self, position: &Position) -> Result<(), RaftError> {
+        let membership = membership_of(position)?;
+        self.last = position.applied.map(log_id_out);
+        let voters = membership.membership().voter_ids().count();
+        if !mutant::is(Mutant::SnapshotWithoutMembership) {
+            self.membership = membership;
+        }
+        let Some(applied) = position.applied else {
+            return Ok(());
+        };
+        facts::installed(&self.log, applied);
+        if let Some(made) = position.membership_id {
+            facts::voters(&self.log, made, voters);
+        }
+        self.applied.send_replace(applied.index + 1);
+        Ok(())
     }
 
     fn apply_one(&mut self, (entry, responder): EntryResponder<TypeConfig>) -> io::Result<()> {
@@ -153,36 +248,57 @@ impl Applier {
     }
 }
 
-fn restored_membership(restored: &Position) -> Result<StoredMembership, RaftError> {
-    if restored.membership.is_empty() {
+/// The membership at a position.
+pub(crate) fn membership_of(position: &Position) -> Result<StoredMembership, RaftError> {
+    if position.membership.is_empty() {
         return Ok(StoredMembership::default());
     }
-    let membership = wire::decode_membership(&restored.membership)
+    let membership = wire::decode_membership(&position.membership)
         .ok_or_else(|| RaftError::Damaged("the membership in the checkpoint cannot be read".to_owned()))?;
     Ok(StoredMembership::new(
-        restored.membership_id.map(log_id_out),
+        position.membership_id.map(log_id_out),
         membership,
     ))
 }
 
 /// A log that ends before what was applied once, or says something else there, has lost entries that this replica
-/// acknowledged: with it, it must not vote.
-fn check_log(log: &GroupLog, applied: LogId) -> Result<(), RaftError> {
+/// acknowledged: with it, it must not vote. Unless they never stood in it: an installed checkpoint came without them, and a
+/// crash before the log was purged up to it leaves a log that ends before it.
+async fn fit_log(log: &GroupLog, journal: &Journal, restored: &Position) -> Result<(), RaftError> {
     let state = log.state();
+    let Some(applied) = restored.applied else {
+        let lost = |purged| {
+            RaftError::Damaged(format!(
+                "the log begins behind {purged}, and no checkpoint has what came before"
+            ))
+        };
+        return state.purged.map_or(Ok(()), |purged| Err(lost(purged)));
+    };
     let known = log
         .log_id_at(applied.index)
         .or(state.purged.filter(|purged| purged.index == applied.index));
-    if known == Some(applied) {
-        // The journal's own mark may be older.
-        if state
-            .committed
-            .is_none_or(|committed| committed.index < applied.index)
-        {
-            log.save_committed(applied);
-        }
-        return Ok(());
+    let ends_before = state.last.is_none_or(|last| last.index < applied.index);
+    if restored.installed && ends_before {
+        trouble::sometimes("a log that ends before an installed snapshot was purged at the start");
+        log.purge(applied).await?;
+        journal.mark().await?;
+        facts::purged(log, applied);
+    } else if known != Some(applied) {
+        return Err(other_log(log, applied, known));
     }
-    Err(RaftError::Damaged(format!(
+    // The journal's own mark may be older.
+    if state
+        .committed
+        .is_none_or(|committed| committed.index < applied.index)
+    {
+        log.save_committed(applied);
+    }
+    Ok(())
+}
+
+fn other_log(log: &GroupLog, applied: LogId, known: Option<LogId>) -> RaftError {
+    let state = log.state();
+    RaftError::Damaged(format!(
         "the checkpoint has everything up to entry {applied}, but the log {}. Leave all files as they are (without the checkpoint \
          nothing would tell of the loss, and this replica would vote) and replace this replica",
         match (known, state.purged, state.last) {
@@ -191,12 +307,12 @@ fn check_log(log: &GroupLog, applied: LogId) -> Result<(), RaftError> {
             (None, _, Some(last)) => format!("ends with {last}"),
             (None, _, None) => "is empty".to_owned(),
         }
-    )))
+    ))
 }
 
 impl RaftStateMachine<TypeConfig> for Applier {
-    type SnapshotData = ();
-    type SnapshotBuilder = NoSnapshots;
+    type SnapshotData = Carried;
+    type SnapshotBuilder = Newest;
 
     async fn applied_state(&mut self) -> Result<(Option<RaftLogId>, StoredMembership), io::Error> {
         Ok((self.last, self.membership.clone()))
@@ -208,47 +324,45 @@ impl RaftStateMachine<TypeConfig> for Applier {
     {
         while let Some(entry) = entries.try_next().await? {
             trouble::pause("raft: before an entry is applied").await;
+            self.prepare(&entry.0).await;
             self.apply_one(entry)?;
         }
         Ok(())
     }
 
     async fn try_create_snapshot_builder(&mut self, _force: bool) -> Option<Self::SnapshotBuilder> {
-        None
+        Some(self.newest()).filter(|newest| newest.id.is_some())
     }
 
     async fn get_snapshot_builder(&mut self) -> Self::SnapshotBuilder {
-        NoSnapshots
+        self.newest()
     }
 
-    async fn install_snapshot(
-        &mut self,
-        _meta: &SnapshotMeta<LeaderId, u64, ()>,
-        _snapshot: Self::SnapshotData,
-    ) -> Result<(), io::Error> {
-        Err(no_snapshots())
+    async fn install_snapshot(&mut self, meta: &SnapshotMeta, snapshot: Carried) -> Result<(), io::Error> {
+        let Carried::Received(staged) = snapshot else {
+            return Err(io::Error::other(
+                "what stands here already is not to be installed",
+            ));
+        };
+        trouble::pause("raft: before the machine installs a snapshot").await;
+        // What conflicted was cut from the log just now. Were the snapshot durable before that is, a crash would leave a
+        // log that contradicts it.
+        self.journal.mark().await?;
+        let position = self.machine.install(staged).await.map_err(io::Error::other)?;
+        let applied = position.applied.map(log_id_out);
+        if applied != meta.last_log_id || applied.is_none() {
+            let reason = format!(
+                "a snapshot of {:?} was installed, not one of {meta}",
+                position.applied
+            );
+            return Err(io::Error::other(reason));
+        }
+        self.installed(&position).map_err(io::Error::other)?;
+        trouble::pause("raft: a snapshot is installed, the log is not purged").await;
+        Ok(())
     }
 
-    async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot<LeaderId, u64, (), ()>>, io::Error> {
-        Ok(None)
+    async fn get_current_snapshot(&mut self) -> Result<Option<RaftSnapshot>, io::Error> {
+        Ok(self.newest().snapshot())
     }
-}
-
-/// Snapshots come with the checkpoint that allows purging; until then no log is ever purged, so no
-/// replica can need one.
-pub(crate) struct NoSnapshots;
-
-impl RaftSnapshotBuilder<TypeConfig> for NoSnapshots {
-    type SnapshotData = ();
-
-    async fn build_snapshot(&mut self) -> Result<Snapshot<LeaderId, u64, (), ()>, io::Error> {
-        Err(no_snapshots())
-    }
-}
-
-fn no_snapshots() -> io::Error {
-    io::Error::new(
-        io::ErrorKind::Unsupported,
-        "nothing is purged, so nothing needs a snapshot",
-    )
 }

@@ -1,6 +1,7 @@
 //! openraft's network on the transport.
 
 use std::future::Future;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,10 +15,10 @@ use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest,
     TransferLeaderResponse, VoteRequest, VoteResponse,
 };
-use openraft::storage::Snapshot;
 
+use crate::snapshot::{Carried, RaftSnapshot, Sender};
 use crate::transport::{CallFailure, Transport};
-use crate::types::{LeaderId, RaftVote, TypeConfig};
+use crate::types::{RaftVote, TypeConfig, log_id_in};
 use crate::wire::{self, Kind};
 
 /// openraft lets appends run for ever; a half-open connection must not wedge a follower.
@@ -34,14 +35,16 @@ pub(crate) struct Network {
     transport: Arc<Transport>,
     group: GroupKey,
     replica: ReplicaId,
+    snapshots: Sender,
 }
 
 impl Network {
-    pub(crate) fn new(transport: Arc<Transport>, group: GroupKey, replica: ReplicaId) -> Self {
+    pub(crate) fn new(snapshots: Sender) -> Self {
         Self {
-            transport,
-            group,
-            replica,
+            transport: Arc::clone(&snapshots.transport),
+            group: snapshots.group,
+            replica: snapshots.replica,
+            snapshots,
         }
     }
 
@@ -85,6 +88,7 @@ impl Client {
             transport,
             group,
             replica,
+            snapshots: _,
         } = &self.network;
         let ends = (*replica, self.target);
         let answer = transport.call(kind, *group, ends, body, limit).await;
@@ -112,7 +116,7 @@ impl Client {
 }
 
 impl RaftNetworkV2<TypeConfig> for Client {
-    type SnapshotData = ();
+    type SnapshotData = Carried;
 
     async fn append_entries(
         &mut self,
@@ -153,15 +157,37 @@ impl RaftNetworkV2<TypeConfig> for Client {
         wire::decode_vote_reply(answer).ok_or_else(|| self.unreadable())
     }
 
+    /// Bounds itself: openraft's limit is for the whole, which may take hours.
     async fn full_snapshot(
         &mut self,
-        _vote: RaftVote,
-        _snapshot: Snapshot<LeaderId, u64, (), ()>,
-        _cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
+        vote: RaftVote,
+        snapshot: RaftSnapshot,
+        cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
         _option: RPCOption,
     ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
-        let reason = CallFailure::Refused("nothing is purged, so nothing needs a snapshot".to_owned());
-        Err(StreamingError::Unreachable(Unreachable::new(&reason)))
+        let Carried::Here(store) = snapshot.snapshot else {
+            let error = io::Error::other("a received snapshot is not to be sent");
+            return Err(StreamingError::Unreachable(Unreachable::new(&error)));
+        };
+        let least = snapshot.meta.last_log_id.as_ref().map(log_id_in);
+        let Network {
+            replica, snapshots, ..
+        } = &self.network;
+        let sent = tokio::select! {
+            biased;
+            closed = cancel => return Err(StreamingError::Closed(closed)),
+            sent = snapshots.send(self.target, vote, &*store, least) => sent,
+        };
+        match sent {
+            Ok(vote) => Ok(SnapshotResponse::new(vote)),
+            Err(error) => {
+                // Also what cannot be read here: to openraft that would be the end of the replica, but it serves
+                // all that it has, and another one may lead.
+                let (from, to, group) = (replica, self.target, snapshots.group);
+                tracing::warn!(%group, %from, %to, %error, "a snapshot was not sent");
+                Err(StreamingError::Unreachable(Unreachable::new(&error)))
+            }
+        }
     }
 
     async fn transfer_leader(

@@ -7,7 +7,7 @@ use openraft::{Config, SnapshotPolicy};
 
 use crate::RaftError;
 
-/// Timing of elections, in milliseconds.
+/// Timing of elections, in milliseconds, and how much log is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RaftOptions {
     /// How often an idle leader is heard. Must exceed the slowest usual fsync, because a follower
@@ -19,6 +19,27 @@ pub struct RaftOptions {
     pub election_max_ms: u64,
     /// Ask before raising the term, so that a node behind a broken link does not depose a good leader.
     pub pre_vote: bool,
+    /// What of a log is not purged although a checkpoint has it.
+    pub keep_log: KeepLog,
+}
+
+/// What of a log is kept for followers that are a little behind and need no snapshot then. What is beyond either goes, once a
+/// durable checkpoint has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeepLog {
+    /// Entries at its end.
+    pub entries: u64,
+    /// Newest segments of the journal.
+    pub segments: u32,
+}
+
+impl Default for KeepLog {
+    fn default() -> Self {
+        Self {
+            entries: 10_000,
+            segments: 4,
+        }
+    }
 }
 
 impl Default for RaftOptions {
@@ -28,6 +49,7 @@ impl Default for RaftOptions {
             election_min_ms: 700,
             election_max_ms: 1200,
             pre_vote: true,
+            keep_log: KeepLog::default(),
         }
     }
 }
@@ -52,10 +74,10 @@ impl RaftOptions {
             max_payload_entries: 1024,
             max_append_entries: Some(1024),
             replication_lag_threshold: 100_000,
-            // Nothing is purged until a checkpoint exists that a restart can start from.
+            // The storage engine makes checkpoints when it wants to; Raft hears of them, and is told what to purge.
             snapshot_policy: SnapshotPolicy::Never,
             snapshot_max_chunk_size: 1 << 20,
-            max_in_snapshot_log_to_keep: 10_000,
+            max_in_snapshot_log_to_keep: u64::MAX,
             purge_batch_size: 256,
             api_channel_size: Some(4096),
             api_batch_capacity: 1024,

@@ -65,6 +65,12 @@ pub const TAIL_BYTES: usize = 64 * 1024 * 1024;
 pub const VALUE_CACHE_BYTES: usize = 64 * 1024 * 1024;
 /// Bytes of log entries sent to a follower in one message, about.
 pub const APPEND_BYTES: usize = 1024 * 1024;
+/// Bytes of one chunk of a snapshot, at most: a row alone may be nearly as long.
+pub const SNAPSHOT_CHUNK_BYTES_MAX: usize = 6 * 1024 * 1024;
+/// Snapshots that a node sends at once.
+pub const SNAPSHOTS_SENT_MAX: usize = 2;
+/// Snapshots that a node receives at once.
+pub const SNAPSHOTS_RECEIVED_MAX: usize = 2;
 /// How far ahead of a proposer's clock a client-supplied version may be, in milliseconds.
 pub const VERSION_AHEAD_MS_MAX: u64 = 60_000;
 /// Groups on one node, at most.
@@ -76,6 +82,7 @@ const _: () = {
     // One command alone always fits into an entry, with its tables (64 B a row is ample).
     assert!(BATCH_BYTES_MAX + 64 * (BATCH_OPS_MAX + BATCH_GUARDS_MAX) + 4096 <= ENTRY_BYTES_MAX);
     assert!(ENTRY_BYTES_MAX + ENTRY_BYTES_MAX / 8 < MESSAGE_BYTES_MAX);
+    assert!(SNAPSHOT_CHUNK_BYTES_MAX + 64 * 1024 < MESSAGE_BYTES_MAX);
     assert!(SCAN_PAGE_BYTES + VALUE_BYTES_MAX + KEY_BYTES_MAX < MESSAGE_BYTES_MAX);
     assert!(KEY_BYTES_MAX <= u16::MAX as usize);
     assert!(ENTRY_COMMANDS_MAX >= PROPOSER_ENTRIES_MAX);

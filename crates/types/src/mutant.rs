@@ -89,11 +89,17 @@ pub enum Mutant {
     DeletionDroppedEarly,
     /// A restart takes a checkpoint to be one entry further than it is.
     CheckpointTooFar,
+    /// The log is purged up to what is applied, which no durable checkpoint has yet.
+    PurgeBeforeFlush,
+    /// A replica that was replaced by a snapshot goes by the membership it had before.
+    SnapshotWithoutMembership,
+    /// A log is not purged when a snapshot has replaced what was made of it.
+    InstallKeepsOldLog,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 43] = [
         Self::LeaderReadWithoutQuorum,
         Self::FollowerReadWithoutLeader,
         Self::ReadBeforeApply,
@@ -134,6 +140,9 @@ impl Mutant {
         Self::CheckpointWithoutRecords,
         Self::DeletionDroppedEarly,
         Self::CheckpointTooFar,
+        Self::PurgeBeforeFlush,
+        Self::SnapshotWithoutMembership,
+        Self::InstallKeepsOldLog,
     ];
 
     /// The one of this name, as it is written in the source.

@@ -1,5 +1,7 @@
 //! One system row: its key and the envelope of its value.
 
+use std::fmt;
+
 use atoll_types::Key;
 use bytes::Bytes;
 
@@ -66,7 +68,8 @@ impl<'a> SystemKey<'a> {
     pub const CONTROL: u8 = 16;
     pub(crate) const GROUP: u8 = 1;
     pub(crate) const OWNERSHIP: u8 = 2;
-    pub(crate) const SESSION: u8 = 3;
+    /// [`Self::kind`] of the row of a session; its id is the client's, the highest byte first.
+    pub const SESSION: u8 = 3;
 
     /// A key of the whole group.
     pub const fn group_wide(kind: u8, id: &'a [u8]) -> Self {
@@ -85,5 +88,43 @@ impl<'a> SystemKey<'a> {
         let (&[high, low, kind], id) = key.split_first_chunk::<KEY_HEAD_BYTES>()?;
         let slot = u16::from_be_bytes([high, low]);
         Some(Self { slot, kind, id })
+    }
+}
+
+/// For people: `session 0000…002a`.
+impl fmt::Display for SystemKey<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind {
+            Self::GROUP => write!(f, "group")?,
+            Self::OWNERSHIP => write!(f, "ownership")?,
+            Self::SESSION => write!(f, "session")?,
+            Self::CONTROL => write!(f, "control")?,
+            other => write!(f, "kind {other}")?,
+        }
+        if self.slot != Self::GROUP_WIDE {
+            write!(f, " of slot {}", self.slot)?;
+        }
+        if !self.id.is_empty() {
+            write!(f, " ")?;
+        }
+        self.id.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_told_in_words() {
+        let session = SystemKey::group_wide(SystemKey::SESSION, &[0, 42]);
+        assert_eq!(session.to_string(), "session 002a");
+        assert_eq!(SystemKey::group_wide(SystemKey::GROUP, &[]).to_string(), "group");
+        let other = SystemKey {
+            slot: 7,
+            kind: 99,
+            id: &[],
+        };
+        assert_eq!(other.to_string(), "kind 99 of slot 7");
     }
 }

@@ -171,6 +171,16 @@ impl<'a> EntryView<'a> {
         self.count == 0
     }
 
+    /// Whether any command has guards.
+    pub(crate) fn is_guarded(&self) -> bool {
+        !self.guards.is_empty()
+    }
+
+    /// False if all commands certainly do no more than put and delete keys.
+    pub(crate) fn computes(&self) -> bool {
+        self.computes
+    }
+
     /// The commands in order.
     pub fn commands(&self) -> impl Iterator<Item = CommandView<'a>> + use<'a> {
         let entry = *self;

@@ -12,11 +12,16 @@ use openraft::raft::{
 };
 
 use super::{
-    Kind, Message, decode_append, decode_append_reply, decode_membership, decode_read_index, decode_transfer,
-    decode_vote_reply, decode_vote_request, encode_append, encode_append_reply, encode_membership,
-    encode_read_index, encode_transfer, encode_vote_reply, encode_vote_request, frame_messages, start_frame,
+    Kind, Message, SnapshotPart, SnapshotReply, decode_append, decode_append_reply, decode_membership,
+    decode_read_index, decode_snapshot_part, decode_snapshot_reply, decode_transfer, decode_vote_reply,
+    decode_vote_request, encode_append, encode_append_reply, encode_membership, encode_read_index,
+    encode_snapshot_part, encode_snapshot_reply, encode_transfer, encode_vote_reply, encode_vote_request,
+    frame_messages, start_frame,
 };
-use crate::types::{EntryData, LeaderId, RaftEntry, RaftLogId, RaftMembership, RaftVote, TypeConfig};
+use crate::Position;
+use crate::types::{
+    EntryData, LeaderId, RaftEntry, RaftLogId, RaftMembership, RaftVote, TypeConfig, log_id_in,
+};
 
 /// A frame is read up to the first byte that makes no sense; the messages before it are encoded as they
 /// were found.
@@ -44,14 +49,16 @@ pub fn body(input: &[u8]) {
         return;
     };
     let body = Bytes::copy_from_slice(body);
-    match kind % 7 {
+    match kind % 9 {
         0 => same(body, decode_append, |request| encode_append(request.clone())),
         1 => same(body, decode_append_reply, encode_append_reply),
         2 => same(body, decode_vote_request, encode_vote_request),
         3 => same(body, decode_vote_reply, encode_vote_reply),
         4 => same(body, decode_transfer, encode_transfer),
         5 => same(body, decode_read_index, |index| encode_read_index(*index)),
-        _ => same(body, |body| decode_membership(&body), encode_membership),
+        6 => same(body, |body| decode_membership(&body), encode_membership),
+        7 => same(body, decode_snapshot_part, encode_snapshot_part),
+        _ => same(body, decode_snapshot_reply, encode_snapshot_reply),
     }
 }
 
@@ -103,6 +110,21 @@ fn vote_request() -> Bytes {
     encode_vote_request(&request)
 }
 
+fn snapshot_part(chunk: Option<Bytes>) -> Bytes {
+    encode_snapshot_part(&SnapshotPart {
+        vote: RaftVote::new_committed(5, 1),
+        transfer: 77,
+        position: Position {
+            applied: Some(log_id_in(&id(8))),
+            membership_id: Some(log_id_in(&id(3))),
+            membership: encode_membership(&membership()),
+            installed: false,
+        },
+        seq: 3,
+        chunk,
+    })
+}
+
 /// For [`body`]: one of every kind, and more of those that differ.
 pub fn body_seeds() -> Vec<(String, Vec<u8>)> {
     let vote = RaftVote::new(5, 1);
@@ -122,6 +144,14 @@ pub fn body_seeds() -> Vec<(String, Vec<u8>)> {
         ("transfer", 4, encode_transfer(&transfer)),
         ("read-index", 5, encode_read_index(77)),
         ("membership", 6, encode_membership(&membership())),
+        ("snapshot", 7, snapshot_part(Some(Bytes::from_static(b"rows")))),
+        ("snapshot-end", 7, snapshot_part(None)),
+        ("snapshot-want", 8, encode_snapshot_reply(&SnapshotReply::Want(3))),
+        (
+            "snapshot-done",
+            8,
+            encode_snapshot_reply(&SnapshotReply::Done(vote)),
+        ),
     ];
     let input = |(name, kind, body): (&str, u8, Bytes)| (name.to_owned(), [&[kind][..], &body].concat());
     seeds.into_iter().map(input).collect()

@@ -17,6 +17,7 @@ pub(crate) enum Kind {
     PreVote = 3,
     Transfer = 4,
     ReadIndex = 5,
+    Snapshot = 6,
     /// The answer to the call of the same number.
     Reply = 16,
     /// The call was refused; the body says why, as text.
@@ -31,6 +32,7 @@ impl Kind {
             3 => Self::PreVote,
             4 => Self::Transfer,
             5 => Self::ReadIndex,
+            6 => Self::Snapshot,
             16 => Self::Reply,
             17 => Self::Refused,
             _ => return None,

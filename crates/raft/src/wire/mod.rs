@@ -10,10 +10,15 @@
 pub mod fuzzing;
 mod message;
 mod rpc;
+mod snapshot;
 
 pub(crate) use message::{Kind, Message, frame_messages, start_frame};
 pub(crate) use rpc::{
     decode_append, decode_append_reply, decode_membership, decode_read_index, decode_transfer,
     decode_vote_reply, decode_vote_request, encode_append, encode_append_reply, encode_membership,
     encode_read_index, encode_transfer, encode_vote_reply, encode_vote_request,
+};
+pub(crate) use snapshot::{
+    SnapshotPart, SnapshotReply, decode_snapshot_part, decode_snapshot_reply, encode_snapshot_part,
+    encode_snapshot_reply,
 };

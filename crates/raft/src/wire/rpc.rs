@@ -35,7 +35,7 @@ fn take_log_id(body: &mut Bytes) -> Option<LogId> {
     })
 }
 
-fn put_optional(out: &mut BytesMut, id: Option<&RaftLogId>) {
+pub(super) fn put_optional(out: &mut BytesMut, id: Option<&RaftLogId>) {
     match id {
         None => out.put_u8(0),
         Some(id) => {
@@ -49,7 +49,7 @@ fn put_optional(out: &mut BytesMut, id: Option<&RaftLogId>) {
     clippy::option_option,
     reason = "outside: can it be read; inside: is there one"
 )]
-fn take_optional(body: &mut Bytes) -> Option<Option<RaftLogId>> {
+pub(super) fn take_optional(body: &mut Bytes) -> Option<Option<RaftLogId>> {
     match body.try_get_u8().ok()? {
         0 => Some(None),
         1 => take_log_id(body).map(|id| Some(log_id_out(id))),
@@ -57,14 +57,14 @@ fn take_optional(body: &mut Bytes) -> Option<Option<RaftLogId>> {
     }
 }
 
-fn put_vote(out: &mut BytesMut, vote: &RaftVote) {
+pub(super) fn put_vote(out: &mut BytesMut, vote: &RaftVote) {
     let vote = vote_in(vote);
     out.put_u64_le(vote.term);
     out.put_u64_le(vote.candidate.0);
     out.put_u8(u8::from(vote.committed));
 }
 
-fn take_vote(body: &mut Bytes) -> Option<RaftVote> {
+pub(super) fn take_vote(body: &mut Bytes) -> Option<RaftVote> {
     if body.len() < 17 {
         return None;
     }
@@ -80,7 +80,7 @@ fn take_vote(body: &mut Bytes) -> Option<RaftVote> {
     Some(vote_out(vote))
 }
 
-fn finished<T>(body: &Bytes, value: T) -> Option<T> {
+pub(super) fn finished<T>(body: &Bytes, value: T) -> Option<T> {
     body.is_empty().then_some(value)
 }
 

@@ -7,6 +7,7 @@ pub const APPEND: u8 = 1;
 pub const VOTE: u8 = 2;
 pub const PRE_VOTE: u8 = 3;
 pub const READ_INDEX: u8 = 5;
+pub const SNAPSHOT: u8 = 6;
 pub const REPLY: u8 = 16;
 pub const REFUSED: u8 = 17;
 
@@ -254,6 +255,53 @@ impl VoteReply {
             vote: take_vote(&mut body),
             granted: body.get_u8() == 1,
             last: take_optional(&mut body),
+        }
+    }
+}
+
+/// A part of a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    pub vote: Vote,
+    pub transfer: u64,
+    pub applied: Option<LogId>,
+    pub membership_id: Option<LogId>,
+    pub membership: Bytes,
+    pub seq: u64,
+    pub chunk: Option<Bytes>,
+}
+
+impl Part {
+    pub fn encode(&self) -> Bytes {
+        let mut out = BytesMut::new();
+        put_vote(&mut out, self.vote);
+        out.put_u64_le(self.transfer);
+        put_optional(&mut out, self.applied);
+        put_optional(&mut out, self.membership_id);
+        out.put_u32_le(self.membership.len() as u32);
+        out.put_slice(&self.membership);
+        out.put_u64_le(self.seq);
+        out.put_u8(u8::from(self.chunk.is_some()));
+        out.put_slice(self.chunk.as_deref().unwrap_or_default());
+        out.freeze()
+    }
+}
+
+/// What a receiver says to a part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Took {
+    Want(u64),
+    Done(Vote),
+    Busy,
+}
+
+impl Took {
+    pub fn decode(mut body: Bytes) -> Self {
+        match body.get_u8() {
+            0 => Self::Want(body.get_u64_le()),
+            1 => Self::Done(take_vote(&mut body)),
+            2 => Self::Busy,
+            other => panic!("an answer of kind {other}"),
         }
     }
 }

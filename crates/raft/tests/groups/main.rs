@@ -4,6 +4,7 @@
 //!   the settings in use: [`restored_leader`], [`reads::old_leader`], [`sub_quorum`],
 //!   [`stale_membership`], [`read_error`], [`stale_candidate`].
 //! - What this crate asks of openraft on top: [`birth`].
+//! - Replicas so far behind that only a snapshot helps: [`snapshots`].
 //! - The parts of this crate alone: [`proposer`], [`reads`], [`transport`].
 //!
 //! Some replicas are played by the test ([`played`]), which then says frame by frame what they do.
@@ -31,6 +32,10 @@ mod reads;
 mod restored_leader;
 #[cfg(test)]
 mod running;
+#[cfg(test)]
+mod shelf;
+#[cfg(test)]
+mod snapshots;
 #[cfg(test)]
 mod stale_candidate;
 #[cfg(test)]

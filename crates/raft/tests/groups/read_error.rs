@@ -3,7 +3,7 @@
 //! what was to be sent, and went on with a request whose entries did not follow on what it said came
 //! before them. A follower that does not check has a hole in its log from then on.
 //!
-//! It took a log whose front had been purged, which does not exist here yet. What must hold in any case:
+//! It took a log whose front had been purged. What must hold in any case:
 //! a leader that cannot read its log stops being one, and a follower refuses what would leave a hole.
 
 use atoll_env::vfs::{Crash, Fault};

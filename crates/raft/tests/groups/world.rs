@@ -8,8 +8,8 @@ use std::time::Duration;
 use atoll_env::net::{MemNet, MemNetOptions, NoNet};
 use atoll_env::vfs::{Crash, DiskTrouble, MemLatency, MemVfs, MemVfsOptions};
 use atoll_env::{Clock, Env, Halt, Rng, Scope, Spawn};
-use atoll_raft::{Group, ProposeError, RaftHost, RaftOptions, ReadError, ReadPoint};
-use atoll_storage::{Identity, Journal, JournalOptions};
+use atoll_raft::{Group, ProposeError, RaftError, RaftHost, RaftOptions, ReadError, ReadPoint};
+use atoll_storage::{Identity, Journal, JournalOptions, LogState};
 use atoll_types::{ClusterId, GroupGen, GroupId, GroupKey, LogId, NodeId, Outcome, ReplicaId};
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -19,6 +19,7 @@ use crate::keeper::{Applied, Ever, Keeper};
 use crate::links::Numbered;
 pub use crate::links::{STREAM, Streams};
 pub use crate::running::Running;
+use crate::shelf::{Shelf, Shelves};
 
 const DIR: &str = "/data/journal";
 
@@ -63,6 +64,7 @@ pub fn simulate<T>(test: impl Future<Output = T>) -> T {
 pub struct Process {
     pub scope: Scope,
     pub env: Env,
+    pub journal: Journal,
     pub host: RaftHost,
     pub groups: BTreeMap<GroupId, (Group, Applied)>,
     /// How often it has dialled whom.
@@ -83,6 +85,8 @@ pub struct Options {
     pub raft: RaftOptions,
     pub journal: JournalOptions,
     pub groups: Vec<GroupKey>,
+    /// Entries between the checkpoints that replicas make by themselves; 0: none. `None`: they cannot make any.
+    pub checkpoints: Option<u64>,
 }
 
 impl Default for Options {
@@ -92,6 +96,7 @@ impl Default for Options {
             raft: RaftOptions::default(),
             journal: JournalOptions::dev(),
             groups: vec![GROUP],
+            checkpoints: None,
         }
     }
 }
@@ -103,6 +108,7 @@ pub struct World {
     pub options: Options,
     nodes: BTreeMap<u64, Machines>,
     ever: Ever,
+    shelves: Shelves,
     forks: Arc<Mutex<Vec<String>>>,
     halts: Arc<Mutex<Vec<String>>>,
 }
@@ -137,6 +143,7 @@ impl World {
             nodes: machines.collect(),
             clock,
             ever: Arc::default(),
+            shelves: Arc::default(),
             forks: Arc::default(),
             halts: Arc::default(),
         };
@@ -179,6 +186,11 @@ impl World {
 
     /// Starts a node's next process, and waits until it takes calls.
     pub async fn start(&mut self, node: u64) {
+        self.try_start(node).await.unwrap();
+    }
+
+    /// The same, of a node that may refuse.
+    pub async fn try_start(&mut self, node: u64) -> Result<(), RaftError> {
         let machine = self.nodes.get_mut(&node).unwrap();
         assert!(machine.process.is_none(), "n{node} runs");
         machine.starts += 1;
@@ -186,6 +198,7 @@ impl World {
         let scope = Scope::numbered(node, Rng::seeded(1000 * node + starts));
         let env = self.env(node, &scope, &disk);
         let (ever, forks, options) = (self.ever.clone(), self.forks.clone(), self.options.clone());
+        let shelves = Arc::clone(&self.shelves);
         let own = scope.clone();
         let starting = scope.spawn(async move {
             let journal = open_journal(&env, node, options.journal).await;
@@ -194,30 +207,39 @@ impl World {
                 net: env.net.clone(),
                 dialled: Arc::clone(&dialled),
             });
-            let host = RaftHost::new(env.clone(), journal, peers, options.raft);
+            let host = RaftHost::new(env.clone(), journal.clone(), peers, options.raft);
             let mut groups = BTreeMap::new();
             for key in options.groups {
                 let applied = Applied::default();
-                let keeper = Box::new(Keeper {
+                let keeper = Keeper {
+                    key,
                     applied: Arc::clone(&applied),
                     ever: Arc::clone(&ever),
                     forks: Arc::clone(&forks),
-                });
-                let group = host.start_group(key, replica(key, node), keeper).await.unwrap();
+                    shelf: options.checkpoints.map(|_| shelf(&shelves, node, key)),
+                    every: options.checkpoints.unwrap_or(0),
+                    last: None,
+                    spawn: env.spawn.clone(),
+                    journal: journal.clone(),
+                };
+                let keeper = Box::new(keeper.restore());
+                let group = host.start_group(key, replica(key, node), keeper).await?;
                 groups.insert(key.id, (group, applied));
             }
             let streams = Arc::new(Streams(host.clone()));
             env.net.serve(&address(node), streams).await.unwrap();
-            Process {
+            Ok::<_, RaftError>(Process {
                 scope: own,
                 env,
+                journal,
                 host,
                 groups,
                 dialled,
-            }
+            })
         });
-        let process = starting.await.unwrap();
+        let process = starting.await.unwrap().inspect_err(|_| scope.end())?;
         self.nodes.get_mut(&node).unwrap().process = Some(process);
+        Ok(())
     }
 
     /// Ends a node's process; `how` says what is left on its disk.
@@ -352,6 +374,24 @@ impl World {
         .await;
     }
 
+    /// What a node's log of [`GROUP`] remembers.
+    pub fn log(&self, node: u64) -> LogState {
+        self.process(node).journal.group(GROUP).unwrap().state()
+    }
+
+    /// The checkpoints of a node's replica of [`GROUP`].
+    pub fn shelf(&self, node: u64) -> Arc<Shelf> {
+        Arc::clone(&self.shelves.lock()[&(node, GROUP.id)])
+    }
+
+    /// Has a replica begin a checkpoint; false if it does not.
+    pub async fn checkpoint(&self, node: u64) -> bool {
+        let group = self.group(node);
+        self.on(node, async move { group.checkpoint().await })
+            .await
+            .unwrap()
+    }
+
     /// What a node's log of [`GROUP`] would be after a power cut now.
     pub async fn durable_log(&self, node: u64) -> Vec<LogId> {
         self.durable_logs(&[node]).await.remove(0)
@@ -437,6 +477,16 @@ impl Drop for World {
             machine.disk.destroy();
         }
     }
+}
+
+fn shelf(shelves: &Shelves, node: u64, key: GroupKey) -> Arc<Shelf> {
+    let mut shelves = shelves.lock();
+    let seed = 1000 * node + key.id.0;
+    let shelf = shelves
+        .entry((node, key.id))
+        .or_insert_with(|| Arc::new(Shelf::new(seed)));
+    shelf.restart();
+    Arc::clone(shelf)
 }
 
 async fn open_journal(env: &Env, node: u64, options: JournalOptions) -> Journal {
