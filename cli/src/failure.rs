@@ -11,7 +11,7 @@ use crate::screen::{Screen, Tint, paint};
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
   0  done
-  1  not found, or the condition did not hold (get of an absent key, cas mismatch, verify mismatch)
+  1  not found, or the condition did not hold (get of an absent key, cas mismatch, verify mismatch, damage found)
   2  wrong usage or invalid input; nothing was sent
   3  unavailable or out of time; what was asked was definitely not done
   4  outcome unknown: a write may or may not have happened

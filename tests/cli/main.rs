@@ -15,6 +15,7 @@ mod support;
 mod pictures;
 mod records;
 mod script;
+mod storage;
 mod terminal;
 
 use std::path::Path;

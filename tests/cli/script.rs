@@ -7,13 +7,19 @@
 
 use std::fmt::Write as _;
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::support::{BINARY, text};
 
-/// Runs a script and gives it back with the output of this run.
+/// Runs a script in a folder of its own and gives it back with the output of this run.
 pub(crate) fn run(script: &str, endpoints: &[String]) -> String {
     let dir = tempfile::tempdir().unwrap();
+    run_in(script, dir.path(), endpoints, mask)
+}
+
+/// The same in a folder that is there; `mask` hides what varies.
+pub(crate) fn run_in(script: &str, dir: &Path, endpoints: &[String], mask: fn(&str) -> String) -> String {
     let mut current = String::new();
     let mut lines = script.lines().peekable();
     while let Some(line) = lines.next() {
@@ -37,12 +43,12 @@ pub(crate) fn run(script: &str, endpoints: &[String]) -> String {
             .next_if(|line| !line.starts_with("> ") && !line.starts_with('#') && !line.is_empty())
             .is_some()
         {}
-        current.push_str(&output(command, &input, dir.path(), endpoints));
+        current.push_str(&mask(&output(command, &input, dir, endpoints)));
     }
     current
 }
 
-fn output(command: &str, input: &str, dir: &std::path::Path, endpoints: &[String]) -> String {
+fn output(command: &str, input: &str, dir: &Path, endpoints: &[String]) -> String {
     let words = shlex::split(command).unwrap();
     let program = match &words[0][..] {
         "atoll" => BINARY,
@@ -81,7 +87,7 @@ fn output(command: &str, input: &str, dir: &std::path::Path, endpoints: &[String
     for (number, address) in endpoints.iter().enumerate() {
         shown = shown.replace(address, &format!("NODE{}", number + 1));
     }
-    mask(&shown)
+    shown
 }
 
 /// Hides versions, times, rates and log positions.

@@ -18,6 +18,7 @@ pub(crate) mod shard;
 pub(crate) mod shell;
 pub(crate) mod start;
 pub(crate) mod status;
+pub(crate) mod storage;
 pub(crate) mod transfer_leader;
 pub(crate) mod verify;
 
@@ -44,6 +45,7 @@ pub(crate) fn run(command: Command, screen: Screen) -> Result<ExitCode> {
         Command::Init(init) => runtime::run(1, init.run()),
         Command::Query(asked) => runtime::run(1, async { query(asked, &Context::once(screen)).await }),
         Command::Config(config) => config.run(screen),
+        Command::Storage(storage) => storage.run(screen),
         Command::Placement(placement) => placement.run(screen),
         Command::Shell(shell) => shell.run(screen),
         Command::Completions(completions) => completions.run(),

@@ -13,6 +13,7 @@ pub(crate) enum Field {
     SegmentMib,
     Preallocate,
     DiskQuotaMib,
+    DiskKeepFreeMib,
     HeartbeatMs,
     ElectionMinMs,
     ElectionMaxMs,
@@ -45,7 +46,7 @@ const DISK_QUOTA_MIB_MAX: u64 = 1 << 30;
 
 impl Field {
     /// All, in the order in which they are shown.
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::DataDir,
         Self::Listen,
         Self::Advertise,
@@ -56,6 +57,7 @@ impl Field {
         Self::SegmentMib,
         Self::Preallocate,
         Self::DiskQuotaMib,
+        Self::DiskKeepFreeMib,
         Self::HeartbeatMs,
         Self::ElectionMinMs,
         Self::ElectionMaxMs,
@@ -76,6 +78,7 @@ impl Field {
             Self::SegmentMib => "segment-mib",
             Self::Preallocate => "preallocate",
             Self::DiskQuotaMib => "disk-quota-mib",
+            Self::DiskKeepFreeMib => "disk-keep-free-mib",
             Self::HeartbeatMs => "heartbeat-ms",
             Self::ElectionMinMs => "election-min-ms",
             Self::ElectionMaxMs => "election-max-ms",
@@ -102,6 +105,7 @@ impl Field {
             Self::SegmentMib => "ATOLL_SEGMENT_MIB",
             Self::Preallocate => "ATOLL_NO_PREALLOCATE",
             Self::DiskQuotaMib => "ATOLL_DISK_QUOTA_MIB",
+            Self::DiskKeepFreeMib => "ATOLL_DISK_KEEP_FREE_MIB",
             Self::HeartbeatMs => "ATOLL_HEARTBEAT_MS",
             Self::ElectionMinMs => "ATOLL_ELECTION_MIN_MS",
             Self::ElectionMaxMs => "ATOLL_ELECTION_MAX_MS",
@@ -123,6 +127,7 @@ impl Field {
             Self::SegmentMib => "--segment-mib",
             Self::Preallocate => "--no-preallocate",
             Self::DiskQuotaMib => "--disk-quota-mib",
+            Self::DiskKeepFreeMib => "--disk-keep-free-mib",
             Self::HeartbeatMs => "--heartbeat-ms",
             Self::ElectionMinMs => "--election-min-ms",
             Self::ElectionMaxMs => "--election-max-ms",
@@ -143,7 +148,7 @@ impl Field {
             Self::Insecure | Self::Preallocate => Kind::Flag,
             Self::Threads => Kind::Number { least: 1, most: 256 },
             Self::SegmentMib => Kind::Number { least: 8, most: 1024 },
-            Self::DiskQuotaMib => Kind::Number {
+            Self::DiskQuotaMib | Self::DiskKeepFreeMib => Kind::Number {
                 least: 0,
                 most: DISK_QUOTA_MIB_MAX,
             },
@@ -162,6 +167,7 @@ impl Field {
             Self::Insecure => "false",
             Self::SegmentMib => "64",
             Self::DiskQuotaMib => "0",
+            Self::DiskKeepFreeMib => "1024",
             Self::Log => LOG_DEFAULT,
             Self::LogFormat => "text",
             _ => "",

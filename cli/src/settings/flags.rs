@@ -52,10 +52,15 @@ pub(crate) struct SettingFlags {
     #[arg(long)]
     no_preallocate: bool,
 
-    /// When the journal takes this much, in MiB, groups led here refuse writes; 0: never
+    /// When the node's files take this much, in MiB, groups led here refuse writes; 0: never
     /// [env: ATOLL_DISK_QUOTA_MIB] [default: 0].
     #[arg(long, value_name = "MIB")]
     disk_quota_mib: Option<String>,
+
+    /// When the disk has less than this free, in MiB, groups led here refuse writes; 0: never look
+    /// [env: ATOLL_DISK_KEEP_FREE_MIB] [default: 1024].
+    #[arg(long, value_name = "MIB")]
+    disk_keep_free_mib: Option<String>,
 
     /// Between two heartbeats of a leader, in ms [env: ATOLL_HEARTBEAT_MS].
     #[arg(long, value_name = "MS")]
@@ -94,6 +99,7 @@ impl SettingFlags {
             (Field::SegmentMib, self.segment_mib.clone()),
             (Field::Preallocate, word(self.no_preallocate)),
             (Field::DiskQuotaMib, self.disk_quota_mib.clone()),
+            (Field::DiskKeepFreeMib, self.disk_keep_free_mib.clone()),
             (Field::HeartbeatMs, self.heartbeat_ms.clone()),
             (Field::ElectionMinMs, self.election_min_ms.clone()),
             (Field::ElectionMaxMs, self.election_max_ms.clone()),

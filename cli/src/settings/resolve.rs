@@ -190,6 +190,8 @@ impl Layers {
             0 => None,
             mib => Some(mib * 1024 * 1024),
         };
+        // A pebibyte at most, so it fits.
+        config.disk_keep_free_bytes = self.number(Field::DiskKeepFreeMib) * 1024 * 1024;
         config.raft.heartbeat_ms = self.number(Field::HeartbeatMs);
         config.raft.election_min_ms = self.number(Field::ElectionMinMs);
         config.raft.election_max_ms = self.number(Field::ElectionMaxMs);

@@ -81,7 +81,7 @@ fn options_go_before_the_environment_that_before_the_file_that_before_defaults()
 #[test]
 fn every_setting_can_be_an_option_and_a_variable() {
     let line = "--data-dir d --listen 127.0.0.1:0 --advertise h:1 --join a:1,b:1 --join c:1 --zone z --insecure \
-                --threads 3 --segment-mib 8 --no-preallocate --disk-quota-mib 500 --heartbeat-ms 100 --election-min-ms 400 \
+                --threads 3 --segment-mib 8 --no-preallocate --disk-quota-mib 500 --disk-keep-free-mib 300 --heartbeat-ms 100 --election-min-ms 400 \
                 --election-max-ms 900 --log warn --log-format json";
     let by_options = flags(line).resolve_in(none).unwrap();
     let variable = |name: &str| {
@@ -95,6 +95,7 @@ fn every_setting_can_be_an_option_and_a_variable() {
             "ATOLL_THREADS" => "3",
             "ATOLL_SEGMENT_MIB" => "8",
             "ATOLL_DISK_QUOTA_MIB" => "500",
+            "ATOLL_DISK_KEEP_FREE_MIB" => "300",
             "ATOLL_HEARTBEAT_MS" => "100",
             "ATOLL_ELECTION_MIN_MS" => "400",
             "ATOLL_ELECTION_MAX_MS" => "900",
@@ -114,6 +115,7 @@ fn every_setting_can_be_an_option_and_a_variable() {
     assert!(!by_options.config.preallocate && by_options.config.insecure);
     assert_eq!(by_options.config.raft.election_min_ms, 400);
     assert_eq!(by_options.config.disk_quota_bytes, Some(500 << 20));
+    assert_eq!(by_options.config.disk_keep_free_bytes, 300 << 20);
     let by_default = flags("--data-dir d").resolve_in(none).unwrap();
     assert_eq!(by_default.config.disk_quota_bytes, None);
 }

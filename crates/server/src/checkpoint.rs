@@ -2,7 +2,7 @@
 
 use atoll_kv::SystemRow;
 use atoll_raft::Position;
-use atoll_storage::Checkpoint;
+use atoll_storage::{Checkpoint, Restored};
 use atoll_types::Version;
 use bytes::Bytes;
 
@@ -22,11 +22,13 @@ pub(crate) fn checkpoint_of(position: Position, version: Version, rows: Vec<Syst
 }
 
 /// What Raft must know of a checkpoint.
-pub(crate) fn position_of(checkpoint: &Checkpoint) -> Position {
+pub(crate) fn position_of(restored: &Restored) -> Position {
+    let checkpoint = &restored.checkpoint;
     Position {
         applied: Some(checkpoint.applied),
         membership_id: checkpoint.membership_id,
         membership: checkpoint.membership.clone(),
+        installed: restored.installed,
     }
 }
 

@@ -42,6 +42,9 @@ pub struct NodeConfig {
     /// Bytes the journal may take before groups led here refuse writes; none: as many as the disk has. A tenth of it,
     /// at most 64 MiB, is kept for what other leaders replicate to this node, which is never refused.
     pub disk_quota_bytes: Option<u64>,
+    /// Bytes that the disk must have free, or groups led here refuse writes; 0: none. A quarter of it is kept as a file
+    /// that is given up when the disk is full.
+    pub disk_keep_free_bytes: u64,
     /// Bytes of log entries kept in memory.
     pub tail_bytes: usize,
     /// Bytes of values kept in memory after they were read from disk.
@@ -84,6 +87,7 @@ impl NodeConfig {
             segment_bytes: 64 * 1024 * 1024,
             preallocate: true,
             disk_quota_bytes: None,
+            disk_keep_free_bytes: 1024 * 1024 * 1024,
             tail_bytes: atoll_types::limits::TAIL_BYTES,
             cache_bytes: atoll_types::limits::VALUE_CACHE_BYTES,
             store: StoreOptions::default(),

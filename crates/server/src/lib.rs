@@ -13,6 +13,7 @@
 //! | `store` | which replicas run here |
 //! | `shard` | one data group's replica: the one joint of kv, raft and storage |
 //! | `rpc` | the wire; generated messages are seen nowhere else |
+//! | `offline` | whether the directory of a node that does not run is sound, and what stands in it |
 //! | `running`, `node` | putting the parts together and taking them apart in order |
 //!
 //! Invariants:
@@ -31,12 +32,16 @@ mod identity;
 mod inspect;
 mod membership;
 mod node;
+pub mod offline;
 mod patience;
 mod peers;
 mod process;
+mod reclaim;
+mod room;
 mod rpc;
 mod running;
 mod shard;
+mod snapshots;
 mod store;
 
 pub use atoll_kv::SessionLimits;

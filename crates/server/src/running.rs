@@ -6,7 +6,7 @@ use std::time::Duration;
 use atoll_env::watch;
 use atoll_env::{Env, Task};
 use atoll_raft::{Group, RaftError, RaftHost};
-use atoll_storage::{Identity, Journal, Store};
+use atoll_storage::{Identity, Journal, Store, StoreOptions};
 use atoll_types::{GroupId, GroupKey, NodeId, ReplicaId};
 use parking_lot::Mutex;
 
@@ -21,11 +21,22 @@ use crate::identity::Ident;
 use crate::membership::Membership;
 use crate::patience;
 use crate::peers::CheckedPeers;
+use crate::reclaim::Reclaim;
+use crate::room::{DiskRoom, Watch};
 use crate::rpc::{KvService, PeerClient};
-use crate::shard::{DiskQuota, ReadPool, Shared, damaged, unopened};
+use crate::shard::{ReadPool, Shared, damaged, unopened};
 use crate::store::{Keeper, Registry, birth};
 
 const LOOK: Duration = Duration::from_millis(20);
+
+/// Under a quota the journal may have no more than a quarter of it.
+fn store_options(config: &NodeConfig) -> StoreOptions {
+    let quota = config.disk_quota_bytes.unwrap_or(u64::MAX);
+    StoreOptions {
+        journal_budget: config.store.journal_budget.min(quota / 4),
+        ..config.store
+    }
+}
 
 /// Journal, Raft, shards, and on some nodes the control plane.
 pub(crate) struct Running {
@@ -37,6 +48,7 @@ pub(crate) struct Running {
     directory: Arc<Directory>,
     registry: Arc<Registry>,
     keeper: Arc<Keeper>,
+    room: Arc<DiskRoom>,
     kv: KvService,
     /// Where group 0 has a replica.
     registrar: OnceLock<Registrar>,
@@ -66,7 +78,17 @@ impl Running {
             cluster: ident.cluster,
             node: ident.node,
         };
-        let store = Store::start(env, &config.data_dir, journal.clone(), identity, config.store);
+        let store = Store::start(
+            env,
+            &config.data_dir,
+            journal.clone(),
+            identity,
+            store_options(config),
+        );
+        let room = Arc::new(DiskRoom::new(
+            config.disk_quota_bytes,
+            config.disk_keep_free_bytes,
+        ));
         let shared = Shared {
             env: env.clone(),
             host: host.clone(),
@@ -75,7 +97,7 @@ impl Running {
             pool: ReadPool::new(env.spawn.clone()),
             cluster: ident.cluster,
             sessions: config.sessions,
-            quota: Arc::new(DiskQuota::new(config.disk_quota_bytes)),
+            room: room.clone(),
         };
         let keeper = Keeper::new(shared, directory.clone(), registry.clone());
         let running = Arc::new(Self {
@@ -88,20 +110,34 @@ impl Running {
             directory,
             registry,
             keeper,
+            room,
             registrar: OnceLock::new(),
             tasks: Mutex::default(),
         });
         running.start_control(membership, &peers).await?;
-        running.spawn(running.keeper.clone().run());
-        let (directory, registry) = (running.directory.clone(), running.registry.clone());
-        running.spawn(patience::run(env.clone(), running.journal.clone()));
-        running.spawn(clock_guard::run(
-            env.clone(),
-            Arc::downgrade(&running),
+        running.spawn_tasks(config, membership, peers);
+        Ok(running)
+    }
+
+    fn spawn_tasks(self: &Arc<Self>, config: &NodeConfig, membership: &Arc<Membership>, peers: PeerClient) {
+        self.spawn(self.keeper.clone().run());
+        let (directory, registry) = (self.directory.clone(), self.registry.clone());
+        self.spawn(Watch::new(&self.env, &config.data_dir, self.room.clone()).run());
+        let reclaim = Reclaim {
+            env: self.env.clone(),
+            store: self.store.clone(),
+            host: self.host.clone(),
+            journal: self.journal.clone(),
+            room: self.room.clone(),
+        };
+        self.spawn(reclaim.run());
+        self.spawn(patience::run(self.env.clone(), self.journal.clone()));
+        self.spawn(clock_guard::run(
+            self.env.clone(),
+            Arc::downgrade(self),
             membership.clone(),
         ));
-        running.spawn(Balancer::new(env, directory, registry, membership.clone(), peers).run());
-        Ok(running)
+        self.spawn(Balancer::new(&self.env, directory, registry, membership.clone(), peers).run());
     }
 
     fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
@@ -168,6 +204,10 @@ impl Running {
         membership: &Arc<Membership>,
     ) {
         self.spawn(Reconciler::new(&self.env, node, group, state, membership.clone()).run());
+    }
+
+    pub(crate) fn room(&self) -> &DiskRoom {
+        &self.room
     }
 
     pub(crate) fn journal(&self) -> &Journal {

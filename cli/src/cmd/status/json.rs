@@ -1,6 +1,6 @@
 //! The survey for programs. 64-bit numbers are strings.
 
-use atoll_proto::v1::Counters;
+use atoll_proto::v1::{Counters, DiskStatus};
 use serde_json::{Value, json};
 
 use super::problems;
@@ -35,9 +35,20 @@ fn node_json(seen: &Surveyed) -> Value {
             "map_epoch": reply.map_epoch.to_string(),
             "uptime_ms": reply.uptime_ms.to_string(),
             "clock_offset_ms": reply.clock_offset_ms.map(|ms| ms.to_string()),
+            "disk": reply.disk.map(disk_json),
             "counters": counters_json(&reply.counters.unwrap_or_default()),
         }),
     }
+}
+
+fn disk_json(disk: DiskStatus) -> Value {
+    json!({
+        "used_bytes": disk.used_bytes.to_string(),
+        "quota_bytes": disk.quota_bytes.to_string(),
+        "free_bytes": disk.free_bytes.map(|bytes| bytes.to_string()),
+        "keep_free_bytes": disk.keep_free_bytes.to_string(),
+        "refuses_writes": disk.refuses_writes,
+    })
 }
 
 fn counters_json(counters: &Counters) -> Value {

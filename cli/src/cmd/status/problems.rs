@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::survey::{GroupView, Survey, Surveyed};
-use crate::units::count;
+use crate::units::{bytes, count};
 
 /// Entries a replica may be behind before it is worth a word: more than what a busy group has under way.
 const LAG_MAX: u64 = 10_000;
@@ -28,6 +28,7 @@ pub(super) fn find(survey: &Survey) -> Vec<Problem> {
     problems.extend(survey.nodes.iter().filter_map(node));
     problems.extend(groups.iter().filter_map(|view| thin(view, survey)));
     problems.extend(groups.iter().flat_map(behind));
+    problems.extend(survey.nodes.iter().filter_map(disk));
     problems.extend(survey.nodes.iter().filter_map(clock));
     problems.extend(versions(survey));
     problems.sort_by_key(|problem| !problem.grave);
@@ -133,6 +134,33 @@ fn behind(view: &GroupView) -> Vec<Problem> {
     late.collect()
 }
 
+fn disk(seen: &Surveyed) -> Option<Problem> {
+    let disk = seen
+        .answer
+        .as_ref()
+        .ok()?
+        .disk
+        .filter(|disk| disk.refuses_writes)?;
+    let over_quota = disk.free_bytes.is_none_or(|free| free >= disk.keep_free_bytes);
+    let (what, next) = if over_quota {
+        let (used, quota) = (bytes(disk.used_bytes), bytes(disk.quota_bytes));
+        let what = format!("node {} has used up its disk quota: {used} of {quota}", seen.node);
+        (what, "remove rows, or start it with a larger --disk-quota-mib")
+    } else {
+        let (free, needed) = (bytes(disk.free_bytes.unwrap_or(0)), bytes(disk.keep_free_bytes));
+        let what = format!(
+            "the disk of node {} is almost full: {free} free, {needed} needed",
+            seen.node
+        );
+        (what, "make room on its disk; it goes on by itself")
+    };
+    Some(problem(
+        true,
+        format!("{what}: groups that it leads refuse writes"),
+        next,
+    ))
+}
+
 fn clock(seen: &Surveyed) -> Option<Problem> {
     let offset = seen.answer.as_ref().ok()?.clock_offset_ms?;
     (offset.unsigned_abs() > CLOCK_MS_MAX).then(|| {
@@ -161,6 +189,7 @@ fn versions(survey: &Survey) -> Option<Problem> {
 mod tests {
     use super::super::tables::tests::survey;
     use super::*;
+    use atoll_proto::v1::DiskStatus;
 
     fn all(survey: &Survey) -> String {
         let problems = find(survey);
@@ -190,16 +219,30 @@ mod tests {
         let reply = ill.nodes[0].answer.as_mut().unwrap();
         reply.clock_offset_ms = Some(-900);
         reply.state = "starting".to_owned();
+        reply.disk = Some(DiskStatus {
+            used_bytes: 950 << 20,
+            quota_bytes: 1000 << 20,
+            refuses_writes: true,
+            ..DiskStatus::default()
+        });
         reply.groups[0].last_index = 1_000_000;
         let mut other = survey(1).nodes.remove(0);
         other.node = 9;
         let reply = other.answer.as_mut().unwrap();
         reply.node = 9;
         reply.version = "9.9".to_owned();
+        reply.disk = Some(DiskStatus {
+            free_bytes: Some(500 << 20),
+            keep_free_bytes: 1 << 30,
+            refuses_writes: true,
+            ..DiskStatus::default()
+        });
         ill.nodes.push(other);
         let told = all(&ill);
         for part in [
             "node 1 (a:1) is not ready: starting",
+            "node 1 has used up its disk quota: 950.0 MiB of 1000.0 MiB",
+            "the disk of node 9 is almost full: 500.0 MiB free, 1.0 GiB needed",
             "-900 ms off",
             "group 1 on node 1 is 999,993 entries behind",
             "different versions: , 9.9",

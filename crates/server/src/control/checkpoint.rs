@@ -109,6 +109,25 @@ pub(super) fn decode(key: &[u8], value: &[u8]) -> Result<ControlState, Malformed
     Ok(state)
 }
 
+/// The state in the one row of a checkpoint of this cluster.
+pub(super) fn decode_rows<'a>(
+    rows: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
+    own: ClusterId,
+) -> Result<ControlState, Malformed> {
+    let mut rows = rows.into_iter();
+    let (Some((key, value)), None) = (rows.next(), rows.next()) else {
+        return Err(Malformed::new("the control plane's checkpoint is not one row"));
+    };
+    let state = decode(key, value)?;
+    let found = state.map.cluster;
+    if state.bootstrapped() && found != own {
+        return Err(Malformed::new(format!(
+            "the checkpoint is of cluster {found}, this node of {own}"
+        )));
+    }
+    Ok(state)
+}
+
 fn read(input: &mut Reader<'_>) -> Result<ControlState, Malformed> {
     let mut map = ShardMap {
         cluster: ClusterId(input.u128()?),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use atoll_env::watch;
 use atoll_kv::SystemRow;
-use atoll_types::{Outcome, Refusal, Version};
+use atoll_types::{ClusterId, Outcome, Refusal, Version};
 
 use super::state::Rejected;
 use super::{Change, ControlCommand, ControlState, checkpoint};
@@ -44,20 +44,13 @@ impl ControlMachine {
         &mut self,
         rows: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
     ) -> Result<(), Malformed> {
-        let mut rows = rows.into_iter();
-        let (Some((key, value)), None) = (rows.next(), rows.next()) else {
-            return Err(Malformed::new("the control plane's checkpoint is not one row"));
-        };
-        let state = checkpoint::decode(key, value)?;
-        let (found, own) = (state.map.cluster, self.directory.cluster());
-        if state.bootstrapped() && found != own {
-            return Err(Malformed::new(format!(
-                "the checkpoint is of cluster {found}, this node of {own}"
-            )));
-        }
-        self.state = state;
+        self.state = checkpoint::decode_rows(rows, self.cluster())?;
         self.publish();
         Ok(())
+    }
+
+    pub(super) fn cluster(&self) -> ClusterId {
+        self.directory.cluster()
     }
 
     /// To who watches the state, and to the directory, which keeps its map if that is newer.

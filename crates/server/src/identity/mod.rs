@@ -33,9 +33,11 @@
 mod claim;
 mod dir;
 mod file;
+mod survey;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use claim::{ADDRESS_BYTES_MAX, Claim, MEMBERS_MAX, Member, ZONE_BYTES_MAX, is_zone};
 pub(crate) use dir::{DataDir, IdentityError};
 pub(crate) use file::{Hints, Ident};
+pub(crate) use survey::{SmallFiles, kind_of};

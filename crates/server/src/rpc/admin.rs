@@ -118,7 +118,19 @@ pub(super) fn status(core: &Core) -> v1::StatusReply {
         uptime_ms: core.env.clock.now().since(core.started).as_millis() as u64,
         state: core.state().to_owned(),
         counters: Some(counters(core, running.as_deref())),
+        disk: running.as_deref().map(disk),
         clock_offset_ms: core.membership.clocks().own_offset_ms(core.env.clock.now()),
+    }
+}
+
+fn disk(running: &Running) -> v1::DiskStatus {
+    let (room, journal_bytes) = (running.room(), running.journal().used_bytes());
+    v1::DiskStatus {
+        used_bytes: room.used_bytes(journal_bytes),
+        quota_bytes: room.quota_bytes().unwrap_or(0),
+        free_bytes: room.free_bytes(),
+        keep_free_bytes: room.keep_free_bytes(),
+        refuses_writes: room.refuses(journal_bytes, false).is_some(),
     }
 }
 

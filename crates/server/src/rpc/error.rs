@@ -36,7 +36,7 @@ pub(crate) fn detail(failure: &Failure, places: &dyn Locate) -> v1::ErrorDetail 
         Failure::NotOwner { group, .. } => detail.group = group.id.0,
         Failure::NotHere { group } => detail.group = group.0,
         Failure::Overloaded { retry_after_ms, .. } => detail.retry_after_ms = *retry_after_ms,
-        Failure::DiskQuota { .. } => detail.retry_after_ms = RETRY_FULL_DISK_MS,
+        Failure::DiskQuota { .. } | Failure::DiskFull { .. } => detail.retry_after_ms = RETRY_FULL_DISK_MS,
         _ => {}
     }
     detail
@@ -46,7 +46,7 @@ fn kind_of(failure: &Failure) -> Kind {
     match failure {
         Failure::NotLeader { .. } => Kind::NotLeader,
         Failure::NotOwner { .. } | Failure::NotHere { .. } => Kind::NotOwner,
-        Failure::Overloaded { .. } | Failure::DiskQuota { .. } => Kind::Overloaded,
+        Failure::Overloaded { .. } | Failure::DiskQuota { .. } | Failure::DiskFull { .. } => Kind::Overloaded,
         Failure::Invalid(_) => Kind::Invalid,
         Failure::SessionExpired => Kind::SessionExpired,
         Failure::Stale => Kind::Stale,

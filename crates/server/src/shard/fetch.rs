@@ -1,7 +1,7 @@
 //! One read against one snapshot.
 
 use atoll_env::Instant;
-use atoll_storage::{Journal, JournalPointer, Missed, ReadError, ReadValue, ValueRef, View};
+use atoll_storage::{Journal, Missed, ReadValue, ValueRef, View};
 use atoll_types::limits::SCAN_PAGE_BYTES;
 use atoll_types::{Epoch, SlotId, Version};
 use bytes::Bytes;
@@ -152,30 +152,10 @@ impl Fetch<'_> {
 
     /// A value's bytes, checked.
     pub(crate) fn value(&self, key: &[u8], value: &ValueRef) -> Result<Bytes, Miss> {
-        let rotten = |error: &dyn std::fmt::Display| corrupt(key, error);
-        let read = |pointer: &JournalPointer| {
-            if self.may_block {
-                let value = self.journal.read_value_blocking(pointer, key);
-                return value.map(ReadValue::Ready);
-            }
-            self.journal.read_value(pointer, key)
-        };
-        let tried = match value {
-            ValueRef::Journal(pointer) => read(pointer),
-            // Groups have no value files yet.
-            ValueRef::Filed(pointer) => Err(ReadError::NoValueFile { file: pointer.file }),
-            ValueRef::Joined(joined) => joined.read(key, read),
-            ValueRef::Inline(_) => {
-                let checked = value
-                    .inline_checked(key)
-                    .expect("the value was just seen to stand inline");
-                return checked.map_err(|error| rotten(&error));
-            }
-        };
-        match tried {
+        match self.view().read_value(self.journal, key, value, self.may_block) {
             Ok(ReadValue::Ready(value)) => Ok(value),
             Ok(ReadValue::WouldBlock) => Err(Miss::Cold),
-            Err(error) => Err(rotten(&error)),
+            Err(error) => Err(corrupt(key, &error)),
         }
     }
 

@@ -16,6 +16,15 @@ use super::state::ShardState;
 /// What a key in a guarded range weighs in an entry, in bytes: as many as one write may have fill one.
 pub(super) const GUARDED_KEY_BYTES: usize = 16;
 
+/// What was found out of the ranges that guard a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Counted {
+    /// So many keys have to be looked at.
+    Keys(usize),
+    /// Some stand on a disk, which this thread must not wait for.
+    Cold,
+}
+
 /// Counts keys for the writes of one batch, which together may have no more looked at than one of them:
 /// the counting itself takes time.
 #[derive(Default)]
@@ -24,34 +33,50 @@ pub(super) struct GuardedKeys {
 }
 
 impl GuardedKeys {
-    /// How many keys stand in the ranges that guard the command.
-    pub(super) fn of(&mut self, command: &Command, state: &ShardState) -> Result<usize, Failure> {
+    /// How many keys stand in the ranges that guard the command. With `wait` a disk is waited for.
+    pub(super) fn of(
+        &mut self,
+        command: &Command,
+        state: &ShardState,
+        wait: bool,
+    ) -> Result<Counted, Failure> {
         let mut ranges = command.guards.iter().filter_map(range).peekable();
         if ranges.peek().is_none() {
-            return Ok(0);
+            return Ok(Counted::Keys(0));
         }
         if self.counted >= GUARD_KEYS_MAX {
-            return Err(Failure::Overloaded {
-                what: "too many writes that are guarded by long ranges came at once",
-                retry_after_ms: RETRY_AFTER_MS,
-            });
+            return Err(overloaded(
+                "too many writes that are guarded by long ranges came at once",
+            ));
         }
         let view = state.index.view();
-        let mut keys = 0;
+        let mut found = Found::default();
         for (start, end) in ranges {
-            keys += count(&view, start, end, GUARD_KEYS_MAX + 1 - keys)
-                .map_err(|missed| Miss::from(missed).into_failure())?;
-            if keys > GUARD_KEYS_MAX {
-                break;
+            match found.count(&view, (start, end), wait) {
+                Ok(()) => {}
+                Err(Missed::WouldBlock) => return Ok(Counted::Cold),
+                Err(missed) => return Err(Miss::from(missed).into_failure()),
             }
         }
-        self.counted += keys;
-        if keys > GUARD_KEYS_MAX {
+        self.counted += found.looked_at;
+        if found.keys > GUARD_KEYS_MAX {
             return Err(Failure::Invalid(format!(
                 "the ranges that guard the write have more than {GUARD_KEYS_MAX} keys together; guard fewer keys"
             )));
         }
-        Ok(keys)
+        if found.looked_at > GUARD_KEYS_MAX {
+            return Err(overloaded(
+                "the ranges that guard the write have many removed keys, which are still being cleaned up",
+            ));
+        }
+        Ok(Counted::Keys(found.looked_at))
+    }
+}
+
+fn overloaded(what: &'static str) -> Failure {
+    Failure::Overloaded {
+        what,
+        retry_after_ms: RETRY_AFTER_MS,
     }
 }
 
@@ -62,18 +87,32 @@ fn range(guard: &Guard) -> Option<(&[u8], &[u8])> {
     }
 }
 
-/// Keys from `start` up to `end`, but no more than about `most`. Waits for a disk where they stand on one only.
-fn count(view: &View, start: &[u8], end: &[u8], most: usize) -> Result<usize, Missed> {
-    let (mut keys, mut from) = (0, start.to_vec());
-    while keys < most {
-        let walked = view.walk_keys((&from, end), false, true, |_, _| true)?;
-        keys += walked.looked_at;
-        match walked.last.filter(|_| !walked.complete) {
-            Some(last) => from = [last.as_bytes(), &[0]].concat(),
-            None => break,
+/// What stands in some ranges.
+#[derive(Default)]
+struct Found {
+    /// Keys that exist.
+    keys: usize,
+    /// These, and marks of removed ones.
+    looked_at: usize,
+}
+
+impl Found {
+    /// Adds the keys from `start` up to `end`, but no more than about as many as are allowed.
+    fn count(&mut self, view: &View, (start, end): (&[u8], &[u8]), wait: bool) -> Result<(), Missed> {
+        let mut from = start.to_vec();
+        while self.looked_at <= GUARD_KEYS_MAX {
+            let walked = view.walk_keys((&from, end), false, wait, |_, _| {
+                self.keys += 1;
+                true
+            })?;
+            self.looked_at += walked.looked_at;
+            match walked.last.filter(|_| !walked.complete) {
+                Some(last) => from = [last.as_bytes(), &[0]].concat(),
+                None => break,
+            }
         }
+        Ok(())
     }
-    Ok(keys)
 }
 
 #[cfg(test)]
@@ -124,10 +163,10 @@ mod tests {
     #[test]
     fn a_write_guards_so_many_keys_and_not_more() {
         let state = state(GUARD_KEYS_MAX + 1);
-        let of = |ranges: &[_]| GuardedKeys::default().of(&guarded(ranges), &state);
-        assert_eq!(of(&[]), Ok(0));
-        assert_eq!(of(&[(0, 10), (300, 900)]), Ok(610));
-        assert_eq!(of(&[(0, GUARD_KEYS_MAX)]), Ok(GUARD_KEYS_MAX));
+        let of = |ranges: &[_]| GuardedKeys::default().of(&guarded(ranges), &state, false);
+        assert_eq!(of(&[]), Ok(Counted::Keys(0)));
+        assert_eq!(of(&[(0, 10), (300, 900)]), Ok(Counted::Keys(610)));
+        assert_eq!(of(&[(0, GUARD_KEYS_MAX)]), Ok(Counted::Keys(GUARD_KEYS_MAX)));
         for ranges in [&[(0, GUARD_KEYS_MAX + 1)][..], &[(0, 40_000), (0, 40_000)]] {
             assert!(matches!(of(ranges), Err(Failure::Invalid(_))), "{ranges:?}");
         }
@@ -138,9 +177,18 @@ mod tests {
         let state = state(40_000);
         let mut batch = GuardedKeys::default();
         let long = guarded(&[(0, 40_000)]);
-        let taken = (0..100).filter(|_| batch.of(&long, &state).is_ok()).count();
+        let taken = (0..100)
+            .filter(|_| batch.of(&long, &state, false).is_ok())
+            .count();
         assert_eq!(taken, 2);
-        assert!(matches!(batch.of(&long, &state), Err(Failure::Overloaded { .. })));
-        assert_eq!(batch.of(&guarded(&[]), &state), Ok(0), "others go on");
+        assert!(matches!(
+            batch.of(&long, &state, false),
+            Err(Failure::Overloaded { .. })
+        ));
+        assert_eq!(
+            batch.of(&guarded(&[]), &state, false),
+            Ok(Counted::Keys(0)),
+            "others go on"
+        );
     }
 }

@@ -6,21 +6,26 @@
 
 use std::sync::Arc;
 
-use atoll_env::trouble;
+use atoll_env::{BoxFuture, Spawn, trouble};
 use atoll_kv::{FreezeId, SessionLimits, StateView, Stored, ValueSlice};
-use atoll_raft::{Committed, Position};
+use atoll_raft::{Committed, Position, SnapshotStore, Staged};
 use atoll_storage::{
-    GroupLog, GroupStore, IndexWriter, InlineValue, JournalPointer, Restored, Suffix, ValueRef,
+    Checkpoint, GroupLog, GroupStore, IndexWriter, InlineValue, JournalPointer, Restored, StagedSnapshot,
+    Suffix, ValueRef,
 };
 use atoll_types::limits::{APPEND_MEMORY_BYTES_MAX, INLINE_VALUE_BYTES_MAX};
-use atoll_types::{ClusterId, Key, LogId, Mutant, Outcome, Version, mutant};
+use atoll_types::{ClusterId, GroupKey, Key, LogId, Mutant, Outcome, Version, mutant};
 
 use super::ownership::Ownership;
 use super::state::ShardState;
+use super::warm::ColdRows;
 use crate::checkpoint;
+use crate::snapshots::GroupSnapshots;
 
 /// Applies one group's entries. There is one per replica; it lives on the group's apply task.
 pub(crate) struct ShardMachine {
+    cluster: ClusterId,
+    sessions: SessionLimits,
     kv: atoll_kv::Machine,
     rows: IndexWriter,
     state: Arc<ShardState>,
@@ -30,6 +35,7 @@ pub(crate) struct ShardMachine {
     restored: Position,
     /// A checkpoint is due.
     due: bool,
+    spawn: Spawn,
     /// The last checkpoint begun. Before the next one begins it is durable.
     frozen: Option<FreezeId>,
 }
@@ -42,8 +48,11 @@ impl ShardMachine {
         sessions: SessionLimits,
         state: Arc<ShardState>,
         (store, restored): (GroupStore, Option<Restored>),
+        spawn: Spawn,
     ) -> Result<Self, String> {
         let mut machine = Self {
+            cluster,
+            sessions,
             kv: atoll_kv::Machine::with_limits(cluster, state.key, sessions),
             rows: state.index.writer(),
             state,
@@ -51,18 +60,26 @@ impl ShardMachine {
             had_genesis: false,
             restored: Position::default(),
             due: false,
+            spawn,
             frozen: None,
         };
-        if let Some(Restored { checkpoint }) = restored {
-            let rows = checkpoint::rows_of(&checkpoint);
-            machine.kv = atoll_kv::Machine::restore(cluster, machine.state.key, sessions, rows)
-                .map_err(|error| error.to_string())?;
-            machine.restored = checkpoint::position_of(&checkpoint);
+        if let Some(restored) = restored {
             trouble::sometimes("a replica began with a checkpoint");
-            machine.note_genesis(checkpoint.applied.index);
-            machine.state.applied(checkpoint.applied, &machine.kv);
+            machine.begin_with(&restored)?;
         }
         Ok(machine)
+    }
+
+    /// Takes over everything but the rows, which are in the index already.
+    fn begin_with(&mut self, restored: &Restored) -> Result<(), String> {
+        let checkpoint = &restored.checkpoint;
+        self.kv = restored_kv(self.cluster, self.state.key, self.sessions, checkpoint)?;
+        self.restored = checkpoint::position_of(restored);
+        self.due = false;
+        self.frozen = None;
+        self.note_genesis(checkpoint.applied.index);
+        self.state.applied(checkpoint.applied, &self.kv);
+        Ok(())
     }
 
     fn apply_normal(
@@ -91,11 +108,14 @@ impl ShardMachine {
     fn note_genesis(&mut self, index: u64) {
         if self.kv.has_genesis() != self.had_genesis {
             self.had_genesis = true;
-            let kv = &self.kv;
-            let owned = Ownership::collect(index, |slot| kv.owns(slot));
-            owned.tell(self.state.key, self.state.replica);
-            self.state.ownerships.file(owned);
+            self.file_ownership(&self.kv, index);
         }
+    }
+
+    fn file_ownership(&self, kv: &atoll_kv::Machine, index: u64) {
+        let owned = Ownership::collect(index, |slot| kv.owns(slot));
+        owned.tell(self.state.key, self.state.replica);
+        self.state.ownerships.file(owned);
     }
 }
 
@@ -115,8 +135,42 @@ impl atoll_raft::Machine for ShardMachine {
         Ok(())
     }
 
+    fn prepare(&mut self, entry: &Committed<'_>) -> Option<BoxFuture<'static, ()>> {
+        if !entry.normal || !self.state.index.has_files() {
+            return None;
+        }
+        let cold = ColdRows::of(entry.payload, self.state.index.view())?;
+        trouble::sometimes("rows that an entry looks at were read ahead");
+        let spawn = self.spawn.clone();
+        Some(Box::pin(async move { spawn.blocking(|| cold.read()).await }))
+    }
+
     fn restored(&self) -> Position {
         self.restored.clone()
+    }
+
+    fn snapshots(&self) -> Arc<dyn SnapshotStore> {
+        let (cluster, key, sessions) = (self.cluster, self.state.key, self.sessions);
+        let check = move |checkpoint: &Checkpoint| restored_kv(cluster, key, sessions, checkpoint).map(drop);
+        Arc::new(GroupSnapshots::new(self.store.clone(), check))
+    }
+
+    fn install(&mut self, staged: Staged) -> BoxFuture<'_, Result<Position, String>> {
+        Box::pin(async move {
+            let staged = staged.take::<StagedSnapshot>()?;
+            // Filed before its rows can be seen, as with every entry.
+            let checkpoint = staged.checkpoint();
+            let kv = restored_kv(self.cluster, self.state.key, self.sessions, checkpoint)?;
+            self.file_ownership(&kv, checkpoint.applied.index);
+            self.had_genesis = kv.has_genesis();
+            let installed = self.store.install(&mut self.rows, staged).await;
+            self.begin_with(&installed.map_err(|error| error.to_string())?)?;
+            Ok(self.restored.clone())
+        })
+    }
+
+    fn can_checkpoint(&self) -> bool {
+        self.store.may_checkpoint(self.state.applied_index())
     }
 
     fn wants_checkpoint(&self) -> bool {
@@ -134,6 +188,17 @@ impl atoll_raft::Machine for ShardMachine {
         let checkpoint = checkpoint::checkpoint_of(position, version, frozen.rows);
         self.store.checkpoint(&mut self.rows, checkpoint);
     }
+}
+
+/// The state machine of a checkpoint.
+fn restored_kv(
+    cluster: ClusterId,
+    group: GroupKey,
+    sessions: SessionLimits,
+    checkpoint: &Checkpoint,
+) -> Result<atoll_kv::Machine, String> {
+    let rows = checkpoint::rows_of(checkpoint);
+    atoll_kv::Machine::restore(cluster, group, sessions, rows).map_err(|error| error.to_string())
 }
 
 /// The index as `kv` sees it while one entry is applied.

@@ -21,18 +21,17 @@ mod machine;
 mod ownership;
 mod pack;
 mod pool;
-mod quota;
 mod read;
 mod reply;
 mod state;
 #[cfg(test)]
 mod tests;
 mod tick;
+mod warm;
 mod write;
 
 pub(crate) use counters::HistogramCounts;
 pub(crate) use pool::ReadPool;
-pub(crate) use quota::DiskQuota;
 pub(crate) use read::{Consistency, Mark, ReadBatch, ReadItem, ReadOp, ScanOp, ScanWhat, SlotSet};
 #[cfg(test)]
 pub(crate) use reply::answer_all;
@@ -52,6 +51,7 @@ use atoll_storage::{GroupStore, Journal, Store, StoreError};
 use atoll_types::{ClusterId, Epoch, GroupKey, Outcome, ReplicaId, Version};
 use parking_lot::Mutex;
 
+use crate::room::DiskRoom;
 use counters::Counters;
 use machine::ShardMachine;
 use pack::Packer;
@@ -69,7 +69,7 @@ pub(crate) struct Shared {
     pub(crate) pool: ReadPool,
     pub(crate) cluster: ClusterId,
     pub(crate) sessions: SessionLimits,
-    pub(crate) quota: Arc<DiskQuota>,
+    pub(crate) room: Arc<DiskRoom>,
 }
 
 /// One data group's replica on this node.
@@ -87,7 +87,7 @@ pub(crate) struct Shard {
     counters: Arc<Counters>,
     refresher: Refresher,
     waits: Waits,
-    quota: Arc<DiskQuota>,
+    room: Arc<DiskRoom>,
     ticker: Mutex<Option<Task<()>>>,
 }
 
@@ -107,13 +107,19 @@ impl Shard {
             pool,
             cluster,
             sessions,
-            quota,
+            room,
         } = shared.clone();
         let opened = env.spawn.blocking(move || store.open_group(key, replica)).await;
         let (store, restored) = opened.map_err(unopened)?;
         let state = Arc::new(ShardState::new(key, replica, store.index().clone()));
-        let machine = ShardMachine::open(cluster, sessions, state.clone(), (store.clone(), restored))
-            .map_err(damaged)?;
+        let machine = ShardMachine::open(
+            cluster,
+            sessions,
+            state.clone(),
+            (store.clone(), restored),
+            env.spawn.clone(),
+        )
+        .map_err(damaged)?;
         let group = host.start_group(key, replica, Box::new(machine)).await?;
         let counters = Arc::new(Counters::default());
         let last_entry = Arc::new(LastEntry::new(env.clock.now()));
@@ -141,7 +147,7 @@ impl Shard {
             counters,
             refresher: Refresher::default(),
             waits: Waits::default(),
-            quota,
+            room,
             env,
         }))
     }

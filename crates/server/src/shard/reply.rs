@@ -101,11 +101,16 @@ pub(crate) enum Failure {
     /// No room.
     #[error("overloaded: {what}; retry after {retry_after_ms} ms")]
     Overloaded { what: &'static str, retry_after_ms: u64 },
-    /// The node's journal may not grow by client writes any more.
+    /// The node's files may not grow by client writes any more.
     #[error(
         "the disk quota of this node is used up: {used_bytes} of {quota_bytes} bytes, the last of them in reserve"
     )]
     DiskQuota { used_bytes: u64, quota_bytes: u64 },
+    /// The node's disk has too little room for client writes.
+    #[error(
+        "the disk of this node is almost full: {free_bytes} bytes are free, writes need {needed_bytes}; removals are taken longer"
+    )]
+    DiskFull { free_bytes: u64, needed_bytes: u64 },
     /// Bad input.
     #[error("{0}")]
     Invalid(String),

@@ -1,15 +1,17 @@
 //! Writes on their way to the proposer: what can be refused is refused here, before anything is
 //! queued, so that a refusal always means that nothing happened.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use atoll_env::{Clock, Instant};
 use atoll_kv::{Command, CommandKind};
 use atoll_types::limits::VERSION_AHEAD_MS_MAX;
 use atoll_types::{Epoch, Version};
+use parking_lot::Mutex;
 
 use super::Shard;
-use super::guarded::{GUARDED_KEY_BYTES, GuardedKeys};
+use super::guarded::{Counted, GUARDED_KEY_BYTES, GuardedKeys};
 use super::ownership::Ownership;
 use super::reply::{Failure, RETRY_AFTER_MS, Reply, ReplySlot, answer_all};
 
@@ -67,7 +69,7 @@ impl Shard {
     /// Queues writes for the group's next entry, or answers them at once. Every item gets exactly one
     /// reply. Checks leadership, ownership, limits and room once more than the client did; the state
     /// machine checks ownership again at apply, where it counts.
-    pub(crate) fn submit_writes(&self, items: Vec<WriteItem>) {
+    pub(crate) fn submit_writes(self: &Arc<Self>, items: Vec<WriteItem>) {
         if let Some(failure) = self.refuses_writes() {
             refuse_all(items, &failure);
             return;
@@ -75,6 +77,7 @@ impl Shard {
         let admission = Admission {
             ownership: &self.state.ownerships.newest(),
             now: self.env.clock.now(),
+            journal_bytes: self.journal.used_bytes(),
             newest_after: newest_after(&self.env.clock, self.state.version()),
         };
         let mut admitted = Vec::with_capacity(items.len());
@@ -83,19 +86,64 @@ impl Shard {
         for mut item in items {
             let keys = self
                 .admit(&item, &admission)
-                .and_then(|()| guarded.of(&item.command, &self.state));
+                .and_then(|()| guarded.of(&item.command, &self.state, false));
             match keys {
-                Ok(keys) => {
+                Ok(Counted::Keys(keys)) => {
                     item.guarded = keys;
-                    item.reply.set_proposed(true);
                     admitted.push(item);
                 }
+                Ok(Counted::Cold) => self.count_on_pool(item),
                 Err(failure) => refused.push((item.reply, Reply::Failed(failure))),
             }
         }
         answer_all(refused.into_iter());
+        self.propose(admitted);
+    }
+
+    /// Counts what guards a write where that may wait for a disk, and goes on from there.
+    fn count_on_pool(self: &Arc<Self>, item: WriteItem) {
+        // Whoever gets the job also gets the write; dropped with the job, it answers.
+        let handed = Arc::new(Mutex::new(Some(item)));
+        let (shard, taken) = (self.clone(), handed.clone());
+        let job = Box::new(move || {
+            if let Some(item) = taken.lock().take() {
+                shard.count_and_propose(item);
+            }
+        });
+        if self.pool.submit(job).is_err()
+            && let Some(item) = handed.lock().take()
+        {
+            let what = "too many reads wait for the disk";
+            refuse_all(
+                vec![item],
+                &Failure::Overloaded {
+                    what,
+                    retry_after_ms: RETRY_AFTER_MS,
+                },
+            );
+        }
+    }
+
+    fn count_and_propose(&self, mut item: WriteItem) {
+        match GuardedKeys::default().of(&item.command, &self.state, true) {
+            Ok(Counted::Keys(keys)) => {
+                item.guarded = keys;
+                self.propose(vec![item]);
+            }
+            Ok(Counted::Cold) => {
+                let what = "a blocking count did not count".into();
+                refuse_all(vec![item], &Failure::Internal(what));
+            }
+            Err(failure) => refuse_all(vec![item], &failure),
+        }
+    }
+
+    fn propose(&self, mut admitted: Vec<WriteItem>) {
         if admitted.is_empty() {
             return;
+        }
+        for item in &mut admitted {
+            item.reply.set_proposed(true);
         }
         if let Err(items) = self.proposer.submit(admitted) {
             let what = "the group's queue of writes is full";
@@ -115,7 +163,7 @@ impl Shard {
             let group = self.state.key;
             return Some(Failure::NotLeader { group, leader });
         }
-        self.quota.refuses(self.journal.used_bytes())
+        None
     }
 
     fn admit(&self, item: &WriteItem, admission: &Admission<'_>) -> Result<(), Failure> {
@@ -125,6 +173,10 @@ impl Shard {
         let slot = item.command.slot;
         if item.is_on_a_slot() {
             self.state.check_owner(admission.ownership, slot, Epoch(0))?;
+        }
+        let removes = item.command.only_removes();
+        if let Some(failure) = self.room.refuses(admission.journal_bytes, removes) {
+            return Err(failure);
         }
         let seen = seen_by_client(&item.command);
         if seen > admission.newest_after {
@@ -159,6 +211,7 @@ fn seen_by_client(command: &Command) -> Version {
 struct Admission<'a> {
     ownership: &'a Ownership,
     now: Instant,
+    journal_bytes: u64,
     newest_after: Version,
 }
 

@@ -12,7 +12,7 @@ use crate::nemesis::{Installed, Refusal};
 /// Every journal that was written to for a moment has more than nine tenths of this.
 const QUOTA_MIB: &str = "1";
 /// Where a node tells, as an error, that its quota is used up.
-const QUOTA_ERROR: &str = "atoll_server::shard::quota";
+const QUOTA_ERROR: &str = "atoll_server::room::disk_room";
 /// How long somebody else may keep the node down before this gives up giving back its quota.
 const HOLD_MAX: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(100);

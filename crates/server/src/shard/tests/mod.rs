@@ -5,6 +5,7 @@ mod compute;
 mod fetching;
 mod levels;
 mod pages;
+mod warm;
 mod whole;
 
 use std::collections::BTreeMap;
@@ -113,6 +114,7 @@ impl Bench {
             SessionLimits::default(),
             state.clone(),
             (store, restored),
+            env.spawn.clone(),
         )
         .unwrap();
         Self {

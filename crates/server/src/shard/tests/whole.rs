@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::*;
+use crate::room::DiskRoom;
 use crate::shard::read::{Consistency, ReadBatch, ReadItem, ReadOp, ScanOp};
 use crate::shard::reply::{Delivery, Failure, Replies, Reply, ReplySlot};
-use crate::shard::{DiskQuota, ReadPool, Shard, Shared, WriteItem};
+use crate::shard::{ReadPool, Shard, Shared, WriteItem};
 use atoll_env::BoxFuture;
 use atoll_env::net::Link;
 use atoll_raft::{Peers, RaftHost, RaftOptions};
@@ -74,7 +75,7 @@ impl Whole {
         Self::start_with(env, Arc::default()).await
     }
 
-    async fn start_with(env: Env, quota: Arc<DiskQuota>) -> Self {
+    async fn start_with(env: Env, room: Arc<DiskRoom>) -> Self {
         let journal = open_journal(&env).await;
         let host = RaftHost::new(
             env.clone(),
@@ -91,7 +92,7 @@ impl Whole {
             pool,
             cluster: CLUSTER,
             sessions: SessionLimits::default(),
-            quota,
+            room,
         };
         let shard = Shard::start(&shared, group(), REPLICA).await.unwrap();
         Self {
@@ -428,8 +429,8 @@ async fn a_dropped_batch_answers_its_reads() {
 #[tokio::test]
 async fn a_full_quota_refuses_writes_before_the_log_and_nothing_else() {
     const QUOTA: u64 = 1024 * 1024;
-    let quota = Arc::new(DiskQuota::new(Some(QUOTA)));
-    let whole = Whole::lead(Whole::start_with(test_env(0), quota).await).await;
+    let room = Arc::new(DiskRoom::new(Some(QUOTA), 0));
+    let whole = Whole::lead(Whole::start_with(test_env(0), room).await).await;
     let mut stored = 0;
     let refused = loop {
         match whole.submit(put(&format!("key{stored}"), vec![7; 50_000])).await {
@@ -451,15 +452,17 @@ async fn a_full_quota_refuses_writes_before_the_log_and_nothing_else() {
         stored >= 15,
         "{stored} of 50 kB fit into 1 MiB without its reserve"
     );
-    // A deletion is a write too, for a journal that keeps everything.
-    let log_end = whole.shard.group().status().last_index;
+    // With removals space comes back, so they are taken for longer.
     let command = Command::write(
         slot_of(b"key0"),
         vec![Op::Delete {
             key: Bytes::from_static(b"key0"),
         }],
     );
-    let refused = whole.submit(command).await;
+    let removed = whole.submit(command).await;
+    assert!(matches!(removed, Reply::Written { .. }), "{removed:?}");
+    let log_end = whole.shard.group().status().last_index;
+    let refused = whole.submit(put("other", vec![7; 5_000])).await;
     assert!(
         matches!(refused, Reply::Failed(Failure::DiskQuota { .. })),
         "{refused:?}"
@@ -469,7 +472,7 @@ async fn a_full_quota_refuses_writes_before_the_log_and_nothing_else() {
         log_end,
         "nothing came into the log"
     );
-    let read = whole.read(1, Consistency::Linearizable, get("key0"));
+    let read = whole.read(1, Consistency::Linearizable, get("key1"));
     whole
         .shard
         .submit_reads(ReadBatch::new(vec![read], whole.inbox.clone()));
