@@ -135,6 +135,14 @@ pub struct Scenario {
     pub session_ttl: Option<Duration>,
     /// A group's rows in memory, and its entries since the last checkpoint, that make it write another one, in bytes.
     pub checkpoint_bytes: u64,
+    /// Entries at the end of a log that are kept for followers although a checkpoint has them.
+    pub keep_entries: u64,
+    /// And newest segments of the journal whose entries are.
+    pub keep_segments: u32,
+    /// Bytes of the journal from which on values are moved out of its oldest segments.
+    pub journal_budget: u64,
+    /// Leaders refuse writes while their disk has less free, in bytes.
+    pub disk_keep_free: u64,
 }
 
 impl Scenario {
@@ -163,6 +171,10 @@ impl Scenario {
                 .pick(&[None, None, Some(1), Some(5)])
                 .map(Duration::from_secs),
             checkpoint_bytes: luck.pick(&[1 << 30, 256 << 10, 64 << 10, 16 << 10]),
+            keep_entries: luck.pick(&[10_000, 100, 10, 0]),
+            keep_segments: luck.pick(&[4, 1]),
+            journal_budget: luck.pick(&[1 << 30, 256 << 10, 32 << 10]),
+            disk_keep_free: luck.pick(&[0, 0, 16 << 20]),
         };
         if profile == Profile::Smoke {
             scenario.make_smoke();

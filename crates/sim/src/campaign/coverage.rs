@@ -43,6 +43,12 @@ pub const MUST_HAPPEN: &[&str] = &[
     "a checkpoint was written",
     "a replica began with a checkpoint",
     "runs were merged",
+    "a log was purged",
+    "segments were let go",
+    "values were moved",
+    "a snapshot was sent",
+    "a snapshot was installed",
+    "rows that an entry looks at were read ahead",
 ];
 
 /// What of it was not reached.

@@ -8,7 +8,7 @@ use super::{Id, Wrong};
 pub(super) fn open(replica: &mut Replica, end: u64, has_vote: bool) -> Wrong {
     let mut before = std::mem::take(&mut replica.log);
     before.truncate(replica.durable as usize);
-    let lost = (before.len() as u64).saturating_sub(end);
+    let lost = (before.len() as u64).saturating_sub(end.max(replica.installed));
     replica.before = before;
     replica.durable = end;
     replica.applied = 0;
@@ -59,6 +59,36 @@ pub(super) fn restore(replica: &mut Replica, entries: u64, applied_anywhere: u64
     }
     replica.applied = entries;
     Ok(())
+}
+
+/// A durable checkpoint up to this entry stands for the front of the log, which is gone.
+pub(super) fn purge(replica: &mut Replica, index: u64, id: Id, committed: &[Id]) -> Wrong {
+    let gone = committed_upto(committed, index, id)?;
+    if replica.at(index).is_some_and(|found| found != id) {
+        return Err(format!("its log has {:?} there", replica.at(index)));
+    }
+    replica.purge(gone);
+    Ok(())
+}
+
+/// The process has replaced what it had applied by a snapshot, durably.
+pub(super) fn install(replica: &mut Replica, index: u64, id: Id, committed: &[Id]) -> Wrong {
+    committed_upto(committed, index, id)?;
+    if index < replica.applied {
+        return Err(format!("it had applied {} entries", replica.applied));
+    }
+    replica.applied = index + 1;
+    replica.installed = index + 1;
+    Ok(())
+}
+
+/// What was applied somewhere up to an entry, which must be this one.
+pub(super) fn committed_upto(committed: &[Id], index: u64, id: Id) -> Result<&[Id], String> {
+    match committed.get(..=index as usize) {
+        Some(upto) if upto.last() == Some(&id) => Ok(upto),
+        Some(upto) => Err(format!("applied was {:?} there", upto.last())),
+        None => Err(format!("only {} entries were applied anywhere", committed.len())),
+    }
 }
 
 /// The process applied an entry.

@@ -151,6 +151,20 @@ impl Invariants {
                 group.voters = voters as usize;
                 Ok(())
             }
+            ("raft purged", &[index, term, leader, ..]) => {
+                *self.checked.entry("only what was applied is purged").or_default() += 1;
+                memory::purge(one, index, (term, leader), &group.committed)
+            }
+            ("raft installed", &[index, term, leader, ..]) => {
+                *self
+                    .checked
+                    .entry("snapshots are of applied entries")
+                    .or_default() += 1;
+                memory::install(one, index, (term, leader), &group.committed)
+            }
+            ("raft snapshot sent", &[_, index, term, leader, ..]) => {
+                memory::committed_upto(&group.committed, index, (term, leader)).map(drop)
+            }
             ("raft restored", &[entries, ..]) => memory::restore(one, entries, committed),
             ("raft applied", &[index, term, leader, ..]) => {
                 self.applied(number, replica, index, (term, leader))

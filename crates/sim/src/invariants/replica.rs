@@ -5,7 +5,7 @@ use super::Id;
 /// A replica's log and promises, as its processes told.
 #[derive(Debug, Default)]
 pub(super) struct Replica {
-    /// Entries from index 0 on.
+    /// Entries from index 0 on, those that a checkpoint stands for included.
     pub(super) log: Vec<Id>,
     /// So many of them survive a power cut.
     pub(super) durable: u64,
@@ -15,6 +15,8 @@ pub(super) struct Replica {
     pub(super) applied: u64,
     /// What was durable before this process, until it is found again.
     pub(super) before: Vec<Id>,
+    /// So many entries the newest installed snapshot stands for: they need not be in the log.
+    pub(super) installed: u64,
 }
 
 impl Replica {
@@ -30,6 +32,15 @@ impl Replica {
         let before = self.log.last().copied();
         self.log.push(id);
         Ok(before)
+    }
+
+    /// The front of the log is gone, so far, and a durable checkpoint stands for it: for the questions asked here the entries
+    /// are still there. If the log ended before, it goes on from there.
+    pub(super) fn purge(&mut self, gone: &[Id]) {
+        if self.log.len() < gone.len() {
+            self.log = gone.to_vec();
+        }
+        self.durable = self.durable.max(gone.len() as u64);
     }
 
     /// Forgets entries from `end` on.

@@ -232,6 +232,9 @@ fn machine(scenario: &Scenario, luck: &Luck) -> Machine {
 fn config(node: usize, scenario: &Scenario) -> NodeConfig {
     let mut config = NodeConfig::new("/data", node_address(node));
     config.insecure = true;
+    config.raft.keep_log.entries = scenario.keep_entries;
+    config.raft.keep_log.segments = scenario.keep_segments;
+    config.disk_keep_free_bytes = scenario.disk_keep_free;
     config.segment_bytes = 8 * 1024 * 1024;
     config.preallocate = false;
     // So little that followers who fall behind, and readers, are served from the disk.
@@ -246,6 +249,10 @@ fn config(node: usize, scenario: &Scenario) -> NodeConfig {
         checkpoint_memory: scenario.checkpoint_bytes.max(512 << 10) as usize,
         checkpoint_log: scenario.checkpoint_bytes,
         block_cache: config.cache_bytes,
+        snapshot_chunk: 16 * 1024,
+        journal_budget: scenario.journal_budget,
+        value_file_bytes: 64 * 1024,
+        maintenance_rate: 0,
     };
     if let Some(ttl) = scenario.session_ttl {
         config.sessions = SessionLimits {
