@@ -24,20 +24,27 @@ async fn node(veil: &Veil) -> (Node, History) {
         }
         assert!(node.checkpoint().await);
     }
-    // Until the next run makes them many.
-    while node.group.runs().0 < 3 {
-        node.write(&[Op::Delete { first: 0, count: 45 }], &mut history)
-            .await
-            .unwrap();
+    // Until the next run makes them many. None says that keys are gone: that alone would be a reason to merge them.
+    for number in 400..410 {
+        if node.group.runs().0 == 3 {
+            break;
+        }
+        let put = Op::Put {
+            first: number,
+            count: 1,
+            len: 20,
+        };
+        node.write(&[put], &mut history).await.unwrap();
         assert!(node.checkpoint().await);
     }
+    assert_eq!(node.group.runs().0, 3);
     let put = Op::Put {
         first: 300,
         count: 1,
         len: 30_000,
     };
     node.write(&[put], &mut history).await.unwrap();
-    node.write(&[Op::Delete { first: 0, count: 47 }], &mut history)
+    node.write(&[Op::Delete { first: 0, count: 70 }], &mut history)
         .await
         .unwrap();
     (node, history)
