@@ -57,6 +57,10 @@ impl Hunter {
     }
 }
 
+/// What the simulator cannot show yet, and who does: memberships do not change in it, so the old one is the new one. The tests of
+/// `crates/raft` tell them apart.
+const OUT_OF_REACH: &[Mutant] = &[Mutant::SnapshotWithoutMembership];
+
 struct Row {
     mutant: Mutant,
     found: bool,
@@ -66,7 +70,8 @@ struct Row {
 impl Gate {
     /// Runs all searches and prints the table.
     pub(crate) fn run(&self) -> ExitCode {
-        let wanted = |mutant: &Mutant| self.only.is_empty() || self.only.contains(&format!("{mutant:?}"));
+        let named = |mutant: &Mutant| self.only.contains(&format!("{mutant:?}"));
+        let wanted = |mutant: &Mutant| named(mutant) || self.only.is_empty() && !OUT_OF_REACH.contains(mutant);
         let queue: VecDeque<Mutant> = Mutant::ALL.into_iter().filter(wanted).collect();
         let count = queue.len();
         println!(
