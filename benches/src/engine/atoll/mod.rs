@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use atoll_env::net::NoNet;
 use atoll_env::vfs::OsVfs;
-use atoll_env::{Clock, Env, Halt, Rng, Spawn, Vfs};
+use atoll_env::{Clock, Env, Halt, Instant, Rng, Spawn, Vfs};
 use atoll_storage::{
-    Checkpoint, GroupLog, GroupStore, Identity, IndexWriter, InlineValue, Journal, JournalOptions,
-    JournalPointer, LogEntry, Missed, ReadError, ReadValue, Restored, Store, StoreOptions, ValueRef,
+    Checkpoint, GroupLog, GroupStore, Identity, IndexWriter, InlineValue, Journal, JournalOptions, LogEntry,
+    Missed, ReadValue, Restored, Store, StoreOptions, ValueRef, View,
 };
 use atoll_types::limits::INLINE_VALUE_BYTES_MAX;
 use atoll_types::{GroupGen, GroupId, GroupKey, Key, LogId, ReplicaId, Version};
@@ -36,6 +36,9 @@ const NORMAL: u8 = 1;
 const REPLAY_BYTES: usize = 4 * 1024 * 1024;
 /// Rows of a scan between two looks at the index, as in a node.
 const SCAN_ROWS: usize = 256;
+/// How often space is taken back, and how much of the log is kept, as in a node.
+const RECLAIM_EVERY: Duration = Duration::from_secs(1);
+const KEPT_SEGMENTS: u32 = 4;
 /// How often to look whether a checkpoint is written, and for how long.
 const LOOK: Duration = Duration::from_millis(5);
 const LOOKS: u32 = 60_000;
@@ -49,6 +52,8 @@ pub(super) struct Atoll {
     group: GroupStore,
     applier: Applier,
     next_index: u64,
+    /// When space was last taken back.
+    reclaimed: Instant,
 }
 
 /// The apply side of the group.
@@ -76,7 +81,7 @@ impl Atoll {
         let log = runtime.block_on(journal.create_group(GROUP, REPLICA))?;
         let (group, restored) = store.open_group(GROUP, REPLICA)?;
         let restored = restored
-            .map(|Restored { checkpoint }| checkpoint)
+            .map(|Restored { checkpoint, .. }| checkpoint)
             .unwrap_or_default();
         let applier = Applier {
             rows: group.index().writer(),
@@ -92,6 +97,7 @@ impl Atoll {
             group,
             applier,
             next_index: restored.applied.index + 1,
+            reclaimed: Instant::default(),
         };
         engine.replay()?;
         Ok(engine)
@@ -142,11 +148,10 @@ impl Atoll {
         self.log.release(entry.id.index);
         self.next_index = entry.id.index + 1;
         self.maintain(entry);
-        Ok(())
+        self.reclaim()
     }
 
-    /// What a node does between two entries so that disk and memory stay bounded: so far checkpoints, of which each also
-    /// merges. Whatever else is to be done after every entry belongs here.
+    /// What a node does between two entries so that memory stays bounded, and the next start fast.
     fn maintain(&mut self, applied: &LogEntry) {
         let applier = &mut self.applier;
         if self.group.note_applied(&applier.rows, applied.payload.len()) {
@@ -160,29 +165,37 @@ impl Atoll {
         }
     }
 
-    /// A value's bytes, checked; without waiting for a disk if that is possible.
-    fn value(&self, key: &[u8], value: &ValueRef) -> Result<Bytes> {
-        let read = |pointer: &JournalPointer| match self.journal.read_value(pointer, key)? {
-            ReadValue::WouldBlock => self
-                .journal
-                .read_value_blocking(pointer, key)
-                .map(ReadValue::Ready),
-            ready @ ReadValue::Ready(_) => Ok(ready),
-        };
-        let tried = match value {
-            ValueRef::Journal(pointer) => read(pointer),
-            ValueRef::Joined(joined) => joined.read(key, read),
-            // Groups have no value files yet.
-            ValueRef::Filed(pointer) => Err(ReadError::NoValueFile { file: pointer.file }),
-            ValueRef::Inline(_) => {
-                let inline = value.inline_checked(key);
-                return Ok(inline.ok_or("the value was just seen to stand inline")??);
-            }
-        };
-        match tried? {
-            ReadValue::Ready(bytes) => Ok(bytes),
-            ReadValue::WouldBlock => Err("a blocking read did not read".into()),
+    /// Takes space back once a second, as `server/reclaim` does: what a durable checkpoint has leaves the log but for the newest
+    /// segments, and segments go that nobody needs.
+    fn reclaim(&mut self) -> Result<()> {
+        let now = self.env.clock.now();
+        if now.since(self.reclaimed) < RECLAIM_EVERY {
+            return Ok(());
         }
+        self.reclaimed = now;
+        let flushed = self.group.flushed_index();
+        let purged = self.log.state().purged.map_or(0, |id| id.index);
+        let limit = self.log.purge_limit(KEPT_SEGMENTS);
+        let spare = limit.map_or(0, |id| id.index).min(flushed);
+        let (log, store) = (&self.log, &self.store);
+        store.look();
+        self.runtime.block_on(async {
+            if let Some(upto) = log.log_id_at(spare).filter(|upto| upto.index > purged) {
+                log.purge(upto).await?;
+            }
+            store.reclaim().await
+        })?;
+        Ok(())
+    }
+
+    /// A value's bytes, checked; without waiting for a disk if that is possible.
+    fn value(&self, view: &View, key: &[u8], value: &ValueRef) -> Result<Bytes> {
+        for wait in [false, true] {
+            if let ReadValue::Ready(bytes) = view.read_value(&self.journal, key, value, wait)? {
+                return Ok(bytes);
+            }
+        }
+        Err("a blocking read did not read".into())
     }
 }
 
@@ -210,7 +223,7 @@ impl Engine for Atoll {
             found => found?,
         };
         if let Some((_, found)) = &found {
-            value.extend_from_slice(&self.value(key, found)?);
+            value.extend_from_slice(&self.value(&view, key, found)?);
         }
         Ok(found.is_some())
     }
@@ -225,7 +238,7 @@ impl Engine for Atoll {
                 page.len() < SCAN_ROWS
             })?;
             for (key, value) in &page {
-                each(key.as_bytes(), &self.value(key.as_bytes(), value)?)?;
+                each(key.as_bytes(), &self.value(&view, key.as_bytes(), value)?)?;
             }
             match walked.last.filter(|_| !walked.complete) {
                 Some(last) => from = [last.as_bytes(), &[0]].concat(),

@@ -71,7 +71,8 @@ impl Gate {
     /// Runs all searches and prints the table.
     pub(crate) fn run(&self) -> ExitCode {
         let named = |mutant: &Mutant| self.only.contains(&format!("{mutant:?}"));
-        let wanted = |mutant: &Mutant| named(mutant) || self.only.is_empty() && !OUT_OF_REACH.contains(mutant);
+        let wanted =
+            |mutant: &Mutant| named(mutant) || self.only.is_empty() && !OUT_OF_REACH.contains(mutant);
         let queue: VecDeque<Mutant> = Mutant::ALL.into_iter().filter(wanted).collect();
         let count = queue.len();
         println!(
