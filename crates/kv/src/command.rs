@@ -3,6 +3,7 @@
 use atoll_types::{ClientId, ClusterId, Epoch, GroupKey, SlotId, Version};
 use bytes::Bytes;
 
+use crate::PackedValue;
 use crate::codec::{NUMBER_BYTES, RANGE_LIMIT_BYTES};
 
 /// Makes a write safe to repeat.
@@ -107,6 +108,13 @@ pub enum Op {
         /// Its new value.
         value: Bytes,
     },
+    /// Sets a key to a value that is stored packed.
+    PutPacked {
+        /// The key.
+        key: Bytes,
+        /// Its new value.
+        value: PackedValue,
+    },
     /// Removes a key; no error if there is none.
     Delete {
         /// The key.
@@ -157,6 +165,7 @@ impl Op {
     pub fn key(&self) -> &Bytes {
         match self {
             Self::Put { key, .. }
+            | Self::PutPacked { key, .. }
             | Self::Delete { key }
             | Self::Increment { key, .. }
             | Self::Append { key, .. }
@@ -170,6 +179,7 @@ impl Op {
     pub(crate) fn value_len(&self) -> usize {
         match self {
             Self::Put { value, .. } | Self::Append { suffix: value, .. } => value.len(),
+            Self::PutPacked { value, .. } => value.stored().len(),
             Self::Delete { .. } => 0,
             Self::Increment { .. } | Self::Min { .. } | Self::Max { .. } => NUMBER_BYTES,
             Self::DeleteRange { end, .. } => RANGE_LIMIT_BYTES + end.len(),
@@ -209,6 +219,19 @@ impl Command {
     pub fn only_removes(&self) -> bool {
         let removes = |op: &Op| matches!(op, Op::Delete { .. } | Op::DeleteRange { .. });
         self.ops.iter().all(removes)
+    }
+
+    /// Has the values that it puts stored packed where `pack` makes something of key and value. What is appended stays as it is:
+    /// a value in pieces is read as often as it has pieces.
+    pub fn pack_values(&mut self, mut pack: impl FnMut(&[u8], &[u8]) -> Option<PackedValue>) {
+        for op in &mut self.ops {
+            if let Op::Put { key, value } = op
+                && let Some(packed) = pack(key, value)
+            {
+                let (key, value) = (std::mem::take(key), packed);
+                *op = Op::PutPacked { key, value };
+            }
+        }
     }
 
     /// Opens a session. `version` was just read from the group; see [`CommandKind::OpenSession`].

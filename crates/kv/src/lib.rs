@@ -50,6 +50,7 @@ mod number;
 #[cfg(any(test, feature = "fuzzing"))]
 mod owned;
 mod ownership;
+mod packed;
 mod session;
 mod sessions;
 mod state;
@@ -71,5 +72,6 @@ pub use command::{Command, CommandKind, Guard, Op, SessionRef};
 pub use error::{ApplyError, DecodeError};
 pub use looks::Look;
 pub use machine::{Applied, ELAPSED_MS_MAX, Machine};
+pub use packed::PackedValue;
 pub use sessions::SessionLimits;
 pub use state::{StateView, Stored, ValueSlice};

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::{Guard, GuardView, Op, OpView};
+use crate::{Guard, GuardView, Op, OpView, PackedValue};
 
 /// A copy of a guard.
 pub(crate) fn guard(guard: GuardView<'_>) -> Guard {
@@ -24,10 +24,13 @@ pub(crate) fn guard(guard: GuardView<'_>) -> Guard {
 pub(crate) fn op(op: OpView<'_>) -> Op {
     let copy = Bytes::copy_from_slice;
     match op {
-        OpView::Put { key, value } => Op::Put {
-            key: copy(key),
-            value: copy(value.bytes),
-        },
+        OpView::Put { key, value } => {
+            let (key, bytes) = (copy(key), copy(value.bytes));
+            match PackedValue::new(value.codec, bytes.clone(), value.len as usize, value.vcrc) {
+                Some(value) => Op::PutPacked { key, value },
+                None => Op::Put { key, value: bytes },
+            }
+        }
         OpView::Delete { key } => Op::Delete { key: copy(key) },
         OpView::Increment { key, by } => Op::Increment { key: copy(key), by },
         OpView::Append { key, suffix } => Op::Append {

@@ -1,6 +1,6 @@
 //! What the machine needs of the rows it changes.
 
-use atoll_types::{Key, Version};
+use atoll_types::{Codec, Key, Version};
 
 use crate::number::number_of;
 
@@ -9,8 +9,12 @@ use crate::number::number_of;
 pub struct ValueSlice<'a> {
     /// Where it begins in the entry's payload, so that an index can point there instead of copying.
     pub offset_in_payload: u32,
-    /// The value.
+    /// The bytes that are stored for it.
     pub bytes: &'a [u8],
+    /// What makes the value of them.
+    pub codec: Codec,
+    /// Bytes of the value. Without a codec, as many as are stored; with one more, and more than stand inside an index.
+    pub len: u32,
     /// [`crate::value_crc`] of key and value.
     pub vcrc: u32,
 }
@@ -69,7 +73,7 @@ pub trait StateView {
     fn stored(&mut self, key: &[u8]) -> Option<Stored>;
     /// The first keys that exist in `[start, end)`, in order, at most `limit`; an empty `end` means no end.
     fn keys_in(&mut self, start: &[u8], end: &[u8], limit: usize) -> Vec<Key>;
-    /// Sets a key.
+    /// Sets a key. Only here values may be packed.
     fn put(&mut self, key: &[u8], version: Version, value: ValueSlice<'_>);
     /// Sets a key to a number's text, at most 20 bytes that stand in no entry.
     fn put_number(&mut self, key: &[u8], version: Version, text: &[u8], vcrc: u32);

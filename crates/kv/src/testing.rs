@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use atoll_types::{Key, Version};
+use atoll_types::{Codec, Key, Version};
 
 use crate::{StateView, Stored, ValueSlice, value_crc};
 
@@ -12,6 +12,8 @@ use crate::{StateView, Stored, ValueSlice, value_crc};
 pub struct MapState {
     /// Every key that exists, with version and value.
     pub rows: BTreeMap<Vec<u8>, (Version, Vec<u8>)>,
+    /// Of the keys whose value is packed: its length and sum. Nobody here unpacks; `rows` has what is stored.
+    pub packed: BTreeMap<Vec<u8>, (usize, u32)>,
     /// How often a sum was not that of its key and value. Stays 0 as long as the operations of every command
     /// are on distinct keys.
     pub wrong_sums: usize,
@@ -23,6 +25,7 @@ type Row<'a> = (&'a Vec<u8>, &'a (Version, Vec<u8>));
 impl MapState {
     fn set(&mut self, key: &[u8], version: Version, value: Vec<u8>, vcrc: u32) {
         self.wrong_sums += usize::from(value_crc(key, &value) != vcrc);
+        self.packed.remove(key);
         self.rows.insert(key.to_vec(), (version, value));
     }
 
@@ -49,6 +52,9 @@ impl StateView for MapState {
 
     fn stored(&mut self, key: &[u8]) -> Option<Stored> {
         let (_, value) = self.rows.get(key)?;
+        if let Some((len, vcrc)) = self.packed.get(key) {
+            return Some(Stored::long(*len, *vcrc));
+        }
         let vcrc = value_crc(key, value);
         Some(if value.len() <= 64 {
             Stored::short(value, vcrc)
@@ -63,7 +69,11 @@ impl StateView for MapState {
     }
 
     fn put(&mut self, key: &[u8], version: Version, value: ValueSlice<'_>) {
-        self.set(key, version, value.bytes.to_vec(), value.vcrc);
+        if value.codec == Codec::None {
+            return self.set(key, version, value.bytes.to_vec(), value.vcrc);
+        }
+        self.rows.insert(key.to_vec(), (version, value.bytes.to_vec()));
+        self.packed.insert(key.to_vec(), (value.len as usize, value.vcrc));
     }
 
     fn put_number(&mut self, key: &[u8], version: Version, text: &[u8], vcrc: u32) {
@@ -74,10 +84,16 @@ impl StateView for MapState {
         self.wrong_sums += usize::from(value_crc(key, suffix.bytes) != suffix.vcrc);
         let (_, mut value) = self.rows.remove(key).unwrap_or_default();
         value.extend_from_slice(suffix.bytes);
-        self.set(key, version, value, vcrc);
+        if let Some((len, sum)) = self.packed.get_mut(key) {
+            (*len, *sum) = (*len + suffix.bytes.len(), vcrc);
+            self.rows.insert(key.to_vec(), (version, value));
+        } else {
+            self.set(key, version, value, vcrc);
+        }
     }
 
     fn delete(&mut self, key: &[u8], _version: Version) {
         self.rows.remove(key);
+        self.packed.remove(key);
     }
 }

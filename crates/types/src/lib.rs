@@ -4,6 +4,7 @@
 //! group is meant; every bound of the system stands in [`limits`] and is checked against the others
 //! at compile time.
 
+mod codec;
 mod id;
 mod key;
 pub mod limits;
@@ -12,6 +13,7 @@ pub mod mutant;
 mod outcome;
 mod version;
 
+pub use codec::Codec;
 pub use id::{ClientId, ClusterId, Epoch, GroupGen, GroupId, GroupKey, NodeId, NodeUuid, ReplicaId, SlotId};
 pub use key::{Key, KeyError};
 pub use log::{LogId, Vote};

@@ -8,6 +8,8 @@ pub const KEY_BYTES_MAX: usize = 4 * 1024;
 pub const VALUE_BYTES_MAX: usize = 1024 * 1024;
 /// Values up to this size stand inside the index.
 pub const INLINE_VALUE_BYTES_MAX: usize = 64;
+/// Shorter values are not packed.
+pub const PACKED_VALUE_BYTES_MIN: usize = 256;
 /// Appended bytes up to this size are kept in memory, longer ones in the journal.
 pub const APPEND_MEMORY_BYTES_MAX: usize = 4 * 1024;
 /// Operations in one command.
@@ -79,6 +81,7 @@ pub const GROUPS_PER_NODE_MAX: usize = 4_096;
 const _: () = {
     assert!(VALUE_BYTES_MAX <= BATCH_BYTES_MAX);
     assert!(ENTRY_PACK_BYTES <= ENTRY_BYTES_MAX);
+    assert!(INLINE_VALUE_BYTES_MAX < PACKED_VALUE_BYTES_MIN);
     // One command alone always fits into an entry, with its tables (64 B a row is ample).
     assert!(BATCH_BYTES_MAX + 64 * (BATCH_OPS_MAX + BATCH_GUARDS_MAX) + 4096 <= ENTRY_BYTES_MAX);
     assert!(ENTRY_BYTES_MAX + ENTRY_BYTES_MAX / 8 < MESSAGE_BYTES_MAX);

@@ -10,7 +10,7 @@ use super::layout::{
     OP_DELETE, OP_DELETE_RANGE, OP_INCREMENT, OP_MAX, OP_MIN, OP_PUT, OP_ROW_BYTES, PAYLOAD_COMMANDS,
     RUN_BYTES,
 };
-use crate::{Command, CommandKind, Guard, Op, SessionRef, value_crc};
+use crate::{Command, CommandKind, Guard, Op, PackedValue, SessionRef, value_crc};
 
 /// What the leader adds to the commands of an entry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -222,6 +222,7 @@ impl Writer<'_> {
     fn op(&mut self, op: &Op) {
         let start = self.values.at;
         let number = match op {
+            Op::PutPacked { key, value } => return self.packed(key, value),
             Op::Put { value, .. } => {
                 self.values.put(value);
                 OP_PUT
@@ -243,6 +244,17 @@ impl Writer<'_> {
         let value = self.values.since(start);
         let (len, vcrc) = (value.len(), value_crc(op.key(), value));
         self.op_row(number, op.key(), len, vcrc);
+    }
+
+    fn packed(&mut self, key: &[u8], value: &PackedValue) {
+        self.values.put(value.stored());
+        self.ops.u8(OP_PUT);
+        self.ops.u8(value.codec().number());
+        self.ops.u16(key.len() as u16);
+        self.ops.u32(value.len() as usize);
+        self.ops.u32(value.stored().len());
+        self.ops.u32(value.vcrc() as usize);
+        self.ops.put(key);
     }
 
     fn number(&mut self, op: u8, number: i64) -> u8 {

@@ -25,8 +25,12 @@
 //! Guard row: kind u8 (0 key, 1 range), flags u8, key length u16, end length u16, reserved u16,
 //! version u64, key bytes, end bytes.
 //!
-//! Op row: op u8, flags u8 (bits 0-1: value codec, reserved), key length u16, raw length u32, stored
-//! length u32, vcrc u32 (of the key and what stands in the value area), key bytes.
+//! Op row: op u8, flags u8 (bits 0-1: value codec, 0 none, 1 lz4, 2 zstd), key length u16, raw length u32, stored
+//! length u32, vcrc u32 (of the key and what stands in the value area, unpacked), key bytes.
+//!
+//! Only what is put may have a codec; then the stored length is below the raw length, which is 65 bytes to 1 MiB. The sum is that of the
+//! value itself, so it goes with it wherever and however it is stored. Decoding an entry unpacks nothing: the state machine
+//! needs no byte of a long value.
 //!
 //! | op | name | key | in the value area |
 //! |---|---|---|---|
@@ -40,7 +44,7 @@
 //! | 255 | body | empty | what a command other than a write has to say |
 //!
 //! Ops 2 to 6 came later than the others under the same codec version: a replica that does not know them
-//! stops at the first entry that has one.
+//! stops at the first entry that has one. The same goes for codecs.
 //!
 //! Decoding is total. [`EntryView::parse`] checks every position, length and number once; what passes
 //! it can be walked without a failure. It allocates nothing. Whatever this version does not know

@@ -1,6 +1,6 @@
 //! Bytes to single rows. Every read is checked; nothing is believed.
 
-use atoll_types::{ClientId, SlotId, Version};
+use atoll_types::{ClientId, Codec, SlotId, Version};
 
 use super::GuardView;
 use super::layout::{
@@ -189,6 +189,8 @@ impl<'a> GuardRow<'a> {
 pub(super) struct OpRow<'a> {
     pub(super) op: u8,
     pub(super) key: &'a [u8],
+    pub(super) codec: Codec,
+    pub(super) raw_len: u32,
     pub(super) stored_len: u32,
     pub(super) vcrc: u32,
     pub(super) next: usize,
@@ -201,26 +203,41 @@ impl<'a> OpRow<'a> {
         let key_len = row.u16()?;
         let (raw_len, stored_len, vcrc) = (row.u32()?, row.u32()?, row.u32()?);
         debug_assert_eq!(row.at(), start + OP_ROW_BYTES);
-        if flags != 0 {
+        let Some(codec) = Codec::from_number(flags) else {
             return Err(DecodeError::Unknown {
                 what: "op flags",
                 value: flags,
                 at: start,
             });
-        }
+        };
         let key = row.bytes(key_len.into())?;
         check_op(op, key, stored_len as usize, start)?;
-        if raw_len != stored_len {
-            return malformed("a value without codec has two lengths", start);
-        }
+        check_codec(op, codec, (stored_len, raw_len), start)?;
         Ok(Self {
             op,
             key,
+            codec,
+            raw_len,
             stored_len,
             vcrc,
             next: row.at(),
         })
     }
+}
+
+fn check_codec(
+    op: u8,
+    codec: Codec,
+    (stored_len, raw_len): (u32, u32),
+    at: usize,
+) -> Result<(), DecodeError> {
+    if codec != Codec::None && op != OP_PUT {
+        return malformed("an op other than a put is packed", at);
+    }
+    if !codec.admits(stored_len as usize, raw_len as usize) {
+        return malformed("a value has lengths that its codec does not admit", at);
+    }
+    Ok(())
 }
 
 fn check_op(op: u8, key: &[u8], stored_len: usize, at: usize) -> Result<(), DecodeError> {

@@ -335,6 +335,8 @@ impl<'a> CommandView<'a> {
             let value = ValueSlice {
                 offset_in_payload,
                 bytes,
+                codec: row.codec,
+                len: row.raw_len,
                 vcrc: row.vcrc,
             };
             OpView::of(&row, value)

@@ -1,13 +1,13 @@
 //! What the entry codec promises.
 
-use atoll_types::{ClientId, Epoch, SlotId, Version};
+use atoll_types::{ClientId, Codec, Epoch, SlotId, Version};
 use bytes::Bytes;
 
 use super::{CLUSTER, GROUP};
 use crate::testing::MapState;
 use crate::{
-    Applied, Command, CommandKind, EntryHeader, EntryView, Guard, KindView, Machine, Op, OpView, SessionRef,
-    encode_entry, owned,
+    Applied, Command, CommandKind, EntryHeader, EntryView, Guard, KindView, Machine, Op, OpView, PackedValue,
+    SessionRef, encode_entry, owned,
 };
 
 /// An entry is understood in full or refused. What is understood lies within its bytes, is applied
@@ -156,6 +156,14 @@ pub fn entry_seeds() -> Vec<(String, Vec<u8>)> {
     };
     let genesis = Command::genesis(CLUSTER, GROUP, vec![(0, 8_191), (16_383, 16_383)], Epoch(2));
     let opened = Command::open_session(ClientId(9), Version(1));
+    let value = PackedValue::new(Codec::Lz4, key(b"packed"), 300, 0xC0DE).expect("shorter");
+    let packed = Command::write(
+        SlotId(77),
+        vec![Op::PutPacked {
+            key: key(b"key"),
+            value,
+        }],
+    );
     let reserved = Command::of_kind(CommandKind::Prepare, SlotId(3));
     let header = EntryHeader {
         stamp: Version(1 << 20),
@@ -175,6 +183,7 @@ pub fn entry_seeds() -> Vec<(String, Vec<u8>)> {
         seed("genesis", &[genesis]),
         seed("guarded", &[guarded]),
         seed("opened", &[opened]),
+        seed("packed", &[packed]),
         seed("reserved", &[reserved]),
         seed("several", &several),
     ]

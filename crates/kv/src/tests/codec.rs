@@ -2,7 +2,7 @@
 
 use atoll_types::limits::VALUE_BYTES_MAX;
 use atoll_types::{
-    ClientId, ClusterId, Epoch, GroupGen, GroupId, GroupKey, Outcome, Refusal, SlotId, Version,
+    ClientId, ClusterId, Codec, Epoch, GroupGen, GroupId, GroupKey, Outcome, Refusal, SlotId, Version,
 };
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::support::*;
 use crate::{
     ApplyError, COMMAND_ROW_BYTES, Command, CommandKind, CommandView, DecodeError, ENTRY_HEADER_BYTES,
-    EntryHeader, EntryView, Guard, KindView, Op, OpView, SessionRef, encode_entry, value_crc,
+    EntryHeader, EntryView, Guard, KindView, Op, OpView, PackedValue, SessionRef, encode_entry, value_crc,
 };
 
 const KIND_AT: usize = ENTRY_HEADER_BYTES + 40;
@@ -30,6 +30,18 @@ fn blob(len: std::ops::Range<usize>) -> impl Strategy<Value = Bytes> {
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         (blob(1..40), blob(0..200)).prop_map(|(key, value)| Op::Put { key, value }),
+        (
+            blob(1..40),
+            blob(1..60),
+            65..100_000_usize,
+            any::<u32>(),
+            any::<bool>()
+        )
+            .prop_map(|(key, stored, len, vcrc, zstd)| {
+                let codec = if zstd { Codec::Zstd } else { Codec::Lz4 };
+                let value = PackedValue::new(codec, stored, len, vcrc).unwrap();
+                Op::PutPacked { key, value }
+            }),
         blob(1..40).prop_map(|key| Op::Delete { key }),
         (blob(1..40), any::<i64>()).prop_map(|(key, by)| Op::Increment { key, by }),
         (blob(1..40), blob(0..200)).prop_map(|(key, suffix)| Op::Append { key, suffix }),
@@ -172,7 +184,10 @@ proptest! {
         for (view, command) in entry.commands().zip(&commands) {
             prop_assert_eq!(view.ops().count(), command.ops.len());
             for op in view.ops() {
-                if let OpView::Put { key, value } | OpView::Append { key, suffix: value } = op {
+                if let OpView::Put { key, value } | OpView::Append { key, suffix: value } = op
+                    && value.codec == Codec::None
+                {
+                    prop_assert_eq!(value.len as usize, value.bytes.len());
                     prop_assert_eq!(value.vcrc, value_crc(key, value.bytes));
                 }
             }
@@ -467,7 +482,8 @@ fn ops_flags_and_guards_of_later_versions_are_refused() {
         (guards + 6, 1),
         (ops, 7),
         (ops, 254),
-        (ops + 1, 1),
+        (ops + 1, 3),
+        (ops + 1, 4),
     ] {
         let mut bytes = two_writes();
         bytes[at] = value;

@@ -6,6 +6,7 @@ mod codec;
 mod compute;
 mod limits;
 mod model;
+mod packed;
 mod rules;
 mod sessions;
 mod support;

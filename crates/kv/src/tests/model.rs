@@ -389,6 +389,8 @@ fn on_key_name(op: Op, n: u8) -> Op {
         Op::Min { number, .. } => Op::Min { key: new, number },
         Op::Max { number, .. } => Op::Max { key: new, number },
         Op::DeleteRange { limit, .. } => delete_range(&key_name(n), &key_name(n + 3), limit),
+        // None is drawn: those that apply never see what is packed.
+        packed @ Op::PutPacked { .. } => packed,
     }
 }
 
