@@ -1,4 +1,4 @@
-//! Randomness: jitter and ids. Not for keys of ciphers.
+//! Randomness: jitter, ids and, from [`Rng::key`] alone, keys of ciphers.
 
 use std::sync::Arc;
 
@@ -47,6 +47,18 @@ impl Rng {
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
         u128::from_le_bytes(bytes)
+    }
+
+    /// 256 random bits, for keys of ciphers. In production straight from the operating system.
+    #[expect(clippy::disallowed_methods, reason = "this is the seam")]
+    pub fn key(&self) -> [u8; 32] {
+        let mut key = [0; 32];
+        if self.seeded {
+            self.generator.lock().fill(&mut key);
+        } else {
+            getrandom::fill(&mut key).expect("the operating system gives random bytes");
+        }
+        key
     }
 
     /// A number below `bound`; 0 when `bound` is 0.

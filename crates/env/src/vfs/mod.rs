@@ -19,6 +19,9 @@ use std::sync::Arc;
 
 use crate::BoxFuture;
 
+/// Bytes of a block of every file system that does not change what is written.
+pub const BLOCK_BYTES: u32 = 4096;
+
 /// How to open a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpenMode {
@@ -51,6 +54,19 @@ pub trait Vfs: Send + Sync + 'static {
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>>;
     /// Bytes free on the file system that holds `dir`.
     fn free_bytes(&self, dir: &Path) -> io::Result<u64>;
+
+    /// Bytes of a file in `dir` that reach the disk in one block: a write that begins and ends on multiples of this never
+    /// touches the blocks of what was written before it. At least 512, and the same for as long as the files of the folder live.
+    fn block_bytes(&self, dir: &Path) -> u32 {
+        let _ = dir;
+        BLOCK_BYTES
+    }
+
+    /// True if files in `dir` are encrypted before they reach the disk.
+    fn seals(&self, dir: &Path) -> bool {
+        let _ = dir;
+        false
+    }
 
     /// Reads a small file whole; an error beyond `max` bytes.
     fn read_small(&self, path: &Path, max: u64) -> io::Result<Vec<u8>> {
@@ -107,8 +123,27 @@ pub trait File: Send + Sync + 'static {
     /// sync will write: sync first, then forget, then read.
     fn forget_cached(&self) -> io::Result<()>;
 
+    /// The same of a part of the file, for whoever reads much of it and must not take the memory that others read from.
+    fn forget_range(&self, offset: u64, len: u64) -> io::Result<()> {
+        let _ = (offset, len);
+        self.forget_cached()
+    }
+
     /// Reserves space and sets the length, so that later writes inside need no new blocks.
     fn allocate(&self, len: u64) -> io::Result<()>;
+
+    /// Writes zeros where nothing was written since the file was made and where zeros are read, only so that the blocks are there:
+    /// what is written to them later needs no new ones.
+    fn fill(&self, offset: u64, len: usize) -> BoxFuture<'_, io::Result<()>> {
+        Box::pin(async move { self.write_at(&vec![0; len], offset).await })
+    }
+
+    /// Begins another life of a file that nobody reads: what is in it means nothing from now on, and no block of it is to be read,
+    /// or written in part, before it was written as a whole. A file system that encrypts refuses every write to a file that was opened with
+    /// [`OpenMode::Write`] before this. Durable with the next [`File::sync`].
+    fn renew(&self) -> io::Result<()> {
+        Ok(())
+    }
 
     /// Bytes in the file.
     fn len(&self) -> io::Result<u64>;

@@ -2,6 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io;
+use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,6 +12,9 @@ use rustix::io::{Errno, ReadWriteFlags};
 
 use super::{File, OpenMode, Vfs};
 use crate::BoxFuture;
+
+/// What the page cache keeps and lets go of at a time, or a multiple of it.
+const PAGE_BYTES: u64 = 4096;
 
 /// Real files. Writing and syncing block the calling thread and return ready futures.
 #[derive(Clone, Copy, Debug, Default)]
@@ -174,6 +178,20 @@ impl File for OsFile {
 
     fn forget_cached(&self) -> io::Result<()> {
         Ok(rustix::fs::fadvise(&self.0, 0, None, Advice::DontNeed)?)
+    }
+
+    fn forget_range(&self, offset: u64, len: u64) -> io::Result<()> {
+        // Pages that are only in part in the range would stay.
+        let from = offset / PAGE_BYTES * PAGE_BYTES;
+        let end = offset
+            .saturating_add(len)
+            .div_ceil(PAGE_BYTES)
+            .saturating_mul(PAGE_BYTES);
+        // Without a length it would be the rest of the file.
+        match NonZeroU64::new(end.saturating_sub(from)) {
+            Some(len) => Ok(rustix::fs::fadvise(&self.0, from, Some(len), Advice::DontNeed)?),
+            None => Ok(()),
+        }
     }
 
     fn allocate(&self, len: u64) -> io::Result<()> {

@@ -68,6 +68,34 @@ async fn a_read_is_short_only_at_the_end() {
 }
 
 #[tokio::test]
+async fn what_is_forgotten_in_memory_is_still_in_the_file() {
+    on_each(|vfs, dir| async move {
+        let bytes: Vec<u8> = (0..20_000_u32).map(|at| at as u8).collect();
+        let file = create(&*vfs, &dir.join("a"), &bytes).await;
+        file.sync().await.unwrap();
+        for (offset, len) in [
+            (0, 0),
+            (4_500, 100),
+            (0, 4_096),
+            (19_999, 1),
+            (8_192, 1 << 30),
+            (1 << 30, 5),
+        ] {
+            file.forget_range(offset, len).unwrap();
+            let mut read = vec![0; bytes.len()];
+            file.read_exact_at(&mut read, 0).unwrap();
+            assert_eq!(read, bytes, "{len} at {offset}");
+        }
+        file.write_at(b"new", 5_000).await.unwrap();
+        file.forget_range(0, 20_000).unwrap();
+        let mut read = [0; 3];
+        file.read_exact_at(&mut read, 5_000).unwrap();
+        assert_eq!(&read, b"new", "what waits to be written stays");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn allocating_sets_the_length_and_keeps_the_bytes() {
     on_each(|vfs, dir| async move {
         let file = create(&*vfs, &dir.join("a"), b"head").await;
