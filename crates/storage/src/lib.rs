@@ -10,7 +10,7 @@
 //! `journal/recovery/` for how they come back; then `index/mod.rs`; `run/mod.rs` for what rows look like in a
 //! file, `manifest/mod.rs` for the files of a group, `value_file/mod.rs` for another kind of them;
 //! `store/mod.rs` for how rows get from the index into files; and `snapshot/mod.rs` for how they get to another replica.
-//! `check/mod.rs` looks at all of it while no node runs.
+//! `check/mod.rs` looks at all of it while no node runs; `sealed/mod.rs` encrypts all of it, below.
 //!
 //! Every read checks a sum that ties the bytes to what was asked for: an entry's to its position in
 //! its group's log, a value's to its key. Bytes that do not check are never returned.
@@ -19,20 +19,24 @@
 //! an entry's payload.
 
 pub mod check;
+mod codec;
 mod cursor;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod index;
 mod journal;
 mod manifest;
+mod row_cache;
 mod run;
+pub mod sealed;
 mod snapshot;
 mod store;
 mod value_file;
 
+pub use codec::{Compression, Packed, Packer, unpack};
 pub use index::{
-    FilePointer, GroupIndex, IndexWriter, InlineValue, Joined, Mismatch, Missed, Suffix, ValueRef, View,
-    Walked,
+    FilePointer, Found, GroupIndex, IndexWriter, InlineValue, Joined, Mismatch, Missed, ReadAhead, Row,
+    Suffix, ValueRef, View, Walked,
 };
 pub use journal::{
     AppendDone, GroupLog, Identity, Journal, JournalOptions, JournalPointer, JournalSegments, JournalStats,
@@ -41,6 +45,7 @@ pub use journal::{
 pub use manifest::{
     FolderError, FolderOwner, GroupFile, GroupFolder, Manifest, NewFile, RunEntry, ValueFileEntry,
 };
+pub use row_cache::RowCache;
 pub use run::{
     BlockCache, Direction, Looked, RowValue, Run, RunCursor, RunError, RunIdentity, RunRow, RunSummary,
     RunValue, RunWriter, Step,
@@ -49,7 +54,8 @@ pub use snapshot::{
     SNAPSHOT_CHUNK_BYTES_MAX, SnapshotError, SnapshotPosition, SnapshotReader, SnapshotWriter, StagedSnapshot,
 };
 pub use store::{
-    Checkpoint, GroupStore, Progress, Restored, Store, StoreError, StoreOptions, SystemRow, WorkKind,
+    Checkpoint, Finding, GroupStore, LastRound, Progress, Restored, RowMemory, Scrub, ScrubOptions,
+    ScrubStatus, ScrubbedFile, Store, StoreError, StoreOptions, SystemRow, WorkKind,
 };
 pub use value_file::{
     Filed, FiledRecord, FiledRecords, FinishedValues, ValueFile, ValueFileError, ValueFileId, ValueWriter,

@@ -45,6 +45,15 @@ fn no_bytes_break_a_decoder() {
         per_byte: 64,
     };
     run.replay(10_000);
+    let packed = Target {
+        name: "storage_packed",
+        seeds: fuzzing::packed_seeds(),
+        check: fuzzing::packed,
+        // The longest value, twice.
+        base: 2 << 20,
+        per_byte: 2,
+    };
+    packed.replay(40_000);
     let chunk = Target {
         name: "storage_chunk",
         seeds: fuzzing::chunk_seeds(),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use atoll_env::Env;
 use atoll_env::vfs::OpenMode;
-use atoll_types::{GroupKey, LogId, ReplicaId, Version};
+use atoll_types::{Codec, GroupKey, LogId, ReplicaId, Version};
 
 use super::JOURNAL;
 use super::values::Values;
@@ -274,13 +274,27 @@ impl Dump {
 /// Bytes of blocks kept between two pages.
 const CACHE_BYTES: usize = 8 * 1024 * 1024;
 
+/// How a value is packed, if it is.
+fn told(codec: Codec, stored_len: u32) -> String {
+    match codec {
+        Codec::None => String::new(),
+        Codec::Lz4 | Codec::Zstd => format!(", {stored_len} bytes by {codec}"),
+    }
+}
+
 fn dumped(values: &Values, key: &[u8], value: &RunValue) -> Option<DumpedValue> {
     let place = match value {
         RunValue::Tombstone => return None,
         RunValue::Inline { .. } => "inline".to_owned(),
         RunValue::Journal(pointer) if pointer.segment == LOST => "nowhere".to_owned(),
-        RunValue::Journal(pointer) => format!("segment {} at {}", pointer.segment, pointer.offset),
-        RunValue::Filed(pointer) => format!("value file {} at {}", pointer.file, pointer.offset),
+        RunValue::Journal(pointer) => {
+            let place = format!("segment {} at {}", pointer.segment, pointer.offset);
+            place + &told(pointer.codec, pointer.stored_len)
+        }
+        RunValue::Filed(pointer) => {
+            let place = format!("value file {} at {}", pointer.file, pointer.offset);
+            place + &told(pointer.codec, pointer.stored_len)
+        }
         RunValue::Joined(joined) => {
             let in_memory = |piece: &&Piece| matches!(piece, Piece::Memory(_));
             let inline = joined.pieces().iter().filter(in_memory).count();

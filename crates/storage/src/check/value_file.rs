@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use atoll_types::Codec;
+
 use super::context::Context;
 use super::group::open_named;
 use super::report::{Damages, FileKind, FileState};
@@ -31,7 +33,7 @@ pub(super) fn check(
 
 fn check_records(context: &mut Context<'_>, file: &ValueFile) -> (FileState, String) {
     let mut damages = Damages::default();
-    let (mut records, mut bytes) = (0_u64, 0_u64);
+    let (mut records, mut bytes, mut packed) = (0_u64, 0_u64, 0_u64);
     let mut before: Option<FiledRecord> = None;
     for record in file.records() {
         let record = match record {
@@ -54,11 +56,15 @@ fn check_records(context: &mut Context<'_>, file: &ValueFile) -> (FileState, Str
             );
         }
         records += 1;
+        packed += u64::from(record.place.codec != Codec::None);
         bytes += u64::from(record.place.stored_len);
         context.advance(u64::from(record.place.stored_len));
         before = Some(record);
     }
-    let holds = format!("{records} values of {bytes} bytes");
+    let holds = match packed {
+        0 => format!("{records} values of {bytes} bytes"),
+        _ => format!("{records} values of {bytes} bytes, {packed} of them packed"),
+    };
     (damages.into_state(), holds)
 }
 

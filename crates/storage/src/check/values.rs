@@ -68,7 +68,7 @@ impl Values {
         let number = pointer.segment;
         let segment = self.journal.as_ref().and_then(|table| table.get(number));
         let len = segment.and_then(|segment| segment.file()?.len().ok());
-        let end = u64::from(pointer.offset) + u64::from(pointer.len);
+        let end = u64::from(pointer.offset) + u64::from(pointer.stored_len);
         match len {
             None if number == LOST => Err(GIVEN_UP.to_owned()),
             None => Err(format!(
@@ -97,7 +97,7 @@ impl Values {
         let corrupt = || ReadError::Corrupt {
             segment: pointer.segment,
             offset: pointer.offset,
-            len: pointer.len,
+            len: pointer.stored_len,
         };
         let table = self.journal.as_ref().ok_or_else(corrupt)?;
         ready(table.read_value(pointer, key, true)?)
@@ -106,13 +106,7 @@ impl Values {
     fn read_filed(&self, pointer: &FilePointer, key: &[u8]) -> Result<Vec<u8>, ReadError> {
         let file = pointer.file;
         let values = self.files.get(&file).ok_or(ReadError::NoValueFile { file })?;
-        let place = Filed {
-            offset: pointer.offset,
-            stored_len: pointer.stored_len,
-            len: pointer.len,
-            vcrc: pointer.vcrc,
-        };
-        ready(values.read(&place, key, true)?)
+        ready(values.read(&Filed::from(*pointer), key, true)?)
     }
 }
 

@@ -1,14 +1,15 @@
 //! Everything durable of one manifest: runs, newest first, and the value files that they point into.
 
-use std::cmp::Ordering;
+use std::cmp;
 use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
-use atoll_types::{Key, Version};
+use atoll_types::Version;
 
 use super::reach::Reach;
 use super::tree::Seen;
-use super::value::ValueRef;
 use crate::journal::ReadError;
 use crate::run::{Direction, Looked, Run, RunCursor, RunValue, SPACE_SYSTEM, SPACE_USER, Step};
 use crate::value_file::ValueFile;
@@ -55,16 +56,44 @@ struct Durable {
     /// Newest first.
     runs: Vec<Arc<Run>>,
     values: ValueFiles,
+    /// Bytes of values in the journal that walks had to read one by one, since the values were moved last.
+    scattered: Arc<AtomicU64>,
 }
 
 /// A row of a run, its key with the space.
 pub(crate) type RawRow = (Vec<u8>, Version, RunValue);
 
 /// Rows of a range, each key once, in the order asked for.
-pub(crate) struct Page<R = (Key, Seen)> {
+pub(crate) struct Page<R> {
     pub(crate) rows: Vec<R>,
     /// The range has no more than these.
     pub(crate) complete: bool,
+}
+
+/// The same of users. All keys share one buffer.
+pub(crate) struct UserPage {
+    pub(crate) keys: Vec<u8>,
+    pub(crate) rows: Vec<UserRow>,
+    /// The range has no more than these.
+    pub(crate) complete: bool,
+}
+
+/// A row of such a page.
+pub(crate) struct UserRow {
+    /// Where its key, without the space, stands in the buffer.
+    pub(crate) key: Range<usize>,
+    pub(crate) seen: Seen,
+}
+
+impl UserPage {
+    fn push(&mut self, key: &[u8], seen: Seen) {
+        let start = self.keys.len();
+        self.keys.extend_from_slice(key);
+        self.rows.push(UserRow {
+            key: start..self.keys.len(),
+            seen,
+        });
+    }
 }
 
 /// Which rows to read, and how.
@@ -83,7 +112,31 @@ pub(crate) struct Ask {
 impl Below {
     /// These runs, newest first, and every value file that they point into.
     pub(crate) fn new(runs: Vec<Arc<Run>>, values: ValueFiles) -> Self {
-        Self(Arc::new(Durable { runs, values }))
+        Self(Arc::new(Durable {
+            runs,
+            values,
+            scattered: Arc::default(),
+        }))
+    }
+
+    /// The same, in the place of these, which goes on counting what is read one by one.
+    pub(crate) fn instead(&self, runs: Vec<Arc<Run>>, values: ValueFiles) -> Self {
+        let scattered = self.0.scattered.clone();
+        Self(Arc::new(Durable {
+            runs,
+            values,
+            scattered,
+        }))
+    }
+
+    /// So many bytes of a value in the journal were read alone, on a walk over rows in order.
+    pub(crate) fn note_scattered(&self, bytes: usize) {
+        self.0.scattered.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Bytes of values in the journal that walks have read one by one, since the values were moved last.
+    pub(crate) fn scattered(&self) -> u64 {
+        self.0.scattered.load(Ordering::Relaxed)
     }
 
     /// Newest first.
@@ -113,7 +166,7 @@ impl Below {
     /// With a run above the others, which points into no other value file than they may.
     pub(crate) fn with_newest(&self, run: Arc<Run>) -> Self {
         let runs = std::iter::once(run).chain(self.runs().iter().cloned());
-        Self::new(runs.collect(), self.values().clone())
+        self.instead(runs.collect(), self.values().clone())
     }
 
     /// True if there is no run.
@@ -152,22 +205,33 @@ impl Below {
     }
 
     /// The first rows of users in `[start, end)` (an empty end: no end), or the last ones from the end down.
-    pub(crate) fn page(&self, (start, end): (&[u8], &[u8]), ask: Ask) -> Result<Page, Missed> {
+    pub(crate) fn page(&self, (start, end): (&[u8], &[u8]), ask: Ask) -> Result<UserPage, Missed> {
         let start = [&[SPACE_USER], start].concat();
         let end = match end {
             [] => vec![SPACE_SYSTEM],
             end => [&[SPACE_USER], end].concat(),
         };
-        let Page { rows, complete } = self.raw_page((&start, &end), ask)?;
-        let user = |(key, version, value): RawRow| {
-            let key = key.get(1..).unwrap_or_default();
-            let seen = (version, Option::<ValueRef>::from(value));
-            (Key::from_unchecked(key), seen)
+        let mut merge = self.rows((&start, &end), ask)?;
+        let mut page = UserPage {
+            keys: Vec::new(),
+            rows: Vec::with_capacity(ask.most),
+            complete: false,
         };
-        Ok(Page {
-            rows: rows.into_iter().map(user).collect(),
-            complete,
-        })
+        while page.rows.len() < ask.most {
+            match merge.advance()? {
+                Some(Some((version, value))) => {
+                    let key = merge.key().get(1..).unwrap_or_default();
+                    page.push(key, (version, value.into()));
+                }
+                // Known to no one who looks from so far back.
+                Some(None) => {}
+                None => {
+                    page.complete = true;
+                    break;
+                }
+            }
+        }
+        Ok(page)
     }
 
     /// Walks over the rows of a range, of any space; how many is for the caller to say.
@@ -198,7 +262,12 @@ impl Below {
 pub(crate) struct Merge {
     cursors: Vec<RunCursor>,
     ask: Ask,
+    /// The key passed last.
+    key: Vec<u8>,
 }
+
+/// What is seen of a key.
+type Newest = (Version, RunValue);
 
 impl Merge {
     fn begin(runs: &[Arc<Run>], range: (&[u8], &[u8]), ask: Ask) -> Result<Self, Missed> {
@@ -218,7 +287,11 @@ impl Merge {
             step(&mut cursor, ask.wait)?;
             cursors.push(cursor);
         }
-        Ok(Self { cursors, ask })
+        Ok(Self {
+            cursors,
+            ask,
+            key: Vec::new(),
+        })
     }
 
     /// What is seen of the next key, if anything is; `None` at the end.
@@ -227,34 +300,54 @@ impl Merge {
         reason = "the end is not the same as a key nothing is seen of"
     )]
     pub(crate) fn next(&mut self) -> Result<Option<Option<RawRow>>, Missed> {
+        let Some(newest) = self.advance()? else {
+            return Ok(None);
+        };
+        Ok(Some(
+            newest.map(|(version, value)| (self.key.clone(), version, value)),
+        ))
+    }
+
+    /// The same, but for the key, which [`Merge::key`] tells.
+    #[expect(
+        clippy::option_option,
+        reason = "the end is not the same as a key nothing is seen of"
+    )]
+    pub(crate) fn advance(&mut self) -> Result<Option<Option<Newest>>, Missed> {
         let keys = self
             .cursors
             .iter()
             .filter_map(RunCursor::current)
             .map(|row| row.key);
-        let Some(key) = keys
-            .min_by(|left, right| self.order(left, right))
-            .map(<[u8]>::to_vec)
-        else {
+        let Some(next) = keys.min_by(|left, right| self.order(left, right)) else {
             return Ok(None);
         };
+        let mut key = std::mem::take(&mut self.key);
+        key.clear();
+        key.extend_from_slice(next);
         let mut newest = None;
         for cursor in &mut self.cursors {
             let seen = pass(cursor, &key, self.ask)?;
             newest = newest.or(seen);
         }
-        Ok(Some(newest.map(|(version, value)| (key, version, value))))
+        self.key = key;
+        Ok(Some(newest))
     }
 
-    fn order(&self, left: &[u8], right: &[u8]) -> Ordering {
+    /// The key passed last, with its space.
+    pub(crate) fn key(&self) -> &[u8] {
+        &self.key
+    }
+
+    fn order(&self, left: &[u8], right: &[u8]) -> cmp::Ordering {
         let order = left.cmp(right);
         if self.ask.reverse { order.reverse() } else { order }
     }
 }
 
 /// Moves a cursor past a key; the newest version it has of it that is old enough.
-fn pass(cursor: &mut RunCursor, key: &[u8], ask: Ask) -> Result<Option<(Version, RunValue)>, Missed> {
-    let mut seen: Option<(Version, RunValue)> = None;
+fn pass(cursor: &mut RunCursor, key: &[u8], ask: Ask) -> Result<Option<Newest>, Missed> {
+    let mut seen: Option<Newest> = None;
     while let Some(row) = cursor.current().filter(|row| row.key == key) {
         let newer = seen.as_ref().is_none_or(|(version, _)| *version < row.version);
         if row.version <= ask.at && newer {

@@ -39,15 +39,16 @@ pub(crate) trait Content: Sized {
 impl Layers {
     /// What a reader at `at` sees of a key: a value, or that it was deleted.
     pub(crate) fn get(&self, key: &[u8], at: Version, wait: bool) -> Result<Option<Seen>, Missed> {
-        if let Some(seen) = self.active.tree.read().get(key, at) {
-            return Ok(Some(seen));
+        match self.get_in_memory(key, at) {
+            Some(seen) => Ok(Some(seen)),
+            None => self.below.get(key, at, wait),
         }
-        if let Some(frozen) = &self.frozen
-            && let Some(seen) = frozen.tree.read().get(key, at)
-        {
-            return Ok(Some(seen));
-        }
-        self.below.get(key, at, wait)
+    }
+
+    /// What the layers in memory say of a key; `None`: those below have to be asked.
+    pub(crate) fn get_in_memory(&self, key: &[u8], at: Version) -> Option<Seen> {
+        let seen = self.active.tree.read().get(key, at);
+        seen.or_else(|| self.frozen.as_ref()?.tree.read().get(key, at))
     }
 
     /// Calls `each` with what a reader at `at` sees of the keys of a range, in order, deleted ones included,
@@ -79,7 +80,7 @@ impl Layers {
             wait,
             keep: true,
         };
-        let page = self.below.page(range, ask)?;
+        let mut page = self.below.page(range, ask)?;
         let active = self.active.tree.read();
         let frozen = self.frozen.as_ref().map(|frozen| frozen.tree.read());
         let sides = [Some(&*active), frozen.as_deref()];
@@ -94,7 +95,7 @@ impl Layers {
         });
         Ok(merge(
             sides.collect(),
-            page,
+            &mut page,
             Pace {
                 reverse,
                 most: PAGE_ROWS,

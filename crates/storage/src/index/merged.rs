@@ -5,7 +5,7 @@ use std::iter::Peekable;
 
 use atoll_types::{Key, Version};
 
-use super::below::Page;
+use super::below::{UserPage, UserRow};
 use super::layers::{Content, Each};
 use super::tree::Seen;
 use super::view::Walked;
@@ -20,8 +20,8 @@ impl<'t, V> Side<'t, V> {
         Self(rows.peekable())
     }
 
-    fn head(&mut self) -> Option<&'t Key> {
-        self.0.peek().map(|(key, _)| *key)
+    fn head(&mut self) -> Option<&'t [u8]> {
+        self.0.peek().map(|(key, _)| key.as_bytes())
     }
 }
 
@@ -34,67 +34,86 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    fn order(self, left: &Key, right: &Key) -> Ordering {
-        let order = left.as_bytes().cmp(right.as_bytes());
+    fn order(self, left: &[u8], right: &[u8]) -> Ordering {
+        let order = left.cmp(right);
         if self.reverse { order.reverse() } else { order }
     }
 }
 
 /// Calls `each` for every key of the layers: `sides`, newest first, above `page`. Of one key the newest layer
 /// that knows anything of it is right. Ends where the page does, unless that is where the range does.
-pub(crate) fn merge<V: Content>(
-    mut sides: Vec<Side<'_, V>>,
-    page: Page,
+pub(crate) fn merge<'k, V: Content>(
+    mut sides: Vec<Side<'k, V>>,
+    page: &'k mut UserPage,
     pace: Pace,
     each: &mut Each<'_, V>,
 ) -> Walked {
-    let Page { rows, complete } = page;
-    let mut below = rows.into_iter().peekable();
-    let mut walked = Walked::nothing();
+    let complete = page.complete;
+    let mut below = Below {
+        keys: &page.keys,
+        rows: std::mem::take(&mut page.rows).into_iter(),
+    };
+    let (mut walked, mut last) = (Walked::nothing(), None);
+    walked.complete = false;
     while walked.looked_at < pace.most {
-        let Some(key) = next(&mut sides, &mut below, pace) else {
-            return walked;
+        let Some(key) = next(&mut sides, &below, pace) else {
+            walked.complete = true;
+            break;
         };
-        let seen = take(&mut sides, &mut below, &key);
+        let seen = take(&mut sides, &mut below, key);
         walked.looked_at += 1;
-        let more = seen.is_none_or(|(version, value)| each(key.as_bytes(), version, value));
-        walked.last = Some(key);
+        last = Some(key);
+        let more = seen.is_none_or(|(version, value)| each(key, version, value));
         // What lies behind the last row of a page is not known.
-        if !more || !complete && below.peek().is_none() {
-            walked.complete = false;
-            return walked;
+        if !more || !complete && below.head().is_none() {
+            break;
         }
     }
-    walked.complete = false;
+    walked.last = last.map(Key::from_unchecked);
     walked
 }
 
-type Below = Peekable<std::vec::IntoIter<(Key, Seen)>>;
+/// Rows of files.
+struct Below<'p> {
+    keys: &'p [u8],
+    rows: std::vec::IntoIter<UserRow>,
+}
+
+impl<'p> Below<'p> {
+    fn head(&self) -> Option<&'p [u8]> {
+        self.keys.get(self.rows.as_slice().first()?.key.clone())
+    }
+
+    fn take(&mut self) -> Option<Seen> {
+        self.rows.next().map(|row| row.seen)
+    }
+}
 
 /// The key that comes next.
-fn next<V>(sides: &mut [Side<'_, V>], below: &mut Below, pace: Pace) -> Option<Key> {
+fn next<'k, V>(sides: &mut [Side<'k, V>], below: &Below<'k>, pace: Pace) -> Option<&'k [u8]> {
     let heads = sides.iter_mut().filter_map(Side::head);
     let above = heads.min_by(|left, right| pace.order(left, right));
-    let under = below.peek().map(|(key, _)| key);
-    let first = match (above, under) {
-        (Some(above), Some(under)) => Some(if pace.order(under, above).is_lt() {
-            under
-        } else {
-            above
-        }),
+    match (above, below.head()) {
+        (Some(above), Some(under)) if pace.order(under, above).is_lt() => Some(under),
         (above, under) => above.or(under),
-    };
-    first.cloned()
+    }
 }
 
 /// Moves all layers past a key; what the newest says of it.
-fn take<V: Content>(sides: &mut [Side<'_, V>], below: &mut Below, key: &Key) -> Option<(Version, Option<V>)> {
+fn take<V: Content>(
+    sides: &mut [Side<'_, V>],
+    below: &mut Below<'_>,
+    key: &[u8],
+) -> Option<(Version, Option<V>)> {
     let mut newest = None;
     for side in sides {
-        if let Some((_, seen)) = side.0.next_if(|(head, _)| *head == key) {
+        if let Some((_, seen)) = side.0.next_if(|(head, _)| head.as_bytes() == key) {
             newest = newest.or(seen);
         }
     }
-    let found = below.next_if(|(head, _)| head == key);
-    newest.or_else(|| found.map(|(_, seen)| V::of(seen)))
+    let found = below
+        .head()
+        .filter(|head| *head == key)
+        .and_then(|_| below.take());
+    newest.or_else(|| found.map(V::of))
 }

@@ -23,13 +23,16 @@
 //! Locks: the layers, then the list of living parts; apart from these the tree, then the published point, and no two but the last. A disk is waited for with
 //! none of them held.
 
+mod ahead;
 mod arena;
 mod below;
+mod charge;
 mod joined;
 mod layers;
 mod living;
 mod memory;
 mod merged;
+mod places;
 mod published;
 mod reach;
 mod read;
@@ -38,10 +41,11 @@ mod value;
 mod view;
 mod writer;
 
+pub use ahead::ReadAhead;
 pub(crate) use joined::Piece;
 pub use joined::{Joined, Suffix};
 pub use value::{FilePointer, InlineValue, Mismatch, ValueRef};
-pub use view::{View, Walked};
+pub use view::{Found, Row, View, Walked};
 pub use writer::IndexWriter;
 
 use std::sync::Arc;
@@ -53,7 +57,7 @@ pub use below::Missed;
 pub(crate) use below::{Ask, Below, Merge, RawRow, ValueFiles};
 pub(crate) use layers::Layers;
 use living::Living;
-pub(crate) use memory::Memory;
+pub(crate) use memory::{Memory, NodeRows};
 pub(crate) use reach::{LOST, Reach};
 pub(crate) use read::Reader;
 
@@ -94,11 +98,19 @@ impl GroupIndex {
         Self::default()
     }
 
+    /// An empty index of a group on a node.
+    pub(crate) fn first(node: &NodeRows) -> Self {
+        Self(Arc::new(Shared::of(Layers {
+            active: Arc::new(Memory::first(node)),
+            ..Layers::default()
+        })))
+    }
+
     /// An index whose rows all stand in runs, up to this point. These runs and the value files that they point
     /// into are `below`.
-    pub(crate) fn restored(version: Version, applied_index: u64, below: Below) -> Self {
+    pub(crate) fn restored(version: Version, applied_index: u64, below: Below, node: &NodeRows) -> Self {
         Self(Arc::new(Shared::of(Layers {
-            active: Arc::new(Memory::restored(version, applied_index)),
+            active: Arc::new(Memory::restored(version, applied_index, node)),
             frozen: None,
             below,
         })))

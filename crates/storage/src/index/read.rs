@@ -1,5 +1,11 @@
 //! From where a value stands to its bytes.
 
+use std::io;
+
+use atoll_types::Version;
+use bytes::BytesMut;
+
+use super::ahead::ReadAhead;
 use super::below::Below;
 use super::joined::Piece;
 use super::value::{FilePointer, ValueRef};
@@ -39,6 +45,36 @@ impl Reader<'_> {
         }
     }
 
+    /// Has the next read of a value come from the disk. For whoever would give it up else.
+    pub(crate) fn forget(self, value: &ValueRef) -> io::Result<()> {
+        match value {
+            ValueRef::Inline(_) => Ok(()),
+            ValueRef::Journal(pointer) => self.forget_journal(pointer),
+            ValueRef::Filed(pointer) => self.forget_filed(pointer),
+            ValueRef::Joined(joined) => joined.pieces().iter().try_for_each(|piece| match piece {
+                Piece::Memory(_) => Ok(()),
+                Piece::Journal(pointer) => self.forget_journal(pointer),
+                Piece::Filed(pointer) => self.forget_filed(pointer),
+            }),
+        }
+    }
+
+    fn forget_journal(self, pointer: &JournalPointer) -> io::Result<()> {
+        let segment = self.journal.segment(pointer.segment);
+        let file = segment.as_ref().and_then(|segment| segment.file());
+        file.map_or(Ok(()), |file| {
+            file.forget_range(pointer.offset.into(), pointer.stored_len.into())
+        })
+    }
+
+    fn forget_filed(self, pointer: &FilePointer) -> io::Result<()> {
+        let file = self.below.values().get(&pointer.file);
+        file.map_or(Ok(()), |file| {
+            let file = file.file();
+            file.forget_range(pointer.offset.into(), pointer.stored_len.into())
+        })
+    }
+
     fn in_journal(self, key: &[u8], pointer: &JournalPointer) -> Result<ReadValue, ReadError> {
         if self.wait {
             let bytes = self.journal.read_value_blocking(pointer, key);
@@ -60,6 +96,7 @@ impl From<FilePointer> for Filed {
             offset,
             stored_len,
             len,
+            codec,
             vcrc,
             ..
         } = pointer;
@@ -67,6 +104,7 @@ impl From<FilePointer> for Filed {
             offset,
             stored_len,
             len,
+            codec,
             vcrc,
         }
     }
@@ -84,5 +122,28 @@ impl View {
     ) -> Result<ReadValue, ReadError> {
         let below = &self.layers().below;
         Reader { journal, below, wait }.read(key, value)
+    }
+
+    /// As [`View::read_value`], for rows that come in order: appends the value to `out`, proved to be this key's. False if it had to
+    /// wait for a disk and must not. After an error, and after false, `out` is as it was. What is read with it for the rows
+    /// that follow stays in `ahead`, which belongs to one walk over one view.
+    ///
+    /// A value that the cache of rows has is taken from there if it would have to be read alone; nothing is left there.
+    pub fn append_value(
+        &self,
+        journal: &Journal,
+        (key, version, value): (&[u8], Version, &ValueRef),
+        wait: bool,
+        ahead: &mut ReadAhead,
+        out: &mut BytesMut,
+    ) -> Result<bool, ReadError> {
+        // Those in value files mostly stand side by side, and looking them up would cost more than reading them.
+        let alone = matches!(value, ValueRef::Journal(_) | ValueRef::Joined(_));
+        if alone && let Some(bytes) = self.cached_value(key, version) {
+            out.extend_from_slice(&bytes);
+            return Ok(true);
+        }
+        let below = &self.layers().below;
+        ahead.append(Reader { journal, below, wait }, key, value, out)
     }
 }

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use atoll_types::limits::{APPEND_MEMORY_BYTES_MAX, VALUE_BYTES_MAX};
-use atoll_types::{Key, Version};
+use atoll_types::{Codec, Key, Version};
 use proptest::prelude::*;
 
 use super::*;
@@ -63,7 +63,9 @@ fn pointer_to(key: &[u8], version: Version, len: usize) -> JournalPointer {
     JournalPointer {
         segment: 7,
         offset: version.0 as u32,
+        stored_len: len as u32,
         len: len as u32,
+        codec: Codec::None,
         vcrc: value_crc(key, &bytes_of(version, len)),
     }
 }
@@ -292,7 +294,7 @@ proptest! {
         }
         let layers = run.index.layers();
         let tree = layers.active.tree.read();
-        prop_assert_eq!(tree.held(), [run.rows.len(), 0, inline, joined]);
+        prop_assert_eq!(tree.held(), [run.rows.len(), 0, inline, joined, 0]);
         prop_assert_eq!(tree.joined_bytes(), joined_bytes);
     }
 }
@@ -308,7 +310,7 @@ fn without_views_an_entry_of_one_slice_keeps_nothing_even_for_a_moment() {
             writer.put(&[key], version, value_of(&[key], version, 10));
         }
         writer.publish(Version(round * 100 + 60), round);
-        assert_eq!(index.layers().active.tree.read().held(), [50, 0, 50, 0]);
+        assert_eq!(index.layers().active.tree.read().held(), [50, 0, 50, 0, 0]);
     }
 }
 
@@ -391,7 +393,9 @@ fn a_row_with_a_key_of_24_bytes_takes_about_a_hundred() {
         let pointer = JournalPointer {
             segment: 1,
             offset: 2,
+            stored_len: 256,
             len: 256,
+            codec: Codec::None,
             vcrc: 3,
         };
         writer.put(&key, Version(version), ValueRef::Journal(pointer));
@@ -478,6 +482,7 @@ fn a_value_in_a_value_file_is_kept_as_it_is_and_can_be_appended_to() {
         offset: u32::MAX,
         stored_len: 50,
         len: 100,
+        codec: Codec::Zstd,
         vcrc: 0xDEAD_BEEF,
     };
     let index = GroupIndex::new();
@@ -506,7 +511,7 @@ fn a_value_in_a_value_file_is_kept_as_it_is_and_can_be_appended_to() {
     writer.delete(b"filed", Version(2));
     writer.delete(b"longer", Version(2));
     writer.publish(Version(2), 2);
-    assert_eq!(index.layers().active.tree.read().held(), [0, 0, 0, 0]);
+    assert_eq!(index.layers().active.tree.read().held(), [0, 0, 0, 0, 0]);
     assert_eq!(index.layers().active.tree.read().joined_bytes(), 0);
 }
 
@@ -569,7 +574,7 @@ fn versions_that_no_view_can_see_are_not_kept() {
         let vcrc = version.0 as u32;
         writer.put(key, version, old.with_suffix(Suffix::Memory(b"y"), vcrc));
     }
-    let [rows, older, _, joined] = index.layers().active.tree.read().held();
+    let [rows, older, _, joined, _] = index.layers().active.tree.read().held();
     assert_eq!((rows, older, joined), (1, 1, 1), "of the entry only the last one");
     writer.publish(Version(1000), 2);
     assert_eq!(
@@ -581,4 +586,59 @@ fn versions_that_no_view_can_see_are_not_kept() {
     writer.begin(0);
     writer.publish(Version(1000), 3);
     assert_eq!(index.layers().active.tree.read().held()[1], 0);
+}
+
+#[test]
+fn packed_values_of_the_journal_are_kept_as_they_are_and_their_places_are_given_back() {
+    let index = GroupIndex::new();
+    let mut writer = index.writer();
+    let pointer = |number: u64| {
+        let plain = JournalPointer {
+            segment: u32::MAX,
+            offset: number as u32,
+            ..pointer_to(b"k", Version(number), 300)
+        };
+        // Every third one is as it is.
+        let packed = plain.packed(Codec::Lz4, VALUE_BYTES_MAX as u32);
+        packed.filter(|_| !number.is_multiple_of(3)).unwrap_or(plain)
+    };
+    let key = |number: u64| number.to_be_bytes();
+    for number in 1..=30_u64 {
+        writer.put(&key(number), Version(number), ValueRef::Journal(pointer(number)));
+    }
+    writer.publish(Version(30), 1);
+    let view = index.view();
+    let kept = |view: &View| {
+        for number in 1..=30_u64 {
+            let (_, value) = view.get(&key(number), false).unwrap().unwrap();
+            assert_eq!(value, ValueRef::Journal(pointer(number)));
+            assert_eq!(
+                value.len(),
+                if number.is_multiple_of(3) {
+                    300
+                } else {
+                    VALUE_BYTES_MAX
+                }
+            );
+        }
+    };
+    kept(&view);
+    let places = || index.layers().active.tree.read().held()[4];
+    assert_eq!(places(), 20);
+    for number in 1..=30_u64 {
+        writer.put(&key(number), Version(30 + number), ValueRef::Journal(pointer(2)));
+    }
+    writer.publish(Version(60), 2);
+    kept(&view);
+    assert_eq!(places(), 50, "what the view sees is there");
+    drop(view);
+    for number in 1..=30_u64 {
+        writer.delete(&key(number), Version(60 + number));
+    }
+    writer.publish(Version(90), 3);
+    for entry in 4..10 {
+        writer.begin(0);
+        writer.publish(Version(90), entry);
+    }
+    assert_eq!(places(), 0);
 }

@@ -1,8 +1,8 @@
 //! The rows.
 //!
 //! A row takes 28 bytes beside its key: newest version, packed value, and the number of its older
-//! versions in an arena (almost always none). Values are packed into 16 bytes by hand: there are
-//! millions of rows.
+//! versions in an arena (almost always none). References to values are laid into 16 bytes by hand: there are
+//! millions of rows. What it takes beyond that to name a value that is packed stands in another arena.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -12,9 +12,9 @@ use atoll_types::{Key, Version};
 
 use super::arena::{Arena, InlineArena};
 use super::joined::Joined;
+use super::places::Places;
 use super::reach::Reach;
 use super::value::{InlineValue, ValueRef};
-use crate::journal::JournalPointer;
 
 /// No older version.
 const NONE: u32 = u32::MAX;
@@ -29,6 +29,7 @@ const JOINED: u32 = 0b11 << 30;
 struct Packed {
     /// Segment, or place in an arena.
     first: u32,
+    /// In the segment, or place in an arena.
     offset: u32,
     len: u32,
     vcrc: u32,
@@ -84,6 +85,7 @@ pub(crate) struct Tree {
     older: Arena<Row>,
     inline: InlineArena,
     joined: Arena<Option<Arc<Joined>>>,
+    places: Places,
     joined_bytes: usize,
     tombstones: usize,
     key_heap_bytes: usize,
@@ -123,6 +125,7 @@ impl Tree {
         // Nodes of a BTreeMap filled in no particular order are about 70 % full.
         let nodes = self.rows.len() * (size_of::<Key>() + size_of::<Row>()) * 10 / 7;
         let arenas = self.older.memory_bytes() + self.inline.memory_bytes() + self.joined.memory_bytes();
+        let arenas = arenas + self.places.memory_bytes();
         nodes + self.key_heap_bytes + arenas + self.joined_bytes
     }
 
@@ -274,18 +277,13 @@ impl Tree {
                 vcrc: 0,
             },
             Some(ValueRef::Journal(pointer)) => {
-                let JournalPointer {
-                    segment,
-                    offset,
-                    len,
-                    vcrc,
-                } = *pointer;
+                let (offset, len) = self.places.lay(pointer);
                 debug_assert_eq!(len & KIND, 0, "a value is far smaller");
                 Packed {
-                    first: segment,
+                    first: pointer.segment,
                     offset,
                     len: len & !KIND,
-                    vcrc,
+                    vcrc: pointer.vcrc,
                 }
             }
             Some(ValueRef::Inline(value)) => {
@@ -334,12 +332,8 @@ impl Tree {
             });
         }
         let Some(inline_len) = packed.inline_len() else {
-            return Some(ValueRef::Journal(JournalPointer {
-                segment: first,
-                offset,
-                len,
-                vcrc,
-            }));
+            let pointer = self.places.pointer(first, (offset, len), vcrc);
+            return Some(ValueRef::Journal(pointer));
         };
         let bytes = self
             .inline
@@ -352,6 +346,9 @@ impl Tree {
         if let Some(len) = packed.inline_len() {
             self.inline.remove(packed.first, len);
         }
+        if packed.len & KIND == 0 {
+            self.places.free((packed.offset, packed.len));
+        }
         if packed.is_joined()
             && let Some(place) = self.joined.place(packed.first)
         {
@@ -362,9 +359,10 @@ impl Tree {
 
     /// Versions, inline and joined values held, for tests of pruning.
     #[cfg(test)]
-    pub(crate) fn held(&self) -> [usize; 4] {
+    pub(crate) fn held(&self) -> [usize; 5] {
         let (inline, joined) = (self.inline.len(), self.joined.len());
-        [self.rows.len(), self.older.len(), inline, joined]
+        let places = self.places.len();
+        [self.rows.len(), self.older.len(), inline, joined, places]
     }
 
     /// Bytes held by joined values.

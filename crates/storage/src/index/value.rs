@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use atoll_types::Codec;
 use atoll_types::limits::INLINE_VALUE_BYTES_MAX;
 use bytes::Bytes;
 
@@ -60,10 +61,12 @@ pub struct FilePointer {
     pub file: u32,
     /// Where the stored bytes start in the file.
     pub offset: u32,
-    /// Bytes stored; fewer than `len` if they are compressed.
+    /// Bytes stored; fewer than `len` if they are packed.
     pub stored_len: u32,
     /// Bytes of the value.
     pub len: u32,
+    /// What makes the value of them.
+    pub codec: Codec,
     /// [`value_crc`] of key and value.
     pub vcrc: u32,
 }

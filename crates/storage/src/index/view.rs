@@ -4,6 +4,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use atoll_types::{Key, Version};
+use bytes::Bytes;
 
 use super::below::Missed;
 use super::layers::{Content, Layers};
@@ -52,6 +53,52 @@ impl View {
         Ok(seen.and_then(|(version, value)| Some((version, value?))))
     }
 
+    /// A key's row, for whoever needs its bytes: also from the cache of rows read from files. Without `wait` a disk is
+    /// not waited for.
+    pub fn find(&self, key: &[u8], wait: bool) -> Result<Option<Found>, Missed> {
+        let cached = &self.layers.active.cached;
+        let (seen, from_files) = match self.layers.get_in_memory(key, self.version) {
+            Some((version, Some(value))) if !matches!(value, ValueRef::Inline(_)) => {
+                if let Some(bytes) = cached.value(key, version) {
+                    return Ok(Some(Found::Bytes(version, bytes)));
+                }
+                (Some((version, Some(value))), true)
+            }
+            Some(seen) => (Some(seen), false),
+            None => {
+                // Of a group without files nothing is known that memory does not have.
+                if self.layers.below.is_empty() {
+                    return Ok(None);
+                }
+                if let Some((version, bytes)) = cached.get(key, self.version) {
+                    return Ok(Some(Found::Bytes(version, bytes)));
+                }
+                (self.layers.below.get(key, self.version, wait)?, true)
+            }
+        };
+        Ok(seen.and_then(|(version, value)| {
+            Some(Found::Row(Row {
+                version,
+                value: value?,
+                from_files,
+            }))
+        }))
+    }
+
+    /// Hands over the bytes of a row that this view gave, after they were checked, for whoever asks next.
+    pub fn keep(&self, key: &[u8], row: &Row, bytes: &Bytes) {
+        // Bytes that somebody else holds too are a part of the log in memory, which need not be read.
+        if row.from_files && bytes.is_unique() {
+            let cached = &self.layers.active.cached;
+            cached.keep(key, (row.version, row.value.vcrc(), bytes), self.version);
+        }
+    }
+
+    /// The bytes of a row that this view gave, if the cache has them.
+    pub fn cached_value(&self, key: &[u8], version: Version) -> Option<Bytes> {
+        self.layers.active.cached.value(key, version)
+    }
+
     /// Rows from `start` up to, without, `end` (empty: to the last key), at most `max_rows`, in key
     /// order or, with `reverse`, from the last down. Waits for disks.
     pub fn scan(
@@ -76,6 +123,26 @@ impl View {
         }
         Ok(rows)
     }
+}
+
+/// A row that a view sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// Its version and its value, checked.
+    Bytes(Version, Bytes),
+    /// Its value has to be read.
+    Row(Row),
+}
+
+/// A row whose value has to be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Its version.
+    pub version: Version,
+    /// Where its value stands.
+    pub value: ValueRef,
+    /// Memory does not have all of it.
+    from_files: bool,
 }
 
 /// What one hold of the lock gave.

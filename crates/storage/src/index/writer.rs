@@ -84,13 +84,15 @@ impl IndexWriter {
         }
     }
 
-    /// Writes to another memory from now on; the one before.
+    /// Writes to another memory from now on; the one before, which nobody writes to any more.
     fn enter(&mut self, active: Arc<Memory>) -> Arc<Memory> {
         // What older views see of the rows before goes with them.
         self.touched.clear();
         self.left.clear();
         self.left_cursor = Box::default();
-        std::mem::replace(&mut self.active, active)
+        let before = std::mem::replace(&mut self.active, active);
+        before.charge.freeze();
+        before
     }
 
     fn layers(&mut self) -> Arc<Layers> {
@@ -203,9 +205,11 @@ impl IndexWriter {
         }
     }
 
-    /// Bytes of memory that the rows not frozen take, about.
-    pub(crate) fn memory_bytes(&self) -> usize {
-        self.active.tree.read().memory_bytes()
+    /// Bytes of memory that the rows not frozen take, about, counted for the node.
+    pub(crate) fn count_bytes(&self) -> usize {
+        let bytes = self.active.tree.read().memory_bytes();
+        self.active.charge.set(bytes);
+        bytes
     }
 
     /// Writes a row.
@@ -219,6 +223,8 @@ impl IndexWriter {
     }
 
     fn set(&mut self, key: &[u8], version: Version, value: Option<ValueRef>) {
+        // Before the entry is published: from then on a view may ask for it.
+        self.active.cached.forget(key, version);
         if self.slice.rows.len() == SLICE_ROWS {
             self.spill();
         }

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use atoll_types::{GroupKey, LogId, Mutant, ReplicaId, Vote, mutant};
+use atoll_types::{Codec, GroupKey, LogId, Mutant, ReplicaId, Vote, mutant};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::{SemaphorePermit, oneshot};
@@ -280,8 +280,8 @@ impl GroupLog {
         self.group.table.lock().id_at(index)
     }
 
-    /// Where a value inside an entry's payload stands. By id: an entry of another term at the same
-    /// index is another entry.
+    /// Where a value inside an entry's payload stands, as it is; see [`JournalPointer::packed`]. By id: an entry of another
+    /// term at the same index is another entry.
     pub fn pointer(&self, id: LogId, value_offset: u32, len: u32, vcrc: u32) -> Option<JournalPointer> {
         let table = self.group.table.lock();
         let place = table
@@ -291,7 +291,9 @@ impl GroupLog {
         (end <= place.len).then_some(JournalPointer {
             segment: place.segment,
             offset: place.offset + value_offset,
+            stored_len: len,
             len,
+            codec: Codec::None,
             vcrc,
         })
     }

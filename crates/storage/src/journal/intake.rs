@@ -15,8 +15,8 @@ use atoll_types::{GroupKey, LogId};
 use bytes::Bytes;
 
 use super::format::{
-    BATCH_BODY_MAX, FRAME_HEADER_LEN, HEAD_LEN, Head, JournalHead, RECORD_HEADER_LEN, RecordHeader,
-    RecordKind, SEGMENT_HEADER_LEN, padded,
+    Align, BATCH_BODY_MAX, FRAME_HEADER_LEN, HEAD_LEN, Head, JournalHead, RECORD_HEADER_LEN, RecordHeader,
+    RecordKind,
 };
 use super::segment::{Segment, SegmentTable};
 
@@ -38,6 +38,13 @@ pub(crate) struct Location {
     pub(crate) len: u32,
 }
 
+/// What segments look like.
+#[derive(Clone, Copy)]
+pub(crate) struct Layout {
+    pub(crate) segment_bytes: u32,
+    pub(crate) align: Align,
+}
+
 /// What one frame will hold.
 pub(crate) struct Batch {
     pub(crate) segment: Arc<Segment>,
@@ -50,10 +57,16 @@ pub(crate) struct Batch {
     pub(crate) room: usize,
     /// Somebody wants this batch on disk; heads and riding records alone do not.
     wanted: bool,
+    align: Align,
 }
 
 impl Batch {
-    fn at(segment: Arc<Segment>, offset: u32) -> Self {
+    /// The first one of a segment.
+    fn first(segment: Arc<Segment>, align: Align) -> Self {
+        Self::at(segment, align.header_len(), align)
+    }
+
+    fn at(segment: Arc<Segment>, offset: u32, align: Align) -> Self {
         Self {
             segment,
             offset,
@@ -63,19 +76,24 @@ impl Batch {
             completions: Vec::new(),
             room: 0,
             wanted: false,
+            align,
         }
+    }
+
+    fn is_first(&self) -> bool {
+        self.offset == self.align.header_len()
     }
 
     /// True if the segment has room for so many bytes more, or if this is all there is in it.
     fn fits(&self, more: u32) -> bool {
-        let fresh = self.offset == SEGMENT_HEADER_LEN && !self.wanted;
+        let fresh = self.is_first() && !self.wanted;
         fresh || self.end_with(more) <= self.segment.limit
     }
 
     /// Where the frame will end with `more` bytes of records added.
     fn end_with(&self, more: u32) -> u32 {
         self.offset
-            .saturating_add(padded(FRAME_HEADER_LEN + self.body_len + more))
+            .saturating_add(self.align.padded(FRAME_HEADER_LEN + self.body_len + more))
     }
 }
 
@@ -97,16 +115,16 @@ impl Intake {
     pub(crate) fn new(
         segments: Arc<SegmentTable>,
         first: Arc<Segment>,
-        segment_bytes: u32,
+        layout: Layout,
         heads: BTreeMap<GroupKey, Head>,
         journal_head: JournalHead,
     ) -> Self {
         segments.push(first.clone());
         let mut intake = Self {
             segments,
-            segment_bytes,
+            segment_bytes: layout.segment_bytes,
             closed: VecDeque::new(),
-            building: Batch::at(first, SEGMENT_HEADER_LEN),
+            building: Batch::first(first, layout.align),
             heads,
             journal_head,
             committed: BTreeMap::new(),
@@ -208,7 +226,7 @@ impl Intake {
         if filled && self.building.body_len + len > BATCH_BODY_MAX {
             self.close_batch();
         }
-        let begun = self.building.offset > SEGMENT_HEADER_LEN;
+        let begun = !self.building.is_first();
         if !self.building.fits(len) || (begun && trouble::point("journal: a segment ends early")) {
             if self.building.body_len > 0 {
                 self.close_batch();
@@ -219,7 +237,7 @@ impl Intake {
 
     fn close_batch(&mut self) {
         let end = self.building.end_with(0);
-        let next = Batch::at(self.building.segment.clone(), end);
+        let next = Batch::at(self.building.segment.clone(), end, self.building.align);
         self.closed.push_back(std::mem::replace(&mut self.building, next));
     }
 
@@ -234,7 +252,8 @@ impl Intake {
         self.segments.push(segment.clone());
         // Whatever waited on the old place (completions come with records) went with its batch.
         debug_assert!(self.building.records.is_empty());
-        let old = std::mem::replace(&mut self.building, Batch::at(segment, SEGMENT_HEADER_LEN));
+        let next = Batch::first(segment, self.building.align);
+        let old = std::mem::replace(&mut self.building, next);
         self.place_heads();
         self.building.completions = old.completions;
         self.building.room = old.room;
@@ -299,7 +318,10 @@ mod tests {
         Intake::new(
             segments,
             first,
-            segment_bytes,
+            Layout {
+                segment_bytes,
+                align: Align::CLEAR,
+            },
             [(GROUP, head)].into(),
             JournalHead::default(),
         )
@@ -342,7 +364,7 @@ mod tests {
             assert_eq!(batch.offset, *start);
             *start = batch.end_with(0);
             let large = batch.records.iter().any(|record| record.payload.len() > 60_000);
-            assert!(batch.end_with(0) <= batch.segment.limit || large && batch.offset == SEGMENT_HEADER_LEN);
+            assert!(batch.end_with(0) <= batch.segment.limit || large && batch.is_first());
         }
         assert!(at.len() > 50);
     }
@@ -368,7 +390,7 @@ mod tests {
         }
         let mut seen = 0;
         while let Some(batch) = intake.take(false) {
-            if batch.offset != SEGMENT_HEADER_LEN {
+            if !batch.is_first() {
                 continue;
             }
             let header = RecordHeader::decode(&batch.records[0].header).unwrap();

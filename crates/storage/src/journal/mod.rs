@@ -56,11 +56,12 @@ mod table;
 mod value;
 mod writer;
 
+pub(crate) use format::Align;
 pub(crate) use high_water::{DURABLE, MarkFound};
 pub(crate) use load::load_one;
 pub(crate) use prepare::{UNREADY, file_name};
-pub(crate) use recovery::{LOCK, SegmentState, Survey, owner_of};
-pub(crate) use segment::SegmentTable;
+pub(crate) use recovery::{LOCK, SegmentAudit, SegmentState, SegmentStep, Survey, chain_before, owner_of};
+pub(crate) use segment::{Segment, SegmentTable};
 pub(crate) use spares::SPARE;
 pub(crate) use table::{LogTable, Placed};
 
@@ -297,6 +298,11 @@ impl Journal {
         self.0.stats.read(segments.count(), segments.freed())
     }
 
+    /// Bytes of entries kept in memory, of all groups.
+    pub fn tail_bytes(&self) -> usize {
+        self.0.tail_bytes.load(Ordering::Relaxed)
+    }
+
     /// The oldest and the newest segment; none before the first.
     pub(crate) fn ends(&self) -> Option<Ends> {
         self.0.segments.ends()
@@ -316,6 +322,11 @@ impl Journal {
             newest: ends.map_or(0, |ends| ends.newest),
             bytes: self.used_bytes(),
         }
+    }
+
+    /// A segment, pinned; none if it is not there.
+    pub(crate) fn segment(&self, id: u32) -> Option<Arc<Segment>> {
+        self.0.segments.get(id)
     }
 
     /// The oldest segment that the groups' logs need, now or later.

@@ -12,6 +12,9 @@
 //! A file of a freed segment needs no zeros ([`super::spares`]). It gets its name only when its header is durable: a
 //! header that does not check is damage then, whatever stale bytes stand behind it. That is for the
 //! writer to do, because only it knows what the header says ([`Prepared::begin`]).
+//!
+//! A file that could not be made ahead, because the disk was full for a moment or refused, is removed and asked for once
+//! more when it is needed: until it has its name nothing depends on it. Only what fails then ends the process.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -82,10 +85,7 @@ impl Prepared {
     /// Makes the header durable, and then the name, if the file does not have it yet.
     pub(crate) async fn begin(self, vfs: &dyn Vfs, header: &[u8]) -> Result<Arc<dyn File>, BeginError> {
         let Self { file, spare } = self;
-        let written = match file.write_at(header, 0).await {
-            Ok(()) => file.sync().await,
-            Err(error) => Err(error),
-        };
+        let written = write_header(&*file, header, spare.is_some()).await;
         let Some((from, to)) = spare else {
             return written.map(|()| file).map_err(BeginError::Fatal);
         };
@@ -101,6 +101,28 @@ impl Prepared {
     }
 }
 
+async fn write_header(file: &dyn File, header: &[u8], recycled: bool) -> io::Result<()> {
+    if recycled {
+        file.renew()?;
+    }
+    file.write_at(header, 0).await?;
+    file.sync().await
+}
+
+/// Why there is no file.
+pub(crate) enum PrepareError {
+    /// Nothing has the segment's name, so it may be asked for again.
+    Unmade(io::Error),
+    /// Nothing may be tried again.
+    Fatal(io::Error),
+}
+
+impl From<PrepareError> for io::Error {
+    fn from((PrepareError::Unmade(error) | PrepareError::Fatal(error)): PrepareError) -> Self {
+        error
+    }
+}
+
 /// What the writer wants meanwhile.
 #[derive(Default)]
 struct Wishes {
@@ -113,7 +135,7 @@ struct Wishes {
 /// The writer's side: one file is asked for ahead.
 pub(crate) struct Preparer {
     work: mpsc::Sender<Work>,
-    files: mpsc::Receiver<io::Result<Prepared>>,
+    files: mpsc::Receiver<Result<Prepared, PrepareError>>,
     wishes: Arc<Wishes>,
 }
 
@@ -163,15 +185,15 @@ impl Preparer {
     }
 
     /// The file asked for; waits if it is not ready.
-    pub(crate) async fn file(&mut self) -> io::Result<Prepared> {
+    pub(crate) async fn file(&mut self) -> Result<Prepared, PrepareError> {
         if let Ok(file) = self.files.try_recv() {
             return file;
         }
         tracing::debug!("the next segment is not ready yet");
         self.wishes.hurry.store(true, Ordering::Relaxed);
-        let file = self.files.recv().await.ok_or_else(ended)?;
+        let file = self.files.recv().await;
         self.wishes.hurry.store(false, Ordering::Relaxed);
-        file
+        file.unwrap_or_else(|| Err(PrepareError::Fatal(ended())))
     }
 }
 
@@ -213,7 +235,7 @@ struct Thread {
 }
 
 impl Thread {
-    async fn serve(&mut self, work: Work, outbox: &mpsc::Sender<io::Result<Prepared>>) {
+    async fn serve(&mut self, work: Work, outbox: &mpsc::Sender<Result<Prepared, PrepareError>>) {
         match work {
             Work::Prepare(request) => {
                 let file = self.provide(&request).await;
@@ -226,7 +248,7 @@ impl Thread {
     }
 
     /// A spare if there is one, else a file made for this.
-    async fn provide(&mut self, request: &Request) -> io::Result<Prepared> {
+    async fn provide(&mut self, request: &Request) -> Result<Prepared, PrepareError> {
         let spare = if request.fresh {
             None
         } else {
@@ -251,24 +273,46 @@ fn sync_names(vfs: &dyn Vfs, dir: &Path) -> io::Result<()> {
     vfs.sync_dir(dir)
 }
 
-async fn prepare(env: &Env, dir: &Path, request: &Request, wishes: &Wishes) -> io::Result<Arc<dyn File>> {
+async fn prepare(
+    env: &Env,
+    dir: &Path,
+    request: &Request,
+    wishes: &Wishes,
+) -> Result<Arc<dyn File>, PrepareError> {
     let name = dir.join(file_name(request.segment));
     let unready = name.with_extension(UNREADY);
-    let file = env.vfs.open(&unready, OpenMode::CreateNew)?;
+    let opened = env.vfs.open(&unready, OpenMode::CreateNew);
+    let file = opened.map_err(PrepareError::Unmade)?;
+    let mut made = fill(env, &*file, request, wishes).await;
+    if env.vfs.exists(&name).map_err(PrepareError::Fatal)? {
+        return Err(PrepareError::Fatal(taken(&name)));
+    }
+    if made.is_ok() {
+        made = env.vfs.rename(&unready, &name);
+    }
+    if let Err(error) = made {
+        // At once: on a full disk others need what it takes. Should it have its name in spite of the error, the next try finds it.
+        discard(&*env.vfs, &unready);
+        return Err(PrepareError::Unmade(error));
+    }
+    sync_names(&*env.vfs, dir).map_err(PrepareError::Fatal)?;
+    Ok(file)
+}
+
+/// Gives a new file its blocks, durably.
+async fn fill(env: &Env, file: &dyn File, request: &Request, wishes: &Wishes) -> io::Result<()> {
     let bytes = u64::from(request.bytes);
     if request.fill != Fill::Nothing {
         file.allocate(bytes)?;
     }
     if request.fill == Fill::Zeros {
-        let zeros = vec![0; SLICE];
         let mut at = 0;
         while at < bytes {
             if wishes.stop.load(Ordering::Relaxed) {
-                // The next start removes what there is.
                 return Err(ended());
             }
             let len = SLICE.min((bytes - at) as usize);
-            file.write_at(zeros.get(..len).unwrap_or_default(), at).await?;
+            file.fill(at, len).await?;
             file.sync().await?;
             at += len as u64;
             if !wishes.hurry.load(Ordering::Relaxed) {
@@ -276,13 +320,7 @@ async fn prepare(env: &Env, dir: &Path, request: &Request, wishes: &Wishes) -> i
             }
         }
     }
-    file.sync().await?;
-    if env.vfs.exists(&name)? {
-        return Err(taken(&name));
-    }
-    env.vfs.rename(&unready, &name)?;
-    sync_names(&*env.vfs, dir)?;
-    Ok(file)
+    file.sync().await
 }
 
 #[cfg(test)]

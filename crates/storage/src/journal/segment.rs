@@ -63,6 +63,12 @@ impl Segment {
         self.file.get()
     }
 
+    /// Its file, once it has one, and where the bytes end that are synced.
+    pub(crate) fn durable_file(&self) -> Option<(&Arc<dyn File>, u64)> {
+        let durable = self.durable_upto.load(Ordering::Acquire);
+        self.file.get().map(|file| (file, durable.into()))
+    }
+
     /// Its file, for whoever is the only one to have the segment.
     pub(crate) fn file_mut(&mut self) -> Option<&mut Arc<dyn File>> {
         self.file.get_mut()
@@ -115,7 +121,7 @@ impl Segment {
     }
 }
 
-/// All segments, by id. Ids follow each other without gaps from the first one kept.
+/// All segments, by id. Ids follow each other from the first one kept, with gaps only where segments were lost.
 pub(crate) struct SegmentTable {
     segments: RwLock<Segments>,
     /// What the files take that nothing is written to any more.
@@ -132,10 +138,21 @@ pub(crate) struct Ends {
     pub(crate) newest: u32,
 }
 
+/// Ids ascend. There is an entry for each segment and none for a gap: a stray file of a huge number must not cost memory.
 #[derive(Default)]
-struct Segments {
-    first: u32,
-    list: VecDeque<Option<Arc<Segment>>>,
+struct Segments(VecDeque<Arc<Segment>>);
+
+impl Segments {
+    fn get(&self, id: u32) -> Option<&Arc<Segment>> {
+        let first = self.0.front()?.id;
+        let at = id.checked_sub(first)? as usize;
+        // Its place if there are no gaps.
+        let there = self.0.get(at).filter(|found| found.id == id);
+        there.or_else(|| {
+            let at = self.0.binary_search_by_key(&id, |segment| segment.id).ok()?;
+            self.0.get(at)
+        })
+    }
 }
 
 impl SegmentTable {
@@ -148,18 +165,14 @@ impl SegmentTable {
         }
     }
 
-    /// Adds a segment; ids below that were never seen stay empty.
+    /// Adds a segment behind all others.
     pub(crate) fn push(&self, segment: Arc<Segment>) {
         let mut segments = self.segments.write();
-        if segments.list.is_empty() {
-            segments.first = segment.id;
-        }
-        let at = segment.id.saturating_sub(segments.first) as usize;
-        debug_assert!(at >= segments.list.len(), "segment ids only grow");
+        let newest = segments.0.back().map(|newest| newest.id);
+        debug_assert!(newest < Some(segment.id), "segment ids only grow");
         self.sealed_bytes
             .fetch_add(segment.sealed_bytes.load(Ordering::Relaxed), Ordering::Relaxed);
-        segments.list.resize(at, None);
-        segments.list.push_back(Some(segment));
+        segments.0.push_back(segment);
     }
 
     /// Nothing is written to this segment any more.
@@ -176,31 +189,25 @@ impl SegmentTable {
     /// Takes the oldest segment out if it is older than `below`: from now on nobody finds it.
     pub(crate) fn take_oldest(&self, below: u32) -> Option<Arc<Segment>> {
         let mut segments = self.segments.write();
-        while segments.first < below && segments.list.len() > 1 {
-            let taken = segments.list.pop_front().flatten();
-            segments.first += 1;
-            if let Some(taken) = taken {
-                self.sealed_bytes
-                    .fetch_sub(taken.sealed_bytes.load(Ordering::Relaxed), Ordering::Relaxed);
-                self.freed.fetch_add(1, Ordering::Relaxed);
-                return Some(taken);
-            }
+        if segments.0.len() < 2 || segments.0.front()?.id >= below {
+            return None;
         }
-        None
+        let taken = segments.0.pop_front()?;
+        self.sealed_bytes
+            .fetch_sub(taken.sealed_bytes.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.freed.fetch_add(1, Ordering::Relaxed);
+        Some(taken)
     }
 
     /// Puts back what [`SegmentTable::take_oldest`] gave: its file could not be let go of.
     pub(crate) fn put_back(&self, segment: Arc<Segment>) {
         let mut segments = self.segments.write();
-        debug_assert!(segment.id < segments.first, "it was the oldest");
+        let oldest = segments.0.front().map_or(u32::MAX, |oldest| oldest.id);
+        debug_assert!(segment.id < oldest, "it was the oldest");
         self.sealed_bytes
             .fetch_add(segment.sealed_bytes.load(Ordering::Relaxed), Ordering::Relaxed);
         self.freed.fetch_sub(1, Ordering::Relaxed);
-        for _ in segment.id + 1..segments.first {
-            segments.list.push_front(None);
-        }
-        segments.first = segment.id;
-        segments.list.push_front(Some(segment));
+        segments.0.push_front(segment);
     }
 
     /// Segments taken out for good.
@@ -211,22 +218,19 @@ impl SegmentTable {
     /// The oldest and the newest; none before the first.
     pub(crate) fn ends(&self) -> Option<Ends> {
         let segments = self.segments.read();
-        let gap = segments.list.iter().position(Option::is_some)?;
         Some(Ends {
-            oldest: segments.first + gap as u32,
-            newest: segments.first + (segments.list.len() as u32).checked_sub(1)?,
+            oldest: segments.0.front()?.id,
+            newest: segments.0.back()?.id,
         })
     }
 
     /// Takes the pin of a segment.
     pub(crate) fn get(&self, id: u32) -> Option<Arc<Segment>> {
-        let segments = self.segments.read();
-        let at = id.checked_sub(segments.first)? as usize;
-        segments.list.get(at).cloned().flatten()
+        self.segments.read().get(id).cloned()
     }
 
     pub(crate) fn count(&self) -> usize {
-        self.segments.read().list.iter().flatten().count()
+        self.segments.read().0.len()
     }
 }
 
@@ -261,6 +265,13 @@ mod tests {
         assert!(table.get(2).is_none() && table.get(4).is_none() && table.get(6).is_none());
         assert_eq!(table.get(5).map(|found| found.id), Some(5));
         assert_eq!(table.count(), 2);
+        // As many entries as segments: a table of four thousand million would be the end.
+        table.push(Arc::new(Segment::fresh(u32::MAX, 0)));
+        assert_eq!(
+            (table.count(), table.get(u32::MAX).map(|found| found.id)),
+            (3, Some(u32::MAX))
+        );
+        assert!(table.get(u32::MAX - 1).is_none());
     }
 
     #[test]

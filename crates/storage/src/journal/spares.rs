@@ -67,10 +67,10 @@ pub(crate) fn spare_path(dir: &Path, segment: u32) -> PathBuf {
     dir.join(file_name(segment)).with_extension(SPARE)
 }
 
-/// Lets go of the file of a spare that could not be used.
+/// Lets go of a file that could not be used and is no segment.
 pub(crate) fn discard(vfs: &dyn Vfs, path: &Path) {
     if let Err(error) = vfs.remove(path) {
         // The next start finds it and uses it, or removes it.
-        tracing::warn!(file = %path.display(), %error, "a spare file could not be removed");
+        tracing::warn!(file = %path.display(), %error, "a file that is no segment could not be removed");
     }
 }

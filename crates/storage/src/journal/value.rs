@@ -2,20 +2,25 @@
 
 use std::io;
 
-use atoll_types::{Mutant, mutant};
+use atoll_types::{Codec, Mutant, mutant};
 use bytes::Bytes;
 
 use super::segment::{Place, SegmentTable};
+use crate::codec::{UNPACKED_AT_ONCE_MAX, unpacked};
 
-/// Names the bytes of one value inside the journal. 16 bytes: the index holds millions.
+/// Names the bytes of one value inside the journal. The index packs it into 16 bytes: it holds millions.
 ///
 /// The sum is over key and value, so that a read proves these are *this key's* bytes; "there are
-/// bytes at this place" proves nothing.
+/// bytes at this place" proves nothing. It is that of the value itself also if what stands there is packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JournalPointer {
     pub(crate) segment: u32,
     pub(crate) offset: u32,
+    /// Bytes that stand there.
+    pub(crate) stored_len: u32,
+    /// Bytes of the value.
     pub(crate) len: u32,
+    pub(crate) codec: Codec,
     pub(crate) vcrc: u32,
 }
 
@@ -28,6 +33,15 @@ impl JournalPointer {
     pub fn len(&self) -> u32 {
         self.len
     }
+
+    /// The same bytes, as those that a value of `len` bytes is stored in by this codec; `None` if it cannot be.
+    #[must_use]
+    pub fn packed(self, codec: Codec, len: u32) -> Option<Self> {
+        let packed = Self { len, codec, ..self };
+        codec
+            .admits(self.stored_len as usize, len as usize)
+            .then_some(packed)
+    }
 }
 
 /// What a read without waiting gives.
@@ -35,7 +49,7 @@ impl JournalPointer {
 pub enum ReadValue {
     /// The value, checked.
     Ready(Bytes),
-    /// The bytes are not in memory: ask [`Journal::read_value_blocking`](super::Journal::read_value_blocking)
+    /// The bytes are not in memory, or take long to unpack: ask [`Journal::read_value_blocking`](super::Journal::read_value_blocking)
     /// on a thread that may wait.
     WouldBlock,
 }
@@ -97,6 +111,18 @@ pub enum ReadError {
     Io(#[from] io::Error),
 }
 
+impl ReadError {
+    /// True if the bytes are there and are not what was written.
+    pub(crate) fn is_rot(&self) -> bool {
+        match self {
+            Self::Corrupt { .. } | Self::Filed { .. } | Self::Inline | Self::Joined | Self::Run { .. } => {
+                true
+            }
+            Self::NoValueFile { .. } | Self::Freed { .. } | Self::Io(_) => false,
+        }
+    }
+}
+
 /// The sum that proves that these bytes are this key's value.
 pub fn value_crc(key: &[u8], value: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
@@ -121,12 +147,19 @@ impl SegmentTable {
         {
             return Ok(ReadValue::Ready(bytes));
         }
+        let is_packed = pointer.codec != Codec::None;
+        if is_packed && !wait && pointer.len as usize > UNPACKED_AT_ONCE_MAX {
+            return Ok(ReadValue::WouldBlock);
+        }
         for _ in 0..2 {
-            let Some((bytes, from_file)) = self.fetch(pointer, wait)? else {
+            let Some((stored, from_file)) = self.fetch(pointer, wait)? else {
                 return Ok(ReadValue::WouldBlock);
             };
-            if value_crc(key, &bytes) == pointer.vcrc || mutant::is(Mutant::ValueUnchecked) {
-                self.remember(pointer, &bytes, from_file);
+            let value = unpacked(pointer.codec, stored, pointer.len as usize);
+            let proved =
+                |value: &Bytes| value_crc(key, value) == pointer.vcrc || mutant::is(Mutant::ValueUnchecked);
+            if let Some(bytes) = value.filter(proved) {
+                self.remember(pointer, &bytes, from_file || is_packed);
                 return Ok(ReadValue::Ready(bytes));
             }
         }
@@ -134,9 +167,9 @@ impl SegmentTable {
         Err(pointer.corrupt())
     }
 
-    fn remember(&self, pointer: &JournalPointer, bytes: &Bytes, from_file: bool) {
-        // Bytes from memory are part of a whole entry, which they would keep there.
-        if from_file {
+    fn remember(&self, pointer: &JournalPointer, bytes: &Bytes, own: bool) {
+        // Bytes from memory are part of a whole entry, which they would keep there, unless they were unpacked.
+        if own {
             self.cache.insert(pointer.segment, pointer.offset, bytes);
         }
     }
@@ -148,12 +181,12 @@ impl SegmentTable {
             return Err(self.missing(pointer));
         };
         match segment
-            .find(pointer.offset, pointer.len)
+            .find(pointer.offset, pointer.stored_len)
             .ok_or_else(|| pointer.corrupt())?
         {
             Place::Memory(bytes) => Ok(Some((bytes, false))),
             Place::File(file) => {
-                let mut buffer = vec![0; pointer.len as usize];
+                let mut buffer = vec![0; pointer.stored_len as usize];
                 let read = if wait {
                     Some(file.read_at(&mut buffer, u64::from(pointer.offset))?)
                 } else {
@@ -186,7 +219,7 @@ impl JournalPointer {
         ReadError::Corrupt {
             segment: self.segment,
             offset: self.offset,
-            len: self.len,
+            len: self.stored_len,
         }
     }
 }

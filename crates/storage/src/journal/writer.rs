@@ -15,13 +15,12 @@ use atoll_env::{Env, Instant, trouble};
 use atoll_types::{Mutant, mutant};
 
 use super::format::{
-    Chain, FRAME_FLAG_MARKER, FRAME_HEADER_LEN, FrameHeader, FramePlace, SEGMENT_HEADER_LEN, SegmentHeader,
-    body_crc, padded,
+    Align, Chain, FRAME_FLAG_MARKER, FRAME_HEADER_LEN, FrameHeader, FramePlace, SegmentHeader, body_crc,
 };
 use super::freeing::Freer;
 use super::high_water::{Follower, HighWater, Mark};
-use super::intake::{Batch, Intake};
-use super::prepare::{BeginError, Fill, Prepared, Preparer, Request};
+use super::intake::{Batch, Intake, Layout};
+use super::prepare::{BeginError, Fill, PrepareError, Prepared, Preparer, Request};
 use super::recovery::{FolderLock, OpenError, Recovered, recover};
 use super::segment::Segment;
 use super::shared::Shared;
@@ -43,6 +42,7 @@ pub(crate) struct Writer {
     high_water: HighWater,
     lock: FolderLock,
     current: Arc<Segment>,
+    align: Align,
     salt: u64,
     /// Of the next frame.
     seq: u64,
@@ -77,6 +77,7 @@ impl Writer {
             journal_head,
             spares,
         } = recovered;
+        let align = Align::of(&*env.vfs, &dir);
         let freer = Freer::new(env.clone(), dir.clone(), segments.clone(), spares);
         let preparer = Preparer::start(&env, dir.clone(), lock.clone(), freer);
         let follower = Follower {
@@ -94,7 +95,10 @@ impl Writer {
         let intake = Intake::new(
             segments.clone(),
             first.clone(),
-            options.segment_bytes,
+            Layout {
+                segment_bytes: options.segment_bytes,
+                align,
+            },
             heads,
             journal_head,
         );
@@ -111,6 +115,7 @@ impl Writer {
             high_water,
             lock,
             current: first.clone(),
+            align,
             salt: 0,
             seq: next_seq,
             chain,
@@ -126,13 +131,17 @@ impl Writer {
     }
 
     async fn begin(&mut self, first: Arc<Segment>) -> io::Result<()> {
-        let fill = if self.options.preallocate {
+        self.ask(first.id, self.quick_fill(), false).await?;
+        self.enter(first).await
+    }
+
+    /// For a file that is waited for.
+    fn quick_fill(&self) -> Fill {
+        if self.options.preallocate {
             Fill::Reserve
         } else {
             Fill::Nothing
-        };
-        self.ask(first.id, fill, false).await?;
-        self.enter(first).await
+        }
     }
 
     async fn ask(&self, segment: u32, fill: Fill, fresh: bool) -> io::Result<()> {
@@ -307,11 +316,12 @@ impl Writer {
                 0
             },
         };
-        buffer.resize(padded(buffer.len() as u32) as usize, 0);
+        buffer.resize(self.align.padded(buffer.len() as u32) as usize, 0);
         let place = FramePlace {
             salt: self.salt,
             segment: u64::from(batch.segment.id),
             offset: batch.offset,
+            align: self.align,
         };
         let (bytes, crc) = header.encode(place);
         for (to, from) in buffer.iter_mut().zip(bytes) {
@@ -323,11 +333,19 @@ impl Writer {
     /// Goes over to a new segment: its header is durable before any frame is written, so that a
     /// header that cannot be read and bytes behind it together mean damage.
     async fn enter(&mut self, segment: Arc<Segment>) -> io::Result<()> {
-        let prepared = self.preparer.file().await?;
+        let prepared = match self.preparer.file().await {
+            // It was made ahead, and nobody knows how long ago that failed.
+            Err(PrepareError::Unmade(error)) => {
+                tracing::warn!(segment = segment.id, %error, "a segment could not be made ahead; it is tried once more");
+                self.ask(segment.id, self.quick_fill(), false).await?;
+                self.preparer.file().await?
+            }
+            prepared => prepared?,
+        };
         let file = match self.begin_in(prepared, &segment).await {
             Err(BeginError::Spare(error)) => {
                 tracing::warn!(%error, "a freed segment's file cannot be used again; a new one is made");
-                self.ask(segment.id, Fill::Reserve, true).await?;
+                self.ask(segment.id, self.quick_fill(), true).await?;
                 let prepared = self.preparer.file().await?;
                 self.begin_in(prepared, &segment).await
             }
@@ -337,11 +355,11 @@ impl Writer {
         segment.set_file(file);
         self.chain = Chain {
             segment: u64::from(segment.id),
-            end: SEGMENT_HEADER_LEN,
+            end: self.align.header_len(),
             crc: self.chain.crc,
         };
         self.current = segment;
-        self.note_used(SEGMENT_HEADER_LEN);
+        self.note_used(self.align.header_len());
         let fill = if self.options.preallocate {
             Fill::Zeros
         } else {
@@ -363,6 +381,7 @@ impl Writer {
             previous: self.chain,
             created_ms: env.clock.wall_ms(),
             segment_bytes: segment.limit,
+            align: self.align,
             recycled,
         };
         let file = prepared.begin(&*env.vfs, &header.encode()).await?;

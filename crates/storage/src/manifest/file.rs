@@ -151,6 +151,10 @@ impl File for GroupFile {
         self.file.forget_cached()
     }
 
+    fn forget_range(&self, offset: u64, len: u64) -> io::Result<()> {
+        self.file.forget_range(offset, len)
+    }
+
     fn allocate(&self, _len: u64) -> io::Result<()> {
         Err(self.immutable())
     }

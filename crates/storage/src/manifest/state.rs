@@ -34,7 +34,7 @@ pub struct Manifest {
     pub membership: Bytes,
     /// The entry it came with.
     pub membership_id: Option<LogId>,
-    /// The last entry of the newest snapshot that was installed here, if one ever was. While it is the same as
+    /// The last entry of the newest snapshot that was installed here, until the log is purged up to it. While it is the same as
     /// `applied`, the group's log may end before it: there was no time to purge it.
     pub installed: Option<LogId>,
     /// The group's last version as of `applied`.

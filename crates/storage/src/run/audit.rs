@@ -29,46 +29,69 @@ pub(crate) trait RunAudit {
 
 /// Reads all blocks. One that cannot be read is a flaw, and the others are looked at nevertheless.
 pub(crate) fn audit(run: &Run, to: &mut dyn RunAudit) {
-    let mut walk = Walk {
-        run,
-        to,
-        before: None,
-        tally: Tally::default(),
-    };
-    let mut whole = true;
-    for number in 0..run.index().len() {
-        let Some(place) = run.index().place(number) else {
-            continue;
+    let mut audit = Audit::new(run);
+    while audit.step(to) {}
+}
+
+/// The same, a block at a time, for whoever has to give way in between.
+pub(crate) struct Audit<'a> {
+    run: &'a Run,
+    /// The block that comes next.
+    next: usize,
+    /// Every block so far could be read.
+    whole: bool,
+    before: Option<(Vec<u8>, Version)>,
+    tally: Tally,
+}
+
+impl<'a> Audit<'a> {
+    pub(crate) fn new(run: &'a Run) -> Self {
+        Self {
+            run,
+            next: 0,
+            whole: true,
+            before: None,
+            tally: Tally::default(),
+        }
+    }
+
+    /// Looks at the next block, or behind the last at the summary; false once that is done.
+    pub(crate) fn step(&mut self, to: &mut dyn RunAudit) -> bool {
+        let number = self.next;
+        if number >= self.run.index().len() {
+            // What is missing of the rows is missing in the numbers too, and says nothing new.
+            if self.whole {
+                self.check_summary(to);
+            }
+            return false;
+        }
+        self.next += 1;
+        let Some(place) = self.run.index().place(number) else {
+            return true;
         };
-        let read = match run.block(place, true, false) {
-            Ok(Some(block)) => walk
-                .block(number, place, &block)
+        let read = match self.run.block(place, true, false) {
+            Ok(Some(block)) => self
+                .block(number, place, &block, to)
                 .map_err(|_| MALFORMED.to_owned()),
             // A caller who waits is not told to come again.
             Ok(None) => Ok(()),
             Err(error) => Err(error.to_string()),
         };
         if let Err(what) = read {
-            walk.to.flaw(place.offset, what);
-            whole = false;
+            to.flaw(place.offset, what);
+            self.whole = false;
         }
-        walk.to.progress(u64::from(place.len));
+        to.progress(u64::from(place.len));
+        true
     }
-    // What is missing of the rows is missing in the numbers too, and says nothing new.
-    if whole {
-        walk.check_summary();
-    }
-}
 
-struct Walk<'a> {
-    run: &'a Run,
-    to: &'a mut dyn RunAudit,
-    before: Option<(Vec<u8>, Version)>,
-    tally: Tally,
-}
-
-impl Walk<'_> {
-    fn block(&mut self, number: usize, place: BlockPlace, block: &Block) -> Result<(), Malformed> {
+    fn block(
+        &mut self,
+        number: usize,
+        place: BlockPlace,
+        block: &Block,
+        to: &mut dyn RunAudit,
+    ) -> Result<(), Malformed> {
         let mut window = Window::default();
         for interval in 0..block.intervals() {
             window.load(block, interval)?;
@@ -78,26 +101,32 @@ impl Walk<'_> {
                 let hit = block.lower_bound(key, version)?.hit;
                 let found = self.run.index().find(key, version) == number
                     && hit.is_some_and(|(found, _)| found == version);
-                self.check_ways(place, key, found);
-                self.row(place, key, version, &value);
+                self.check_ways(place, key, found, to);
+                self.row(place, (key, version), &value, to);
             }
         }
         Ok(())
     }
 
     /// Readers come to a row by filter and index.
-    fn check_ways(&mut self, place: BlockPlace, key: &[u8], found: bool) {
+    fn check_ways(&self, place: BlockPlace, key: &[u8], found: bool, to: &mut dyn RunAudit) {
         if !found {
-            self.wrong(place, key, "is not where the index leads");
+            wrong(to, place, key, "is not where the index leads");
         }
         if !self.run.may_hold(key) {
-            self.wrong(place, key, "is not in the filter");
+            wrong(to, place, key, "is not in the filter");
         }
     }
 
-    fn row(&mut self, place: BlockPlace, key: &[u8], version: Version, value: &RunValue) {
+    fn row(
+        &mut self,
+        place: BlockPlace,
+        (key, version): (&[u8], Version),
+        value: &RunValue,
+        to: &mut dyn RunAudit,
+    ) {
         if !matches!(key.first(), Some(&(SPACE_USER | SPACE_SYSTEM))) {
-            self.wrong(place, key, "is in no known space");
+            wrong(to, place, key, "is in no known space");
         }
         let in_order =
             self.before
@@ -108,10 +137,10 @@ impl Walk<'_> {
                     Ordering::Greater => false,
                 });
         if !in_order {
-            self.wrong(place, key, "does not stand in order");
+            wrong(to, place, key, "does not stand in order");
         }
         self.tally.count(key, version, RowValue::from(value));
-        self.to.row(place.offset, key, version, value);
+        to.row(place.offset, key, version, value);
         match &mut self.before {
             Some((last_key, last_version)) => {
                 last_key.clear();
@@ -122,23 +151,23 @@ impl Walk<'_> {
         }
     }
 
-    fn wrong(&mut self, place: BlockPlace, key: &[u8], what: &str) {
-        let key = key.get(1..).unwrap_or_default();
-        let what = format!("the row of key '{}' {what}", key.escape_ascii());
-        self.to.flaw(place.offset, what);
-    }
-
-    fn check_summary(self) {
+    fn check_summary(&mut self, to: &mut dyn RunAudit) {
         let said = self.run.summary();
-        let last = self.before.map(|(key, _)| key).unwrap_or_default();
+        let last = self.before.take().map(|(key, _)| key).unwrap_or_default();
         let counted = RunSummary {
             file_len: said.file_len,
             footer_crc: said.footer_crc,
-            ..self.tally.finish(&last, said.covers)
+            ..std::mem::take(&mut self.tally).finish(&last, said.covers)
         };
         if counted != *said {
             let what = "the summary is not that of the rows";
-            self.to.flaw(said.file_len, what.to_owned());
+            to.flaw(said.file_len, what.to_owned());
         }
     }
+}
+
+fn wrong(to: &mut dyn RunAudit, place: BlockPlace, key: &[u8], what: &str) {
+    let key = key.get(1..).unwrap_or_default();
+    let what = format!("the row of key '{}' {what}", key.escape_ascii());
+    to.flaw(place.offset, what);
 }

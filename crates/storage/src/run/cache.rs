@@ -69,6 +69,11 @@ impl BlockCache {
         self.misses.load(Ordering::Relaxed)
     }
 
+    /// Bytes it takes now, about.
+    pub fn memory_bytes(&self) -> u64 {
+        self.blocks.as_ref().map_or(0, Cache::weight)
+    }
+
     /// A number under which no other run stands here.
     pub(super) fn register(&self) -> u64 {
         self.runs.fetch_add(1, Ordering::Relaxed)

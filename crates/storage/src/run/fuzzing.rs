@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use atoll_env::Vfs;
 use atoll_env::vfs::{MemVfs, OpenMode};
-use atoll_types::{GroupGen, GroupId, GroupKey, LogId, Version};
+use atoll_types::{Codec, GroupGen, GroupId, GroupKey, LogId, Version};
 
 use super::bytes_file::BytesFile;
 use super::input::Input;
@@ -206,24 +206,41 @@ async fn add(writer: &mut RunWriter, key: &[u8], version: Version, bytes: &[u8])
     let pointer = JournalPointer {
         segment: 2,
         offset: 70_000,
+        stored_len: 300,
         len: 300,
+        codec: Codec::None,
         vcrc: 9,
     };
     let filed = FilePointer {
         file: 1,
         offset: 8_000,
-        stored_len: 200,
+        stored_len: 300,
         len: 300,
+        codec: Codec::None,
         vcrc: 9,
     };
+    let packed = pointer.packed(Codec::Lz4, 4_000).expect("shorter");
+    let packed_file = FilePointer {
+        len: 9_000,
+        codec: Codec::Zstd,
+        ..filed
+    };
     let piece = Piece::Memory(bytes.to_vec().into());
-    let pieces = vec![piece, Piece::Journal(pointer), Piece::Filed(filed)];
+    let pieces = vec![
+        piece,
+        Piece::Journal(pointer),
+        Piece::Filed(filed),
+        Piece::Journal(packed),
+        Piece::Filed(packed_file),
+    ];
     let joined = Joined::from_pieces(pieces, 9).expect("it is short");
-    let value = match version.0 % 6 {
+    let value = match version.0 % 8 {
         0 => RowValue::Tombstone,
         1 => RowValue::Journal(pointer),
         2 => RowValue::Filed(filed),
         3 => RowValue::Joined(&joined),
+        4 => RowValue::Journal(packed),
+        5 => RowValue::Filed(packed_file),
         _ => RowValue::Inline { bytes, vcrc: 9 },
     };
     writer.add(key, version, value).await

@@ -14,6 +14,10 @@ pub(super) const FOOTER_LEN: usize = 112;
 /// The format version written, and the only one read.
 pub(crate) const VERSION: u32 = 1;
 
+/// Feature of a footer: the run has rows whose values are packed. It is known only when all rows are written, so the header
+/// does not have it.
+const FEATURE_PACKED: u32 = 1 << 2;
+
 const MAGIC: [u8; 8] = *b"ATOLRUN\x01";
 const FOOTER_MAGIC: [u8; 8] = *b"ATOLRUNE";
 const SUM_LEN: usize = 4;
@@ -72,7 +76,7 @@ impl Header {
         let Some(mut input) = sound(bytes, MAGIC, crc32fast::hash) else {
             return Err(damaged);
         };
-        known(&mut input)?;
+        known(&mut input, 0)?;
         Self::fields(&mut input).ok_or(damaged)
     }
 
@@ -107,6 +111,8 @@ pub(super) struct Section {
 pub(super) struct Footer {
     pub(super) file_len: u64,
     pub(super) blocks: u32,
+    /// There are rows whose values are packed.
+    pub(super) packed: bool,
     pub(super) filter: Section,
     pub(super) index: Section,
     pub(super) summary: Section,
@@ -116,9 +122,10 @@ impl Footer {
     /// The footer and its sum.
     pub(super) fn encode(&self, salt: u64) -> (Vec<u8>, u32) {
         let mut bytes = Vec::with_capacity(FOOTER_LEN);
+        let features = if self.packed { FEATURE_PACKED } else { 0 };
         bytes.extend_from_slice(&FOOTER_MAGIC);
         bytes.extend_from_slice(&VERSION.to_le_bytes());
-        bytes.extend_from_slice(&0_u32.to_le_bytes());
+        bytes.extend_from_slice(&features.to_le_bytes());
         bytes.extend_from_slice(&salt.to_le_bytes());
         bytes.extend_from_slice(&self.file_len.to_le_bytes());
         bytes.extend_from_slice(&self.blocks.to_le_bytes());
@@ -143,8 +150,8 @@ impl Footer {
         let Some(mut input) = sound(bytes, FOOTER_MAGIC, |bytes| sum(salt, offset, bytes)) else {
             return Err(damaged);
         };
-        known(&mut input)?;
-        match Self::fields(&mut input) {
+        let features = known(&mut input, FEATURE_PACKED)?;
+        match Self::fields(&mut input, features) {
             Some((footer, own)) if own == salt && footer.file_len == file_len => Ok((
                 footer,
                 bytes.last_chunk().map_or(0, |sum| u32::from_le_bytes(*sum)),
@@ -153,7 +160,7 @@ impl Footer {
         }
     }
 
-    fn fields(input: &mut Input<'_>) -> Option<(Self, u64)> {
+    fn fields(input: &mut Input<'_>, features: u32) -> Option<(Self, u64)> {
         let salt = input.u64()?;
         let (file_len, blocks) = (input.u64()?, input.u32()?);
         let mut section = || {
@@ -166,6 +173,7 @@ impl Footer {
         let footer = Self {
             file_len,
             blocks,
+            packed: features & FEATURE_PACKED != 0,
             filter: section()?,
             index: section()?,
             summary: section()?,
@@ -182,10 +190,10 @@ fn sound(bytes: &[u8], magic: [u8; 8], sum: impl Fn(&[u8]) -> u32) -> Option<Inp
     sound.then_some(input)
 }
 
-/// Reads version and features, and refuses those of another program by name.
-fn known(input: &mut Input<'_>) -> Result<(), RunError> {
+/// Reads version and features, and refuses those of another program, or at another place than theirs, by name.
+fn known(input: &mut Input<'_>, allowed: u32) -> Result<u32, RunError> {
     match (input.u32(), input.u32()) {
-        (Some(VERSION), Some(0)) => Ok(()),
+        (Some(VERSION), Some(features)) if features & !allowed == 0 => Ok(features),
         (Some(VERSION), features) => Err(RunError::Features(features.unwrap_or(0))),
         (version, _) => Err(RunError::Version(version.unwrap_or(0))),
     }
@@ -235,6 +243,7 @@ mod tests {
         let footer = Footer {
             file_len: 9000,
             blocks: 8,
+            packed: true,
             filter: section(1),
             index: section(2),
             summary: section(3),

@@ -52,7 +52,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use audit::{RunAudit, audit};
+pub(crate) use audit::{Audit, RunAudit, audit};
 pub use cache::BlockCache;
 pub use cursor::{Direction, RunCursor, RunRow, Step};
 pub use error::RunError;

@@ -115,6 +115,11 @@ impl Run {
         self.identity
     }
 
+    /// Its file. Holding it is the pin.
+    pub(crate) fn file(&self) -> &Arc<dyn File> {
+        &self.file
+    }
+
     /// Bytes of memory that filter and index hold.
     pub fn memory_bytes(&self) -> usize {
         self.filter.bytes() as usize + self.index.memory_bytes()

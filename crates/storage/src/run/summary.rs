@@ -138,11 +138,11 @@ impl Tally {
         summary.max_version = summary.max_version.max(version);
         match value {
             RowValue::Tombstone | RowValue::Inline { .. } => {}
-            RowValue::Journal(pointer) => self.in_journal(pointer.segment, pointer.len),
+            RowValue::Journal(pointer) => self.in_journal(pointer.segment, pointer.stored_len),
             RowValue::Filed(pointer) => self.in_file(pointer.file, pointer.stored_len),
             RowValue::Joined(joined) => joined.pieces().iter().for_each(|piece| match piece {
                 Piece::Memory(_) => {}
-                Piece::Journal(pointer) => self.in_journal(pointer.segment, pointer.len),
+                Piece::Journal(pointer) => self.in_journal(pointer.segment, pointer.stored_len),
                 Piece::Filed(pointer) => self.in_file(pointer.file, pointer.stored_len),
             }),
         }

@@ -5,11 +5,16 @@
 //! - 1, inline: sum, bytes of the value to the end;
 //! - 2, in the journal: segment, offset, length, sum;
 //! - 3, in a value file: file, offset, stored length, length, sum;
-//! - 4, joined: sum of the whole, then pieces to the end: 1, length, bytes; or 2 or 3, as above.
+//! - 4, joined: sum of the whole, then pieces to the end: 1, length, bytes; or 2, 3, 5 or 6;
+//! - 5, packed in the journal: codec, segment, offset, stored length, length, sum;
+//! - 6, packed in a value file: codec, file, offset, stored length, length, sum.
+//!
+//! 5 and 6 came later than the others: a run that has any says so in its footer.
 
 use std::ops::Range;
 use std::sync::Arc;
 
+use atoll_types::Codec;
 use bytes::Bytes;
 
 use super::VALUE_LEN_MAX;
@@ -21,6 +26,8 @@ const INLINE: u8 = 1;
 const JOURNAL: u8 = 2;
 const FILED: u8 = 3;
 const JOINED: u8 = 4;
+const PACKED_JOURNAL: u8 = 5;
+const PACKED_FILED: u8 = 6;
 
 /// A row's value, to be written.
 #[derive(Clone, Copy, Debug)]
@@ -141,6 +148,20 @@ impl RowValue<'_> {
         len <= VALUE_LEN_MAX
     }
 
+    /// True if what it points at is packed, or a piece of it is.
+    pub(super) fn is_packed(self) -> bool {
+        match self {
+            Self::Tombstone | Self::Inline { .. } => false,
+            Self::Journal(pointer) => pointer.codec != Codec::None,
+            Self::Filed(pointer) => pointer.codec != Codec::None,
+            Self::Joined(joined) => joined.pieces().iter().any(|piece| match piece {
+                Piece::Memory(_) => false,
+                Piece::Journal(pointer) => pointer.codec != Codec::None,
+                Piece::Filed(pointer) => pointer.codec != Codec::None,
+            }),
+        }
+    }
+
     pub(super) fn encode(self, to: &mut Vec<u8>) {
         match self {
             Self::Tombstone => {}
@@ -175,20 +196,31 @@ fn put_piece(to: &mut Vec<u8>, piece: &Piece) {
 }
 
 fn put_journal(to: &mut Vec<u8>, pointer: JournalPointer) {
-    to.push(JOURNAL);
+    put_kind(to, pointer.codec, [JOURNAL, PACKED_JOURNAL]);
     put_varint(to, pointer.segment.into());
     put_varint(to, pointer.offset.into());
+    if pointer.codec != Codec::None {
+        put_varint(to, pointer.stored_len.into());
+    }
     put_varint(to, pointer.len.into());
     to.extend_from_slice(&pointer.vcrc.to_le_bytes());
 }
 
 fn put_filed(to: &mut Vec<u8>, pointer: FilePointer) {
-    to.push(FILED);
+    put_kind(to, pointer.codec, [FILED, PACKED_FILED]);
     put_varint(to, pointer.file.into());
     put_varint(to, pointer.offset.into());
     put_varint(to, pointer.stored_len.into());
     put_varint(to, pointer.len.into());
     to.extend_from_slice(&pointer.vcrc.to_le_bytes());
+}
+
+/// The kind of a pointer: the first one, or the second and the codec.
+fn put_kind(to: &mut Vec<u8>, codec: Codec, [plain, packed]: [u8; 2]) {
+    match codec {
+        Codec::None => to.push(plain),
+        Codec::Lz4 | Codec::Zstd => to.extend_from_slice(&[packed, codec.number()]),
+    }
 }
 
 impl RunValue {
@@ -207,6 +239,8 @@ impl RunValue {
             }
             JOURNAL => Self::Journal(journal(&mut input)?),
             FILED => Self::Filed(filed(&mut input)?),
+            PACKED_JOURNAL => Self::Journal(packed_journal(&mut input)?),
+            PACKED_FILED => Self::Filed(packed_filed(&mut input)?),
             JOINED => Self::Joined(joined(&mut input)?.into()),
             _ => return None,
         };
@@ -220,12 +254,44 @@ fn len(input: &mut Input<'_>) -> Option<u32> {
 }
 
 fn journal(input: &mut Input<'_>) -> Option<JournalPointer> {
+    let (segment, offset, len) = (input.varint32()?, input.varint32()?, len(input)?);
     Some(JournalPointer {
-        segment: input.varint32()?,
-        offset: input.varint32()?,
-        len: len(input)?,
+        segment,
+        offset,
+        stored_len: len,
+        len,
+        codec: Codec::None,
         vcrc: input.u32()?,
     })
+}
+
+fn packed_journal(input: &mut Input<'_>) -> Option<JournalPointer> {
+    let codec = codec(input)?;
+    let pointer = JournalPointer {
+        segment: input.varint32()?,
+        offset: input.varint32()?,
+        stored_len: len(input)?,
+        len: len(input)?,
+        codec,
+        vcrc: input.u32()?,
+    };
+    pointer.packed(codec, pointer.len)
+}
+
+/// One that packs.
+fn codec(input: &mut Input<'_>) -> Option<Codec> {
+    Codec::from_number(input.u8()?).filter(|codec| *codec != Codec::None)
+}
+
+fn packed_filed(input: &mut Input<'_>) -> Option<FilePointer> {
+    let codec = codec(input)?;
+    let pointer = FilePointer {
+        codec,
+        ..filed(input)?
+    };
+    codec
+        .admits(pointer.stored_len as usize, pointer.len as usize)
+        .then_some(pointer)
 }
 
 fn filed(input: &mut Input<'_>) -> Option<FilePointer> {
@@ -234,6 +300,7 @@ fn filed(input: &mut Input<'_>) -> Option<FilePointer> {
         offset: input.varint32()?,
         stored_len: len(input)?,
         len: len(input)?,
+        codec: Codec::None,
         vcrc: input.u32()?,
     })
 }
@@ -250,6 +317,8 @@ fn joined(input: &mut Input<'_>) -> Option<Joined> {
             }
             JOURNAL => Piece::Journal(journal(input)?),
             FILED => Piece::Filed(filed(input)?),
+            PACKED_JOURNAL => Piece::Journal(packed_journal(input)?),
+            PACKED_FILED => Piece::Filed(packed_filed(input)?),
             _ => return None,
         });
     }

@@ -36,6 +36,8 @@ pub struct RunWriter {
     index: SparseBuilder,
     hashes: Vec<u64>,
     tally: Tally,
+    /// Some value is packed.
+    packed: bool,
     last_key: Vec<u8>,
     last_version: Version,
     value: Vec<u8>,
@@ -57,6 +59,7 @@ impl RunWriter {
             index: SparseBuilder::default(),
             hashes: Vec::with_capacity(expected_rows.min(HASHES_RESERVED_MAX)),
             tally: Tally::default(),
+            packed: false,
             last_key: Vec::new(),
             last_version: Version::ZERO,
             value: Vec::new(),
@@ -95,6 +98,7 @@ impl RunWriter {
         }
         self.block.push(key, common, version, &self.value);
         self.tally.count(key, version, value);
+        self.packed |= value.is_packed();
         if keys != Ordering::Equal {
             self.hashes.push(filter::hash(key, self.salt));
             self.last_key.truncate(common);
@@ -129,6 +133,7 @@ impl RunWriter {
             filter,
             index,
             blocks,
+            packed: self.packed,
             summary: self.whole_section(&encoded).await?,
             file_len: self.end() + super::layout::FOOTER_LEN as u64,
         };

@@ -39,6 +39,14 @@ pub enum SnapshotError {
         /// Index of the last entry that is applied.
         applied: u64,
     },
+    /// The disk would be too full with it. What came before is to be given up, so that others find room.
+    #[error("no room for a snapshot: the disk has {free} bytes free, and must keep {needed}")]
+    NoRoom {
+        /// Bytes that are free.
+        free: u64,
+        /// Bytes that must be, with what was to be written.
+        needed: u64,
+    },
     /// The operating system could not read or write, or something did not come to its end: the snapshot is to be given up.
     #[error("a snapshot could not be written")]
     Io(#[from] io::Error),

@@ -10,10 +10,10 @@ use super::format::{Body, Chunk, Place, Row, Rows, Stream, Totals};
 use super::position::SnapshotPosition;
 use super::staged::StagedSnapshot;
 use super::sweep::Sweep;
-use crate::index::{Below, FilePointer};
+use crate::index::Below;
 use crate::journal::value_crc;
 use crate::run::{RowValue, SPACE_SYSTEM};
-use crate::store::{NewRun, NewValues, PublishedValues};
+use crate::store::{Filing, NewRun};
 
 /// What a snapshot becomes while it comes. Of what it holds in memory only the keys' hashes, of 8 bytes each, and the
 /// index of the run's blocks grow with it.
@@ -27,9 +27,7 @@ pub(super) struct Intake {
     /// A write failed, or did not come to its end.
     failed: bool,
     run: Option<NewRun>,
-    values: Option<NewValues>,
-    /// Value files that are full.
-    filed: Vec<PublishedValues>,
+    values: Filing,
     /// The last field: files go first.
     sweep: Sweep,
 }
@@ -65,8 +63,7 @@ impl Intake {
             complete: false,
             failed: false,
             run: None,
-            values: None,
-            filed: Vec::new(),
+            values: Filing::default(),
             sweep,
         }
     }
@@ -83,6 +80,7 @@ impl Intake {
                 for row in rows.clone() {
                     check_row(&row?, &mut seen)?;
                 }
+                self.check_room(bytes.len())?;
                 // Stays so if a write fails, and if nobody waits for its end.
                 self.failed = true;
                 self.write(rows).await?;
@@ -102,6 +100,20 @@ impl Intake {
         if self.failed {
             let reason = "this snapshot could not be written and is to be given up";
             return Err(io::Error::other(reason).into());
+        }
+        Ok(())
+    }
+
+    /// A disk that a snapshot fills is full for all groups. So what others must find free is left to them.
+    fn check_room(&self, chunk: usize) -> Result<(), SnapshotError> {
+        let keep_free = self.sweep.group().options().keep_free;
+        if keep_free == 0 {
+            return Ok(());
+        }
+        let needed = keep_free.saturating_add(chunk as u64);
+        let free = self.sweep.group().free_bytes()?;
+        if free < needed {
+            return Err(SnapshotError::NoRoom { free, needed });
         }
         Ok(())
     }
@@ -168,43 +180,15 @@ impl Intake {
                 vcrc: row.vcrc,
             }
         } else {
-            RowValue::Filed(self.file_away(key, row).await?)
+            let place = (key, row.version);
+            let group = self.sweep.group();
+            RowValue::Filed(self.values.add(group, place, row.value, row.vcrc).await?)
         };
         let run = match &mut self.run {
             Some(run) => run,
-            None => self.run.insert(self.sweep.group().create_run().await?),
+            None => self.run.insert(self.sweep.group().create_run(0).await?),
         };
         run.writer.add(row.key, row.version, value).await?;
-        Ok(())
-    }
-
-    /// Writes a value into the value file of now.
-    async fn file_away(&mut self, key: &[u8], row: &Row<'_>) -> Result<FilePointer, SnapshotError> {
-        let target = self.sweep.group().options().value_file_bytes;
-        let has_room = |NewValues { writer, .. }: &NewValues| {
-            writer.len() < target && writer.fits(key.len(), row.value.len())
-        };
-        if !self.values.as_ref().is_none_or(has_room) {
-            self.finish_values().await?;
-        }
-        let values = match &mut self.values {
-            Some(values) => values,
-            None => self.values.insert(self.sweep.group().create_values().await?),
-        };
-        let filed = values.writer.add(key, row.version, row.value).await?;
-        Ok(FilePointer {
-            file: values.number,
-            offset: filed.offset,
-            stored_len: filed.stored_len,
-            len: filed.len,
-            vcrc: filed.vcrc,
-        })
-    }
-
-    async fn finish_values(&mut self) -> Result<(), SnapshotError> {
-        if let Some(values) = self.values.take() {
-            self.filed.push(self.sweep.group().publish_values(values).await?);
-        }
         Ok(())
     }
 
@@ -217,14 +201,13 @@ impl Intake {
         // Whatever becomes of it, nothing can be added any more.
         self.failed = true;
         // The files that the run points at come first.
-        self.finish_values().await?;
         let group = self.sweep.group();
+        let values = std::mem::take(&mut self.values).finish(group).await?;
         let run = match self.run.take() {
             Some(run) => run,
-            None => group.create_run().await?,
+            None => group.create_run(0).await?,
         };
         let run = group.publish_run(run, self.position.applied).await?;
-        let values = std::mem::take(&mut self.filed);
         let files = values
             .iter()
             .map(|values| (values.entry.number, values.file.clone()));

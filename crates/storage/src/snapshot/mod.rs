@@ -40,6 +40,8 @@ pub use error::SnapshotError;
 pub(crate) use format::CHUNK_LEN_MAX;
 pub use position::SnapshotPosition;
 pub use reader::SnapshotReader;
+#[cfg(test)]
+pub(crate) use source::TURN_ROWS;
 pub use staged::StagedSnapshot;
 pub(crate) use worker::SnapshotThread;
 pub use writer::SnapshotWriter;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::position::SnapshotPosition;
-use super::source::Source;
+use super::source::{Made, Source};
 use crate::index::Below;
 use crate::store::GroupStore;
 
@@ -55,11 +55,19 @@ impl SnapshotReader {
     /// behind the last one. Every value in it was checked against its key: `InvalidData` if one is not what was written.
     /// After an error the same chunk comes next.
     pub async fn next_chunk(&mut self) -> io::Result<Option<Bytes>> {
-        let (source, seq) = (self.source.clone(), self.next);
-        let work = async move { source.lock().chunk(seq) };
-        let chunk = self.group.snapshot_thread().run(work).await??;
-        self.next += u64::from(chunk.is_some());
-        Ok(chunk)
+        loop {
+            let (source, seq) = (self.source.clone(), self.next);
+            let work = async move { source.lock().chunk(seq) };
+            match self.group.snapshot_thread().run(work).await?? {
+                Made::Chunk(chunk) => {
+                    self.next += 1;
+                    return Ok(Some(chunk));
+                }
+                Made::None => return Ok(None),
+                // Behind what others have asked for meanwhile.
+                Made::NotYet => {}
+            }
+        }
     }
 
     /// The number of the chunk that comes next.

@@ -16,6 +16,9 @@ use crate::store::GroupStore;
 /// Chunks from which it can go on, besides the first: those that may be on the way while one is not acknowledged.
 const MARKS_MAX: usize = 64;
 
+/// Rows looked at in one turn, at most: the thread has others to serve.
+pub(crate) const TURN_ROWS: usize = 8 * 1024;
+
 /// Makes chunks of a checkpoint, the same ones however often they are asked for. Waits for the disk.
 pub(super) struct Source {
     journal: Journal,
@@ -28,10 +31,30 @@ pub(super) struct Source {
     marks: VecDeque<Mark>,
     /// Stands where the newest mark says. None after a start, a step back and an error.
     rows: Option<Merge>,
+    /// The chunk that was asked for last, if it took more than one turn.
+    making: Option<Making>,
     /// The number of the last chunk, once it was made.
     last: Option<u64>,
     /// The last field: files go first.
     _sweep: Sweep,
+}
+
+/// What became of the making of a chunk.
+pub(super) enum Made {
+    /// It is whole.
+    Chunk(Bytes),
+    /// There is none of this number: the last one came before.
+    None,
+    /// There is more to look at; others may have their turn before.
+    NotYet,
+}
+
+/// A chunk that is being made.
+struct Making {
+    seq: u64,
+    rows: Merge,
+    chunk: ChunkBuilder,
+    next: Mark,
 }
 
 /// Where a chunk begins.
@@ -79,44 +102,72 @@ impl Source {
             target: group.options().snapshot_chunk.clamp(HEADER_LEN + 1, CHUNK_TARGET),
             marks: [Mark::FIRST].into(),
             rows: None,
+            making: None,
             last: None,
             _sweep: Sweep::of(group.clone()),
         }
     }
 
-    /// The chunk of a number; `None` behind the last one. Any of the last 64, the next one, and the first can be asked for,
-    /// else `InvalidInput`. After an error it may be asked for again.
-    pub(super) fn chunk(&mut self, seq: u64) -> io::Result<Option<Bytes>> {
+    /// Makes the chunk of a number, for a turn: rows that say that a key is gone are not sent, and there may be millions of them in a
+    /// row. Any of the last 64, the next one, and the first can be asked for, else `InvalidInput`. After an error it may be
+    /// asked for again.
+    pub(super) fn chunk(&mut self, seq: u64) -> io::Result<Made> {
         if self.last.is_some_and(|last| seq > last) {
-            return Ok(None);
+            return Ok(Made::None);
         }
-        let mark = self.go_to(seq)?;
         // Taken out: after an error nobody knows where it stands.
-        let mut rows = match self.rows.take() {
+        let mut making = match self.making.take().filter(|making| making.seq == seq) {
+            Some(making) => making,
+            None => self.begin(seq)?,
+        };
+        for _ in 0..TURN_ROWS {
+            if making.chunk.len() >= self.target {
+                return Ok(Made::Chunk(self.end(making)));
+            }
+            match making.rows.next().map_err(|missed| self.unread(missed))? {
+                Some(Some(row)) => self.add(row, &mut making.chunk, &mut making.next)?,
+                Some(None) => {}
+                None if making.chunk.is_empty() => return Ok(Made::Chunk(self.finish(making))),
+                None => return Ok(Made::Chunk(self.end(making))),
+            }
+        }
+        self.making = Some(making);
+        Ok(Made::NotYet)
+    }
+
+    fn begin(&mut self, seq: u64) -> io::Result<Making> {
+        let next = self.go_to(seq)?;
+        let rows = match self.rows.take() {
             Some(rows) => rows,
             None => self
                 .below
-                .rows((&mark.from, &[]), ASK)
+                .rows((&next.from, &[]), ASK)
                 .map_err(|missed| self.unread(missed))?,
         };
-        let mut next = mark.clone();
-        let mut chunk = ChunkBuilder::new(self.stream, mark.place);
-        while chunk.len() < self.target {
-            match rows.next().map_err(|missed| self.unread(missed))? {
-                Some(Some(row)) => self.add(row, &mut chunk, &mut next)?,
-                Some(None) => {}
-                None if chunk.is_empty() => return Ok(Some(self.finish(chunk, &mark))),
-                None => break,
-            }
-        }
+        Ok(Making {
+            seq,
+            rows,
+            chunk: ChunkBuilder::new(self.stream, next.place),
+            next,
+        })
+    }
+
+    /// A chunk with rows in it is whole.
+    fn end(&mut self, making: Making) -> Bytes {
+        let Making {
+            rows,
+            chunk,
+            mut next,
+            ..
+        } = making;
         let (chunk, sum) = chunk.finish();
-        next.place = mark.place.next(sum);
+        next.place = next.place.next(sum);
         self.marks.push_back(next);
         if self.marks.len() > MARKS_MAX {
             self.marks.pop_front();
         }
         self.rows = Some(rows);
-        Ok(Some(chunk))
+        chunk
     }
 
     /// The mark of a chunk, as the newest one.
@@ -179,14 +230,15 @@ impl Source {
         }
     }
 
-    fn finish(&mut self, chunk: ChunkBuilder, mark: &Mark) -> Bytes {
-        self.last = Some(mark.place.seq);
+    /// The last one, without rows.
+    fn finish(&mut self, making: Making) -> Bytes {
+        self.last = Some(making.seq);
         let totals = Totals {
-            rows: mark.rows,
-            bytes: mark.bytes,
+            rows: making.next.rows,
+            bytes: making.next.bytes,
             position: self.position.clone(),
         };
-        chunk.finish_last(&totals).0
+        making.chunk.finish_last(&totals).0
     }
 
     fn unread(&self, missed: Missed) -> io::Error {

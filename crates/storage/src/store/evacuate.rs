@@ -4,41 +4,29 @@
 //! so and can never become a sound record. One that does not match its sum is given up in the new run: its row keeps
 //! key, version, length and sum, and says that the bytes are nowhere ([`LOST`]), which holds on to no file. Otherwise a
 //! single flipped bit would keep its segment, and with it all later ones, for ever. A disk that refuses to read is
-//! another matter, it may be right again at the next start: the merge fails, and until then values are left in the
-//! segment or file that it happened in.
+//! another matter, it may be right again later: the merge fails, and for some minutes values are left in the segment or file
+//! that it happened in. And what is in memory of a file may be wrong where the disk is right: before a value is given up it
+//! is read again from the disk.
 
-use std::collections::BTreeSet;
 use std::io;
-use std::sync::Arc;
 
-use atoll_types::Version;
+use atoll_env::Instant;
+use atoll_types::{Codec, Version};
 use parking_lot::Mutex;
 
-use super::files::PublishedValues;
+use super::filing::{Filing, PublishedValues};
 use super::group::GroupStore;
-use super::plan::Plan;
+use super::planner::Avoided;
+use super::planner::Plan;
 use crate::index::{Below, FilePointer, LOST, Piece, Reader, ValueRef};
 use crate::journal::{JournalPointer, ReadError, ReadValue};
-use crate::manifest::{NewFile, ValueFileEntry};
 use crate::run::{RunSummary, RunValue, SPACE_USER};
-use crate::value_file::{ValueFile, ValueFileId, ValueWriter};
-
-/// Bytes after which a value file is synced though it is not at its end: one sync of all of it would hold up those of the
-/// journal.
-const SYNC_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Segments and value files that a disk refused to read.
 #[derive(Default)]
 pub(super) struct Refused {
-    pub(super) segments: BTreeSet<u32>,
-    pub(super) files: BTreeSet<u32>,
-}
-
-struct Writing {
-    new: NewFile,
-    writer: ValueWriter,
-    /// Bytes added since the last sync.
-    unsynced: u64,
+    pub(super) segments: Avoided<u32>,
+    pub(super) files: Avoided<u32>,
 }
 
 /// The values of one merge, in key order.
@@ -48,8 +36,7 @@ pub(super) struct Evacuation<'a> {
     below: &'a Below,
     plan: &'a Plan,
     refused: &'a Mutex<Refused>,
-    writing: Option<Writing>,
-    written: Vec<PublishedValues>,
+    files: Filing,
     /// Bytes moved.
     pub(super) moved: u64,
     /// Values given up.
@@ -63,8 +50,7 @@ impl<'a> Evacuation<'a> {
             below,
             plan,
             refused: &store.0.space.refused,
-            writing: None,
-            written: Vec::new(),
+            files: Filing::default(),
             moved: 0,
             lost: 0,
         }
@@ -94,7 +80,14 @@ impl<'a> Evacuation<'a> {
             below: self.below,
             wait: true,
         };
-        match reader.read(user_key, &value) {
+        let read = reader.read(user_key, &value).or_else(|error| {
+            if error.is_rot() {
+                reader.forget(&value)?;
+                return reader.read(user_key, &value);
+            }
+            Err(error)
+        });
+        match read {
             Ok(ReadValue::Ready(bytes)) => self.write(user_key, version, &bytes, value.vcrc()).await,
             Ok(ReadValue::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
             Err(ReadError::Io(error)) => {
@@ -127,23 +120,23 @@ impl<'a> Evacuation<'a> {
 
     /// True if it stands, if only in part, where the disk refused to read.
     fn is_refused(&self, value: &ValueRef) -> bool {
-        let refused = self.refused.lock();
+        let (refused, now) = (self.refused.lock(), self.store.now());
         match value {
             ValueRef::Inline(_) => false,
-            ValueRef::Journal(pointer) => refused.segments.contains(&pointer.segment),
-            ValueRef::Filed(pointer) => refused.files.contains(&pointer.file),
-            ValueRef::Joined(joined) => joined.pieces().iter().any(|piece| refused.has(piece)),
+            ValueRef::Journal(pointer) => refused.segments.has(&pointer.segment, now),
+            ValueRef::Filed(pointer) => refused.files.has(&pointer.file, now),
+            ValueRef::Joined(joined) => joined.pieces().iter().any(|piece| refused.has(piece, now)),
         }
     }
 
-    /// Nothing of it is tried again before the next start.
+    /// Nothing of it is tried again for a while.
     fn refuse(&self, value: &ValueRef) {
-        let mut refused = self.refused.lock();
+        let (mut refused, now) = (self.refused.lock(), self.store.now());
         match value {
             ValueRef::Inline(_) => {}
-            ValueRef::Journal(pointer) => drop(refused.segments.insert(pointer.segment)),
-            ValueRef::Filed(pointer) => drop(refused.files.insert(pointer.file)),
-            ValueRef::Joined(joined) => joined.pieces().iter().for_each(|piece| refused.add(piece)),
+            ValueRef::Journal(pointer) => refused.segments.add(pointer.segment, now),
+            ValueRef::Filed(pointer) => refused.files.add(pointer.file, now),
+            ValueRef::Joined(joined) => joined.pieces().iter().for_each(|piece| refused.add(piece, now)),
         }
     }
 
@@ -158,123 +151,58 @@ impl<'a> Evacuation<'a> {
         RunValue::Journal(JournalPointer {
             segment: LOST,
             offset: 0,
+            stored_len: value.len() as u32,
             len: value.len() as u32,
+            codec: Codec::None,
             vcrc: value.vcrc(),
         })
     }
 
     /// Writes a value whose sum was just checked.
     async fn write(&mut self, key: &[u8], version: Version, bytes: &[u8], vcrc: u32) -> io::Result<RunValue> {
-        let most = self.store.0.node.options.value_file_bytes;
-        let room = |writing: &Writing| {
-            let end = writing
-                .writer
-                .len()
-                .saturating_add((key.len() + bytes.len()) as u64);
-            writing.writer.is_empty() || writing.writer.fits(key.len(), bytes.len()) && end <= most
-        };
-        if self.writing.as_ref().is_some_and(|writing| !room(writing)) {
-            self.end_file().await?;
-        }
-        if self.writing.is_none() {
-            self.writing = Some(self.store.begin_values().await?);
-        }
-        let Some(writing) = &mut self.writing else {
-            return Err(io::ErrorKind::NotFound.into());
-        };
-        let place = writing.writer.add(key, version, bytes).await?;
-        writing.unsynced += bytes.len() as u64;
-        if writing.unsynced >= SYNC_BYTES {
-            writing.new.file().sync().await?;
-            writing.unsynced = 0;
-        }
+        let pointer = self.files.add(self.store, (key, version), bytes, vcrc).await?;
         self.moved += bytes.len() as u64;
-        Ok(RunValue::Filed(FilePointer {
-            file: writing.new.number() as u32,
-            offset: place.offset,
-            stored_len: place.stored_len,
-            len: place.len,
-            // Not what is computed from the bytes in hand: the one that the row had all along.
-            vcrc,
-        }))
-    }
-
-    async fn end_file(&mut self) -> io::Result<()> {
-        let Some(Writing { new, writer, .. }) = self.writing.take() else {
-            return Ok(());
-        };
-        let number = new.number() as u32;
-        let finished = writer.finish().await?;
-        let file = self.store.0.folder.lock().await.publish(new).await?;
-        let file = ValueFile::open(file, self.store.values_id(number)).map_err(io::Error::other)?;
-        self.written.push(PublishedValues {
-            entry: ValueFileEntry {
-                number,
-                len: finished.len,
-                live_bytes: finished.value_bytes,
-                dead_bytes: 0,
-            },
-            file: Arc::new(file),
-        });
-        Ok(())
+        Ok(RunValue::Filed(pointer))
     }
 
     /// The new value files, durable, by number.
-    pub(super) async fn finish(mut self) -> io::Result<Vec<PublishedValues>> {
-        self.end_file().await?;
-        Ok(self.written)
+    pub(super) async fn finish(self) -> io::Result<Vec<PublishedValues>> {
+        self.files.finish(self.store).await
     }
 }
 
 impl Refused {
-    fn has(&self, piece: &Piece) -> bool {
+    fn has(&self, piece: &Piece, now: Instant) -> bool {
         match piece {
             Piece::Memory(_) => false,
-            Piece::Journal(pointer) => self.segments.contains(&pointer.segment),
-            Piece::Filed(pointer) => self.files.contains(&pointer.file),
+            Piece::Journal(pointer) => self.segments.has(&pointer.segment, now),
+            Piece::Filed(pointer) => self.files.has(&pointer.file, now),
         }
     }
 
-    fn add(&mut self, piece: &Piece) {
+    fn add(&mut self, piece: &Piece, now: Instant) {
         match piece {
             Piece::Memory(_) => {}
-            Piece::Journal(pointer) => drop(self.segments.insert(pointer.segment)),
-            Piece::Filed(pointer) => drop(self.files.insert(pointer.file)),
+            Piece::Journal(pointer) => self.segments.add(pointer.segment, now),
+            Piece::Filed(pointer) => self.files.add(pointer.file, now),
         }
     }
 }
 
 impl GroupStore {
-    /// What a merge has left where nothing was to stay is no reason for another merge before the next start: it would leave
-    /// the same.
+    /// What a merge has left where nothing was to stay is no reason for another merge for a while: it would leave the same.
     pub(super) fn note_left(&self, plan: &Plan, run: &RunSummary) {
         let segments = run.journal_bytes.iter().map(|(segment, _)| *segment);
         let files = run.file_bytes.iter().map(|(file, _)| *file);
         let mut refused = self.0.space.refused.lock();
-        refused
-            .segments
-            .extend(segments.filter(|segment| *segment < plan.before));
-        refused
-            .files
-            .extend(files.filter(|file| plan.victims.contains(file)));
+        let now = self.now();
+        let left = segments.filter(|segment| *segment < plan.before);
+        left.for_each(|segment| refused.segments.add(segment, now));
+        let left = files.filter(|file| plan.victims.contains(file));
+        left.for_each(|file| refused.files.add(file, now));
     }
 
-    async fn begin_values(&self) -> io::Result<Writing> {
-        let new = self.0.folder.lock().await.create_value_file().await?;
-        let id = self.values_id(new.number() as u32);
-        let writer = ValueWriter::create(&self.0.node.env, new.file(), id)?;
-        Ok(Writing {
-            new,
-            writer,
-            unsynced: 0,
-        })
-    }
-
-    pub(super) fn values_id(&self, number: u32) -> ValueFileId {
-        ValueFileId {
-            identity: self.0.node.identity,
-            group: self.0.key,
-            number,
-        }
+    pub(super) fn now(&self) -> Instant {
+        self.0.node.env.clock.now()
     }
 }

@@ -1,6 +1,5 @@
 //! One group's checkpoints.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,7 +12,10 @@ use parking_lot::Mutex;
 use tokio::sync::Mutex as AsyncMutex;
 
 use super::maintenance::Shared;
+use super::planner::Avoided;
+use super::relief::Member;
 use super::space::Space;
+use super::thread::Retry;
 use crate::index::{Ask, Below, GroupIndex, IndexWriter, Layers, Memory, Missed, ValueFiles};
 use crate::journal::ReadError;
 use crate::manifest::{FolderError, GroupFolder, Manifest, RunEntry, ValueFileEntry};
@@ -137,7 +139,9 @@ pub(super) struct Inner {
     pub(super) folder: AsyncMutex<GroupFolder>,
     pub(super) frozen: Mutex<Option<Arc<Frozen>>>,
     /// Something is frozen: the same as above, for whoever applies.
-    pub(super) busy: AtomicBool,
+    pub(super) busy: Arc<AtomicBool>,
+    /// Its part in the memory of all groups.
+    pub(super) member: Arc<Member>,
     /// Bytes of entries applied since the last checkpoint began.
     pub(super) log_bytes: AtomicU64,
     /// The newest entry that a durable checkpoint has.
@@ -146,9 +150,13 @@ pub(super) struct Inner {
     pub(super) durable: Mutex<Option<SnapshotPosition>>,
     /// Its entry, for those who wait for it.
     pub(super) durable_at: watch::Sender<Option<LogId>>,
-    /// Runs that could not be read whole: they are not merged before the next start.
-    pub(super) rotten: Mutex<BTreeSet<u64>>,
+    /// Runs that could not be read whole: they are not merged for a while.
+    pub(super) rotten: Mutex<Avoided<u64>>,
     pub(super) space: Space,
+    /// The manifest may excuse a log that ends too early, and should not for longer than it must.
+    pub(super) installed: AtomicBool,
+    /// The last checkpoint could not be written.
+    pub(super) flush_retry: Mutex<Option<Retry>>,
 }
 
 /// One group's checkpoints and its index. A cheap handle.
@@ -164,19 +172,25 @@ impl GroupStore {
         durable: Option<SnapshotPosition>,
     ) -> Self {
         let applied = durable.as_ref().map(|position| position.applied);
+        let busy = Arc::<AtomicBool>::default();
+        let member = Member::new(key, busy.clone());
+        node.relief.join(&member);
         Self(Arc::new(Inner {
             node,
             key,
             index,
             folder: AsyncMutex::new(folder),
             frozen: Mutex::new(None),
-            busy: AtomicBool::new(false),
+            busy,
+            member,
             log_bytes: AtomicU64::new(0),
             flushed: AtomicU64::new(applied.map_or(0, |applied| applied.index)),
             durable: Mutex::new(durable),
             durable_at: watch::Sender::new(applied),
             rotten: Mutex::default(),
             space: Space::new(),
+            installed: AtomicBool::new(false),
+            flush_retry: Mutex::default(),
         }))
     }
 
@@ -202,11 +216,13 @@ impl GroupStore {
         let log_bytes = self.0.log_bytes.load(Ordering::Relaxed) + payload_bytes as u64;
         self.0.log_bytes.store(log_bytes, Ordering::Relaxed);
         self.note_unflushed();
+        let bytes = writer.count_bytes();
+        self.0.member.note(bytes);
         let options = &self.0.node.options;
         let due = log_bytes >= options.checkpoint_log
-            || writer.memory_bytes() >= options.checkpoint_memory
+            || bytes >= options.checkpoint_memory
             || self.wants_checkpoint_for_space();
-        due && !self.0.busy.load(Ordering::Acquire)
+        (due || self.is_chosen()) && !self.0.busy.load(Ordering::Acquire)
     }
 
     /// True if nothing is being written of the group, so that a checkpoint may begin, and there is something to write.
@@ -215,12 +231,13 @@ impl GroupStore {
     }
 
     /// Freezes what is applied, between two entries, and has it written in the background. Call only when
-    /// [`GroupStore::note_applied`] said so.
+    /// [`GroupStore::note_applied`] or [`GroupStore::may_checkpoint`] said so.
     pub fn checkpoint(&self, writer: &mut IndexWriter, checkpoint: Checkpoint) {
         debug_assert!(!self.0.busy.load(Ordering::Acquire), "one checkpoint at a time");
         let memory = writer.freeze();
         // First, or a flush that a retry has begun could end in between, and the group would be busy for ever.
         self.0.busy.store(true, Ordering::Release);
+        self.0.member.begins_anew();
         *self.0.frozen.lock() = Some(Arc::new(Frozen {
             memory,
             checkpoint,
@@ -269,7 +286,8 @@ impl GroupStore {
             let applied = manifest.applied?;
             Some((manifest, applied))
         }) else {
-            return Ok((Self::new(node, key, GroupIndex::new(), folder, None), None));
+            let index = GroupIndex::first(&node.rows);
+            return Ok((Self::new(node, key, index, folder, None), None));
         };
         let runs = manifest
             .runs
@@ -284,16 +302,18 @@ impl GroupStore {
             membership_id: manifest.membership_id,
             rows: system_rows(&below)?,
         };
-        let index = GroupIndex::restored(checkpoint.version, applied.index, below);
+        let index = GroupIndex::restored(checkpoint.version, applied.index, below, &node.rows);
         let store = Self::new(node, key, index, folder, Some(checkpoint.position()));
         let installed = manifest.installed == Some(applied);
-        Ok((
-            store,
-            Some(Restored {
-                checkpoint,
-                installed,
-            }),
-        ))
+        store
+            .0
+            .installed
+            .store(manifest.installed.is_some(), Ordering::Relaxed);
+        let restored = Restored {
+            checkpoint,
+            installed,
+        };
+        Ok((store, Some(restored)))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::sync::{Arc, Weak};
 
 use atoll_env::{Env, watch};
@@ -13,11 +13,15 @@ use tokio::sync::Notify;
 use super::group::{GroupStore, Inner, Restored, StoreError};
 use super::options::StoreOptions;
 use super::progress::{Board, Progress};
+use super::relief::{Relief, RowMemory};
 use super::space::Named;
 use super::thread;
+use crate::codec::Packer;
+use crate::index::{NodeRows, ValueFiles};
 use crate::journal::{Identity, Journal};
-use crate::manifest::{FolderOwner, GroupFolder};
-use crate::run::BlockCache;
+use crate::manifest::{self, FolderOwner, GROUPS, GroupFolder, Manifest, folder_name};
+use crate::row_cache::RowCache;
+use crate::run::{BlockCache, Run};
 use crate::snapshot::SnapshotThread;
 
 /// What all groups of a node share.
@@ -26,11 +30,18 @@ pub(super) struct Shared {
     pub(super) identity: Identity,
     pub(super) journal: Journal,
     pub(super) options: StoreOptions,
+    /// Packs what goes into value files.
+    pub(super) packer: Arc<Packer>,
     pub(super) cache: Arc<BlockCache>,
+    /// What the memories of all groups share.
+    pub(super) rows: NodeRows,
+    pub(super) relief: Relief,
     pub(super) snapshots: SnapshotThread,
     pub(super) board: Board,
     /// There is hardly room left on the disk.
     pub(super) urgent: AtomicBool,
+    /// The newest segment of the journal that was found rotten and is still there; 0: none.
+    pub(super) rotten_segment: AtomicU32,
     data: PathBuf,
     /// Groups that are open, or that something is still written of; of those that were, what is known.
     open: Mutex<BTreeMap<GroupKey, Known>>,
@@ -79,10 +90,17 @@ impl Store {
             identity,
             journal,
             options,
+            packer: Arc::new(Packer::new(options.compression.of_files())),
             cache: Arc::new(BlockCache::new(options.block_cache)),
+            rows: NodeRows {
+                cache: (options.row_cache > 0).then(|| Arc::new(RowCache::new(options.row_cache))),
+                ..NodeRows::default()
+            },
+            relief: Relief::default(),
             snapshots: SnapshotThread::start(&env.spawn),
             board: Board::default(),
             urgent: AtomicBool::new(false),
+            rotten_segment: AtomicU32::new(0),
             data: data.to_owned(),
             open: Mutex::default(),
             queue: Mutex::default(),
@@ -118,9 +136,22 @@ impl Store {
         if open.get(&key).is_some_and(|known| known.inner.strong_count() > 0) {
             return Err(StoreError::InUse);
         }
-        // If it cannot be opened, nobody knows what it needs.
-        open.insert(key, Known::default());
-        let (folder, manifest) = GroupFolder::open(env, data, owner)?;
+        // If it cannot be opened, its manifest tells what it needs, and else nobody knows.
+        let named = Arc::<Named>::default();
+        let known = Known {
+            inner: Weak::new(),
+            named: named.clone(),
+        };
+        open.insert(key, known);
+        let found = GroupFolder::open(env, data, owner);
+        let said = match &found {
+            Ok((_, manifest)) => manifest.clone(),
+            Err(_) => manifest_of(env, data, &owner),
+        };
+        if let Some(manifest) = said {
+            named.set_by(&manifest);
+        }
+        let (folder, manifest) = found?;
         let opened = GroupStore::open(self.0.clone(), key, folder, manifest)?;
         let group = &opened.0;
         group.remember_named();
@@ -137,6 +168,36 @@ impl Store {
     /// What is being done now: at most a flush, and beside it a merge of some kind.
     pub fn progress(&self) -> Vec<Progress> {
         self.0.board.read()
+    }
+
+    /// How much memory the rows of all groups take.
+    pub fn row_memory(&self) -> RowMemory {
+        self.0.row_memory()
+    }
+
+    /// The blocks of runs kept in memory.
+    pub fn block_cache(&self) -> &BlockCache {
+        &self.0.cache
+    }
+
+    /// The rows kept in memory after they were read from files, if any are.
+    pub fn row_cache(&self) -> Option<&RowCache> {
+        self.0.rows.cache.as_deref()
+    }
+
+    /// Waits for a group that has to checkpoint because the rows of all groups take too much memory, and that had no entry
+    /// just now to do so: whoever applies its log should be made to begin one, if it may ([`GroupStore::may_checkpoint`]). For one
+    /// caller.
+    pub async fn called(&self) -> GroupKey {
+        self.0.relief.called().await
+    }
+
+    /// Has a group checkpoint if the rows of all groups take too much memory, although none of them has an entry. To be called
+    /// now and then: where writes are refused for want of memory, nothing else would ever give some back.
+    pub fn relieve(&self) {
+        if self.0.rows_are_many() {
+            self.0.relief.choose_for(None, self.0.env.clock.now());
+        }
     }
 
     /// True while the thread has nothing to do.
@@ -159,7 +220,26 @@ impl Store {
     }
 }
 
+/// The manifest of this very group, if it can be read.
+fn manifest_of(env: &Env, data: &Path, owner: &FolderOwner) -> Option<Manifest> {
+    let dir = data.join(GROUPS).join(folder_name(owner.group));
+    let (manifest, found) = manifest::read_any(&*env.vfs, &dir).ok()?;
+    (found == *owner).then_some(manifest)
+}
+
 impl Shared {
+    pub(super) fn row_memory(&self) -> RowMemory {
+        RowMemory {
+            bytes: self.rows.bytes.all(),
+            limit: self.options.row_memory,
+        }
+    }
+
+    /// Rows that are not frozen take more than their half.
+    pub(super) fn rows_are_many(&self) -> bool {
+        self.rows.bytes.active() > self.options.row_memory / 2
+    }
+
     pub(super) fn enqueue(&self, group: GroupStore) {
         let mut queue = self.queue.lock();
         if queue.closing {
@@ -191,6 +271,26 @@ impl Shared {
         let open = self.open.lock();
         let groups = open.values().filter_map(|known| known.inner.upgrade());
         groups.map(GroupStore).collect()
+    }
+
+    /// The groups that are open.
+    pub(super) fn open_keys(&self) -> Vec<GroupKey> {
+        let open = self.open.lock();
+        let open = open.iter().filter(|(_, known)| known.inner.strong_count() > 0);
+        open.map(|(key, _)| *key).collect()
+    }
+
+    /// The files of a group that is open, pinned.
+    pub(super) fn files_of(&self, key: GroupKey) -> Option<(Vec<Arc<Run>>, ValueFiles)> {
+        let group = self.open.lock().get(&key)?.inner.upgrade()?;
+        let below = group.index.layers().below.clone();
+        Some((below.runs().to_vec(), below.values().clone()))
+    }
+
+    /// True if a group is open that has a checkpoint.
+    pub(super) fn has_checkpoint(&self, key: GroupKey) -> bool {
+        let group = self.open.lock().get(&key).and_then(|known| known.inner.upgrade());
+        group.is_some_and(|group| group.durable.lock().is_some())
     }
 
     /// True if all of these were opened here.

@@ -12,19 +12,22 @@ use atoll_types::{Mutant, Version, mutant};
 
 use super::accounts::count_references;
 use super::evacuate::Evacuation;
-use super::files::PublishedValues;
+use super::files::NewRun;
+use super::filing::PublishedValues;
 use super::flush::entry_of;
 use super::group::GroupStore;
-use super::plan::Plan;
-use super::progress::Running;
+use super::planner::Plan;
+use super::progress::{Running, WorkKind};
 use super::rate::Rate;
 use crate::index::{Ask, Below, Layers, Missed, RawRow, ValueFiles};
 use crate::journal::{Journal, ReadError};
-use crate::manifest::{GroupFile, GroupFolder, RunEntry};
-use crate::run::{RowValue, Run, RunValue, RunWriter};
+use crate::manifest::{GroupFolder, RunEntry};
+use crate::run::{RowValue, Run, RunValue};
 
 /// Rows read at a time.
 const PAGE_ROWS: usize = 1024;
+/// What a row takes in a run beside its key and what of its value stands there, about.
+const ROW_BYTES: usize = 24;
 
 /// A merge to be done, and what it was planned over.
 pub(super) struct Work {
@@ -34,8 +37,7 @@ pub(super) struct Work {
 
 /// What a merge has written.
 struct Output {
-    run: Arc<GroupFile>,
-    number: u64,
+    run: Arc<Run>,
     values: Vec<PublishedValues>,
 }
 
@@ -62,7 +64,7 @@ impl Work {
 
 /// Where rows go.
 struct Sink<'a> {
-    writer: RunWriter,
+    run: NewRun,
     values: Evacuation<'a>,
     rate: Rate,
     running: &'a Running<'a>,
@@ -70,14 +72,28 @@ struct Sink<'a> {
 
 impl Sink<'_> {
     async fn add(&mut self, (key, version, value): RawRow, journal: &Journal) -> io::Result<()> {
-        let before = self.writer.bytes() + self.values.moved;
+        let (before, moved) = (self.run.writer.bytes(), self.values.moved);
         let value = self.values.place(&key, version, value).await?;
-        self.writer.add(&key, version, RowValue::from(&value)).await?;
-        let bytes = (self.writer.bytes() + self.values.moved).saturating_sub(before);
+        self.run.writer.add(&key, version, RowValue::from(&value)).await?;
+        let moved = self.values.moved - moved;
+        let bytes = self.run.writer.bytes().saturating_sub(before) + moved;
         self.running.add(bytes);
-        // As many were read.
-        self.rate.take(2 * bytes, journal).await;
+        // What was moved was read, too; the rows themselves were counted when they were.
+        self.rate.take(bytes + moved, journal).await;
         Ok(())
+    }
+
+    /// Rows were read, whatever becomes of them: a merge that drops most of them would neither be held up nor let others
+    /// have their turn if only what it writes counted.
+    async fn note_read(&mut self, rows: &[RawRow], journal: &Journal) {
+        let inline = |value: &RunValue| match value {
+            RunValue::Inline { bytes, .. } => bytes.len(),
+            _ => 0,
+        };
+        let bytes = rows
+            .iter()
+            .map(|(key, _, value)| ROW_BYTES + key.len() + inline(value));
+        self.rate.take(bytes.sum::<usize>() as u64, journal).await;
     }
 }
 
@@ -88,10 +104,7 @@ impl GroupStore {
         let output = self.write_merged(&work, &running).await?;
         trouble::pause("storage: a merged run is published, no manifest names it").await;
         let mut folder = self.0.folder.lock().await;
-        let identity = self.run_identity(output.number);
-        let run = Run::open(output.run, identity, self.0.node.cache.clone()).map_err(io::Error::other)?;
-        self.put_in_force(&mut folder, &work, Arc::new(run), output.values)
-            .await
+        self.put_in_force(&mut folder, &work, output).await
     }
 
     /// The manifest and the layers, with the output in the place of its inputs.
@@ -99,8 +112,7 @@ impl GroupStore {
         &self,
         folder: &mut GroupFolder,
         work: &Work,
-        run: Arc<Run>,
-        new: Vec<PublishedValues>,
+        Output { run, values: new }: Output,
     ) -> io::Result<()> {
         let below = self.0.index.layers().below.clone();
         let mut manifest = folder.manifest().cloned().unwrap_or_default();
@@ -125,20 +137,26 @@ impl GroupStore {
         self.0.index.replace(|layers| Layers {
             active: layers.active.clone(),
             frozen: layers.frozen.clone(),
-            below: Below::new(runs, values),
+            below: match work.plan.kind {
+                WorkKind::Evacuate => Below::new(runs, values),
+                _ => below.instead(runs, values),
+            },
         });
         self.remember_named();
         Ok(())
     }
 
     /// Why an input could not be read, remembered: what a disk refuses it mostly goes on refusing, and were the same runs tried
-    /// again and again, they would get too many. The next start tries anew.
+    /// again and again, they would get too many. They are tried again after a while.
     fn unread(&self, inputs: &Below, missed: Missed) -> io::Error {
-        let mut rotten = self.0.rotten.lock();
+        let (mut rotten, now) = (self.0.rotten.lock(), self.now());
         match &missed {
-            Missed::Failed(ReadError::Run { run, .. }) => drop(rotten.insert(*run)),
+            Missed::Failed(ReadError::Run { run, .. }) => rotten.add(*run, now),
             // Which of them it was is not said.
-            _ => rotten.extend(inputs.runs().iter().map(|run| run.identity().number)),
+            _ => inputs
+                .runs()
+                .iter()
+                .for_each(|run| rotten.add(run.identity().number, now)),
         }
         io::Error::other(missed)
     }
@@ -146,14 +164,17 @@ impl GroupStore {
     /// One run with the newest row of every key; without deletions if nothing older could come back.
     async fn write_merged(&self, work: &Work, running: &Running<'_>) -> io::Result<Output> {
         let node = &self.0.node;
-        let new = self.0.folder.lock().await.create_run().await?;
-        let identity = self.run_identity(new.number());
         let inputs = Below::new(work.inputs().to_vec(), ValueFiles::new());
         let rows = inputs.runs().iter().map(|run| run.summary().entries).sum::<u64>();
         let mut sink = Sink {
-            writer: RunWriter::create(new.file(), identity, node.env.rng.bits64(), rows as usize),
+            run: self.create_run(rows as usize).await?,
             values: Evacuation::new(self, &work.below, &work.plan),
-            rate: Rate::new(&node.env.clock, node.options.maintenance_rate, &node.journal),
+            rate: Rate::new(
+                &node.env.clock,
+                node.options.maintenance_rate,
+                node.options.journal_budget,
+                &node.journal,
+            ),
             running,
         };
         // Only the oldest run has nothing below that a deletion hides.
@@ -164,6 +185,8 @@ impl GroupStore {
             let page = inputs
                 .raw_page((&from, &[]), ASK)
                 .map_err(|missed| self.unread(&inputs, missed))?;
+            self.go_on()?;
+            sink.note_read(&page.rows, &node.journal).await;
             let next = page.rows.last().map(|(last, ..)| [&last[..], &[0]].concat());
             let stays = |row: &RawRow| row.2 != RunValue::Tombstone || keep_deletions;
             for row in page.rows.into_iter().filter(stays) {
@@ -175,20 +198,16 @@ impl GroupStore {
                 _ => break,
             }
         }
-        let Sink { writer, values, .. } = sink;
+        let Sink { run, values, .. } = sink;
         if values.lost > 0 {
             tracing::error!(group = %self.0.key, values = values.lost, "values were given up in a merge");
         }
         // Before the run that points into them.
         let values = values.finish().await?;
         let covers = inputs.runs().first().map(|newest| newest.summary().covers);
-        writer.finish(covers.unwrap_or_default()).await?;
         trouble::pause("storage: values are moved, the run that points at them is not published").await;
-        Ok(Output {
-            number: new.number(),
-            run: self.0.folder.lock().await.publish(new).await?,
-            values,
-        })
+        let run = self.publish_run(run, covers.unwrap_or_default()).await?;
+        Ok(Output { run, values })
     }
 
     /// An error if the node stops: a merge may be begun again at any time.

@@ -6,13 +6,13 @@
 //! restart begins from the manifest and applies only what the log has behind it. Nothing is ever both in a
 //! checkpoint and missing from the rows beside it.
 //!
-//! Runs are merged when they get many (`plan`): of each key the newest row stays, and a deletion only while an
+//! Runs are merged when they get many (`planner`): of each key the newest row stays, and a deletion only while an
 //! older run may have the key. Views hold on to the layers they began with, so neither flush nor merge takes
 //! anything from a reader.
 //!
 //! Space comes back in merges, and only there: values leave segments of the journal that are to go, and value files that
 //! are half dead, for new value files (`evacuate`). Nothing is ever put back into the index; why, says ADR 8. What is to be
-//! moved when, `plan` decides; who still needs what, `space` finds out. Three things may go:
+//! moved when, `planner` decides; who still needs what, `space` finds out. Three things may go:
 //! - A segment of the journal, by whoever owns the journal, if no log needs it and it is below [`Store::low_water`]: no row
 //!   of any group that can be read, now or later, points into it. A row that can be read stands in a memory or below one
 //!   that lives, and an entry being applied holds on to the layers that it has looked rows up in, so that a pointer that
@@ -33,36 +33,47 @@
 //! - A checkpoint that could not be written is tried again with the same rows; nothing newer is frozen meanwhile.
 //!   What the failed try began is removed at once, or it would fill the disk. If a change of names failed, nobody knows what
 //!   the disk holds, and the process halts (`thread`; a fault at every operation in `tests/faults`).
-//! - A run with a block that is not what was written is never merged, and those above it still are: checkpoints go on, and
+//! - A run with a block that is not what was written is not merged (it is tried again every ten minutes), and those above it are: checkpoints go on, and
 //!   only reads of that block fail (`merge`; `tests/damage`).
 //! - A merge commits only if what it began with is still in force, one run after the other (`merge`).
 //! - A group is open once, until the last write of it has ended (`maintenance`; `tests/closing`).
+//! - Rows of all groups together take no more memory than they may, as long as the disk takes them: the group with the most
+//!   checkpoints first (`relief`; `tests/memory`). A disk that does not is told to whoever takes writes ([`Store::row_memory`]).
 //! - Between entries a writer holds on to no memory that is in a run, and to no run that was merged (`index::writer`).
 //!
+//! What is on the disk is read again and again to find damage before it is needed (`scrub`).
+//!
 //! One thread does all of it (`thread`): flushes one after the other, and beside them one merge at a time, which gives way to
-//! them and goes no faster than it may (`rate`). So a group waits for other groups' flushes, and for no merge.
+//! them and goes no faster than it may, unless writes outrun merges (`rate`). So a group waits for other groups' flushes, and for
+//! no merge. A flush that failed waits for its own next attempt, and no other group waits with it (`thread`).
 
 mod accounts;
 mod evacuate;
 mod files;
+mod filing;
 mod flush;
 mod group;
 mod install;
 mod maintenance;
 mod merge;
 mod options;
-mod plan;
+mod planner;
 mod progress;
 mod rate;
+mod relief;
 mod rows;
+mod scrub;
 mod space;
 #[cfg(test)]
 pub(crate) mod tests;
 mod thread;
 
-pub(crate) use files::{NewRun, NewValues, PublishedValues};
+pub(crate) use files::NewRun;
+pub(crate) use filing::{Filing, PublishedValues};
 pub(crate) use group::system_rows;
 pub use group::{Checkpoint, GroupStore, Restored, StoreError, SystemRow};
 pub use maintenance::Store;
 pub use options::StoreOptions;
 pub use progress::{Progress, WorkKind};
+pub use relief::RowMemory;
+pub use scrub::{Finding, LastRound, Scrub, ScrubOptions, ScrubStatus, ScrubbedFile};

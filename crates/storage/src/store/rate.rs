@@ -1,4 +1,5 @@
-//! How fast merges may go.
+//! How fast merges may go: as fast as is set, and leaving the disk to the journal while its syncs are slow. Unless the journal has more
+//! than twice what it should: then writes outrun merges, and a bound would only let it grow.
 
 use std::time::Duration;
 
@@ -15,11 +16,16 @@ const TURN_BYTES: u64 = 256 * 1024;
 /// How long to leave the disk to the journal when its syncs are slow.
 const STAND_BACK: Duration = Duration::from_millis(250);
 
+/// The journal may have so many times its budget before merges go as fast as they can.
+const FAR_TOO_MUCH: u64 = 2;
+
 /// A token bucket over the clock of the environment: how much a merge did says when it may go on.
 pub(super) struct Rate {
     clock: Clock,
     /// Bytes per second; 0: no bound.
     per_second: u64,
+    /// Bytes that the journal should have at most.
+    budget: u64,
     /// When what was taken so far has been paid for, in nanoseconds of the clock.
     paid_at: u64,
     /// Taken since others had their turn.
@@ -28,10 +34,12 @@ pub(super) struct Rate {
 }
 
 impl Rate {
-    pub(super) fn new(clock: &Clock, per_second: u64, journal: &Journal) -> Self {
+    /// So many bytes per second, 0: no bound, but as fast as it goes while the journal has far more than `budget`.
+    pub(super) fn new(clock: &Clock, per_second: u64, budget: u64, journal: &Journal) -> Self {
         Self {
             clock: clock.clone(),
             per_second,
+            budget,
             paid_at: clock.now().as_nanos(),
             untold: 0,
             slow_syncs: journal.stats().slow_syncs,
@@ -46,7 +54,12 @@ impl Rate {
             return;
         }
         let bytes = std::mem::take(&mut self.untold);
-        let wait = self.spend(bytes);
+        let is_behind = is_behind(journal, self.budget);
+        let wait = if is_behind {
+            Duration::ZERO
+        } else {
+            self.spend(bytes)
+        };
         if wait >= WAIT_MIN {
             self.clock.sleep(wait).await;
         } else {
@@ -72,6 +85,11 @@ impl Rate {
     }
 }
 
+/// True if writes outrun merges: the journal has far more than it should.
+pub(super) fn is_behind(journal: &Journal, budget: u64) -> bool {
+    journal.used_bytes() > budget.saturating_mul(FAR_TOO_MUCH)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,6 +100,7 @@ mod tests {
             paid_at: clock.now().as_nanos(),
             clock,
             per_second,
+            budget: u64::MAX,
             untold: 0,
             slow_syncs: 0,
         }

@@ -13,9 +13,10 @@ use super::evacuate::Refused;
 use super::group::GroupStore;
 use super::maintenance::{Shared, Store};
 use super::merge::Work;
-use super::plan::{FileShape, Need, RunShape, Shape, Urgency};
+use super::planner::{FileShape, Need, RunShape, Shape, Urgency};
+use super::rate::is_behind;
 use super::thread::Retry;
-use crate::index::{Below, Layers, Reach};
+use crate::index::{Below, LOST, Layers, Reach};
 use crate::manifest::{Manifest, ValueFileEntry};
 use crate::run::Run;
 
@@ -31,6 +32,13 @@ impl Named {
     /// A manifest that is about to be committed needs this one too.
     pub(super) fn lower(&self, segment: Option<u32>) {
         self.0.fetch_min(segment.unwrap_or(Self::NONE), Ordering::AcqRel);
+    }
+
+    /// Remembers what a manifest needs of a group that may not be opened over it.
+    pub(super) fn set_by(&self, manifest: &Manifest) {
+        let segments = manifest.runs.iter().flat_map(|run| run.journal_bytes.iter());
+        let segments = segments.map(|(segment, _)| *segment);
+        self.set(segments.filter(|segment| *segment != LOST).min());
     }
 
     fn set(&self, segment: Option<u32>) {
@@ -55,7 +63,7 @@ pub(super) struct Space {
     since: AtomicU32,
     /// Rows or entries that no checkpoint has hold back segments that should go.
     pressed: AtomicBool,
-    /// Where values are left until the next start.
+    /// Where values are left for a while.
     pub(super) refused: Mutex<Refused>,
     pub(super) named: Arc<Named>,
     /// The last merge did not come to its end.
@@ -89,8 +97,8 @@ const OLDEST: u32 = 1;
 
 impl Store {
     /// The lowest segment of the journal that any row of a group points into which was opened here: every row that can be
-    /// read, now or later, by anybody; of groups that are not open any more, the rows of their last manifest. `Some(0)` if a
-    /// group could not be opened, so that nobody knows. `None`: no row points into the journal.
+    /// read, now or later, by anybody; of groups that are not open any more or could not be opened, the rows of their last
+    /// manifest. `Some(0)` if that cannot be read, so that nobody knows. `None`: no row points into the journal.
     ///
     /// It does not know of entries that are not applied, nor of those that a start would apply again. So to free
     /// segments: let every group of the node be opened first; ask all logs for their oldest segment *first*, then this;
@@ -146,6 +154,13 @@ impl Store {
         self.0.look_soon();
     }
 
+    /// Segments and value files that values are left in because the disk does not read them, and runs that are not merged for that
+    /// reason. They hold back space until they can be read, or their replica is made anew.
+    pub fn avoided(&self) -> usize {
+        let groups = self.0.open_groups();
+        groups.iter().map(GroupStore::avoided).sum()
+    }
+
     /// Bytes of the runs and value files of all open groups.
     pub fn disk_bytes(&self) -> u64 {
         let groups = self.0.open_groups();
@@ -159,11 +174,13 @@ impl Shared {
         if self.urgent.load(Ordering::Relaxed) {
             return Need::urgent(self.journal.ends());
         }
-        Need::of(
-            self.journal.ends(),
-            self.journal.used_bytes(),
-            self.options.journal_budget,
-        )
+        let (ends, budget) = (self.journal.ends(), self.options.journal_budget);
+        let rotten = self.rotten_segment.load(Ordering::Relaxed);
+        let need = Need::of(ends, self.journal.used_bytes(), budget).and_rotten(rotten, ends);
+        Need {
+            behind: is_behind(&self.journal, budget),
+            ..need
+        }
     }
 }
 
@@ -185,6 +202,14 @@ impl GroupStore {
         let runs = layers.below.runs().iter().map(|run| run.summary().file_len);
         let values = layers.below.values().values().map(|file| file.file_len());
         runs.sum::<u64>() + values.sum::<u64>()
+    }
+
+    fn avoided(&self) -> usize {
+        let now = self.now();
+        let refused = self.0.space.refused.lock();
+        let left = refused.segments.count(now) + refused.files.count(now);
+        drop(refused);
+        left + self.0.rotten.lock().count(now)
     }
 
     /// How many value files the group has.
@@ -223,15 +248,39 @@ impl GroupStore {
             let files = folder.manifest().map(|manifest| manifest.value_files.clone());
             (self.0.index.layers().below.clone(), files.unwrap_or_default())
         };
+        let need = self.need_of_scans(&below, need);
         let shape = self.shape(&below, &files);
         let plan = shape.plan(need)?;
-        let urgency = shape.urgency(&plan);
+        let urgency = shape.urgency(&plan, need);
         Some((urgency, Work { plan, below }))
+    }
+
+    /// The same, or more: values that scans have read one by one from the journal often enough are put in order.
+    fn need_of_scans(&self, below: &Below, need: Need) -> Need {
+        let newest = self.0.node.journal.ends().map_or(0, |ends| ends.newest);
+        let old = |run: &Arc<Run>| -> u64 {
+            let values = run.summary().journal_bytes.iter();
+            let old = values.filter(|(segment, _)| *segment < newest);
+            old.map(|(_, bytes)| bytes).sum()
+        };
+        // The runs themselves are written anew too, from the first to the last that has such values.
+        let has_old = |run: &Arc<Run>| old(run) > 0;
+        let runs = below.runs();
+        let first = runs.iter().position(has_old).unwrap_or(0);
+        let last = runs.iter().rposition(has_old).map_or(0, |last| last + 1);
+        let span = runs.get(first..last).unwrap_or_default();
+        let values: u64 = span.iter().map(old).sum();
+        let together: u64 = span.iter().map(|run| run.summary().file_len).sum();
+        need.for_scans(
+            newest,
+            below.scattered(),
+            (values, values.saturating_add(together)),
+        )
     }
 
     fn shape(&self, below: &Below, files: &[ValueFileEntry]) -> Shape {
         let refused = self.0.space.refused.lock();
-        let rotten = self.0.rotten.lock();
+        let (rotten, now) = (self.0.rotten.lock(), self.now());
         let run = |run: &Arc<Run>| {
             let summary = run.summary();
             let segments = summary.journal_bytes.iter().map(|(id, _)| *id);
@@ -239,12 +288,12 @@ impl GroupStore {
                 len: summary.file_len,
                 rows: summary.entries,
                 removed: summary.tombstones,
-                rotten: rotten.contains(&run.identity().number),
-                segments: segments.filter(|id| !refused.segments.contains(id)).collect(),
+                rotten: rotten.has(&run.identity().number, now),
+                segments: segments.filter(|id| !refused.segments.has(id, now)).collect(),
                 files: summary.file_bytes.iter().map(|(number, _)| *number).collect(),
             }
         };
-        let sound = files.iter().filter(|file| !refused.files.contains(&file.number));
+        let sound = files.iter().filter(|file| !refused.files.has(&file.number, now));
         Shape {
             runs: below.runs().iter().map(run).collect(),
             files: sound
@@ -284,7 +333,7 @@ impl GroupStore {
             Layers {
                 active: layers.active.clone(),
                 frozen: layers.frozen.clone(),
-                below: Below::new(layers.below.runs().to_vec(), values),
+                below: layers.below.instead(layers.below.runs().to_vec(), values),
             }
         });
         Ok(gone.len())

@@ -12,7 +12,7 @@ use atoll_env::Instant;
 use super::group::GroupStore;
 use super::maintenance::Shared;
 use super::merge::Work;
-use super::plan::Urgency;
+use super::planner::Urgency;
 
 /// How long to wait before what failed is tried again; twice as long after every failure in a row.
 const RETRY: Duration = Duration::from_secs(1);
@@ -31,6 +31,23 @@ pub(super) struct Retry {
     full: bool,
 }
 
+impl Retry {
+    /// After another failure in a row.
+    pub(super) fn after(last: Option<Self>, now: Instant) -> Self {
+        let wait = last.map_or(RETRY, |last| (last.wait * 2).min(RETRY_MAX));
+        Self {
+            at: now + wait,
+            wait,
+            full: false,
+        }
+    }
+
+    /// How long to wait.
+    pub(super) fn wait(&self) -> Duration {
+        self.wait
+    }
+}
+
 pub(super) async fn run(shared: Arc<Shared>) {
     tokio::join!(flush(&shared), merge(&shared));
     shared.queue.lock().groups.clear();
@@ -38,10 +55,9 @@ pub(super) async fn run(shared: Arc<Shared>) {
 }
 
 async fn flush(shared: &Shared) {
-    let mut wait = RETRY;
     while !shared.is_closing() {
         let Some(group) = shared.next_to_flush() else {
-            shared.work.notified().await;
+            shared.wait_to_flush().await;
             continue;
         };
         let flushed = group.flush().await;
@@ -52,17 +68,14 @@ async fn flush(shared: &Shared) {
                 group
                     .halt_if_broken(&io::Error::other("a change of names failed"))
                     .await;
-                wait = RETRY;
+                *group.0.flush_retry.lock() = None;
                 shared.look_soon();
             }
             Err(error) => {
                 group.halt_if_broken(&error).await;
-                tracing::error!(group = %group.0.key, %error, retry_in = ?wait, "a checkpoint failed");
+                let retry = group.put_off_flush();
+                tracing::error!(group = %group.0.key, %error, retry_in = ?retry.wait, "a checkpoint failed");
                 shared.enqueue(group);
-                // Ends early only to close.
-                let closing = shared.closing(&shared.work);
-                let _ = shared.env.clock.timeout(wait, closing).await;
-                wait = (wait * 2).min(RETRY_MAX);
             }
         }
     }
@@ -83,10 +96,27 @@ async fn merge(shared: &Shared) {
 
 impl Shared {
     fn next_to_flush(&self) -> Option<GroupStore> {
+        let now = self.env.clock.now();
         let mut queue = self.queue.lock();
-        let next = queue.groups.pop_front();
+        // One whose last attempt failed holds up no other.
+        let due = |group: &GroupStore| group.flush_again_at().is_none_or(|at| at <= now);
+        let next = queue.groups.iter().position(due);
+        let next = next.and_then(|next| queue.groups.remove(next));
         queue.flushing = next.is_some();
         next
+    }
+
+    /// Until something comes to be flushed, or what failed is to be tried again, or the node stops.
+    async fn wait_to_flush(&self) {
+        let waiting: Vec<_> = self.queue.lock().groups.iter().cloned().collect();
+        let next = waiting.iter().filter_map(GroupStore::flush_again_at).min();
+        match next {
+            Some(at) => {
+                let wait = at.since(self.env.clock.now());
+                let _ = self.env.clock.timeout(wait, self.work.notified()).await;
+            }
+            None => self.work.notified().await,
+        }
     }
 
     /// The most urgent work of all groups.
@@ -120,16 +150,21 @@ impl Shared {
             .iter()
             .any(|group| group.0.space.retry.lock().is_some_and(|retry| !retry.full))
     }
-
-    /// Comes back when the node stops.
-    async fn closing(&self, notify: &tokio::sync::Notify) {
-        while !self.is_closing() {
-            notify.notified().await;
-        }
-    }
 }
 
 impl GroupStore {
+    /// Notes that there will be another attempt.
+    fn put_off_flush(&self) -> Retry {
+        let mut retry = self.0.flush_retry.lock();
+        let next = Retry::after(*retry, self.0.node.env.clock.now());
+        *retry = Some(next);
+        next
+    }
+
+    fn flush_again_at(&self) -> Option<Instant> {
+        self.0.flush_retry.lock().map(|retry| retry.at)
+    }
+
     /// False until a failed attempt is to be tried again.
     fn may_work(&self) -> bool {
         let retry = *self.0.space.retry.lock();
@@ -138,6 +173,7 @@ impl GroupStore {
 
     /// Lets go of files that nobody needs.
     async fn tidy(&self) -> io::Result<()> {
+        self.forget_installed().await?;
         self.drop_value_files().await?;
         self.clean().await;
         Ok(())
@@ -166,10 +202,9 @@ impl GroupStore {
     /// Notes that there will be another attempt; in how long.
     fn try_again(&self, full: bool) -> Duration {
         let mut retry = self.0.space.retry.lock();
-        let wait = retry.map_or(RETRY, |retry| (retry.wait * 2).min(RETRY_MAX));
-        let at = Instant::from_nanos(self.0.node.env.clock.now().as_nanos() + wait.as_nanos() as u64);
-        *retry = Some(Retry { at, wait, full });
-        wait
+        let next = Retry::after(*retry, self.0.node.env.clock.now());
+        *retry = Some(Retry { full, ..next });
+        next.wait
     }
 
     /// Whether what the merge writes fits on the disk. A disk that is full in the middle of it would be so for everybody.

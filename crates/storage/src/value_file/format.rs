@@ -3,7 +3,7 @@
 use std::fmt;
 
 use atoll_types::limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
-use atoll_types::{ClusterId, GroupGen, GroupId, GroupKey, NodeId, Version};
+use atoll_types::{ClusterId, Codec, GroupGen, GroupId, GroupKey, NodeId, Version};
 
 use crate::cursor::{Cursor, Short};
 use crate::journal::Identity;
@@ -23,8 +23,8 @@ const MAGIC: [u8; 8] = *b"ATOLVAL\x01";
 const FOOTER_MAGIC: [u8; 8] = *b"ATOLVALE";
 const VERSION: u32 = 1;
 const CRC_AT: usize = HEADER_LEN - 4;
-/// Flags of a record whose value is stored as it is. Bits 0 and 1 are kept for codecs.
-const FLAGS_PLAIN: u16 = 0;
+/// Feature: values may be packed. (Bit 0 is kept for encryption.)
+const FEATURE_PACKED: u32 = 1 << 1;
 
 const _: () = assert!(VALUE_BYTES_MAX <= STORED_LEN_MAX);
 
@@ -57,6 +57,8 @@ pub(super) struct Header {
     /// Random; part of every record's sum.
     pub(super) salt: u64,
     pub(super) created_ms: u64,
+    /// Values may be packed.
+    pub(super) packed: bool,
 }
 
 /// Why a block is not a header this code can use.
@@ -77,8 +79,8 @@ impl Header {
         let mut block = Vec::with_capacity(HEADER_LEN);
         block.extend(MAGIC);
         block.extend(VERSION.to_le_bytes());
-        // Features; bit 0 is kept for encryption.
-        block.extend(0_u32.to_le_bytes());
+        let features = if self.packed { FEATURE_PACKED } else { 0 };
+        block.extend(features.to_le_bytes());
         block.extend(self.id.identity.cluster.0.to_le_bytes());
         block.extend(self.id.identity.node.0.to_le_bytes());
         block.extend(self.id.group.id.0.to_le_bytes());
@@ -100,9 +102,10 @@ impl Header {
         if cursor.take()? != MAGIC {
             return Err(HeaderError::Bad);
         }
-        match (cursor.u32()?, cursor.u32()?) {
+        let (version, features) = (cursor.u32()?, cursor.u32()?);
+        match (version, features & !FEATURE_PACKED) {
             (VERSION, 0) => {}
-            (VERSION, features) => {
+            (VERSION, _) => {
                 let what = format!("features {features:#x} this program does not have");
                 return Err(HeaderError::Unsupported(what));
             }
@@ -125,8 +128,18 @@ impl Header {
             },
             salt: cursor.u64()?,
             created_ms: cursor.u64()?,
+            packed: features & FEATURE_PACKED != 0,
         })
     }
+}
+
+/// A value as a record has it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StoredValue<'a> {
+    pub(super) codec: Codec,
+    pub(super) bytes: &'a [u8],
+    /// Bytes of the value itself.
+    pub(super) len: u32,
 }
 
 /// What stands before a record's key and value.
@@ -135,7 +148,10 @@ pub(super) struct RecordHeader {
     /// Sum of all of the record behind it.
     pub(super) crc: u32,
     pub(super) key_len: u16,
+    pub(super) codec: Codec,
     pub(super) stored_len: u32,
+    /// Bytes of the value itself.
+    pub(super) len: u32,
     pub(super) version: Version,
 }
 
@@ -154,19 +170,18 @@ impl RecordHeader {
         (salt, offset): (u64, u32),
         version: Version,
         key: &[u8],
-        value: &[u8],
+        value: StoredValue<'_>,
     ) -> u32 {
         let start = out.len();
-        let len = value.len() as u32;
         out.extend([0; 4]);
         out.extend((key.len() as u16).to_le_bytes());
-        out.extend(FLAGS_PLAIN.to_le_bytes());
+        out.extend(u16::from(value.codec.number()).to_le_bytes());
         // As stored, and as it was: the same without a codec.
-        out.extend(len.to_le_bytes());
-        out.extend(len.to_le_bytes());
+        out.extend((value.bytes.len() as u32).to_le_bytes());
+        out.extend(value.len.to_le_bytes());
         out.extend(version.0.to_le_bytes());
         out.extend(key);
-        out.extend(value);
+        out.extend(value.bytes);
         let crc = sum(salt, offset, out.get(start + 4..).unwrap_or_default());
         if let Some(field) = out.get_mut(start..start + 4) {
             field.copy_from_slice(&crc.to_le_bytes());
@@ -196,14 +211,17 @@ impl RecordHeader {
     fn fields(crc: u32, rest: &[u8]) -> Result<Result<Self, RecordError>, Short> {
         let mut cursor = Cursor(rest);
         let (key_len, flags) = (cursor.u16()?, cursor.u16()?);
-        let (stored_len, raw_len) = (cursor.u32()?, cursor.u32()?);
-        if flags != FLAGS_PLAIN || stored_len != raw_len {
+        let (stored_len, len) = (cursor.u32()?, cursor.u32()?);
+        let codec = u8::try_from(flags).ok().and_then(Codec::from_number);
+        let Some(codec) = codec.filter(|codec| codec.admits(stored_len as usize, len as usize)) else {
             return Ok(Err(RecordError::Unknown));
-        }
+        };
         Ok(Ok(Self {
             crc,
             key_len,
+            codec,
             stored_len,
+            len,
             version: Version(cursor.u64()?),
         }))
     }

@@ -14,6 +14,8 @@
 //! - The file explains itself: scrub and repair read records from the first one on and need no index (`records`).
 //!   The footer says how many there must have been; it is looked at only there, because reading a value needs
 //!   nothing of it: its rot costs no value.
+//! - Values may be packed (`codec`), each by itself and with its codec and both lengths in its record; sums of key and value are those of
+//!   the value itself. A reader unpacks what nothing has proved yet, and proves what it unpacked.
 //! - I11: no place of a file is written twice.
 
 mod format;

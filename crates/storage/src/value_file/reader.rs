@@ -4,11 +4,12 @@ use std::io;
 use std::sync::Arc;
 
 use atoll_env::vfs::File;
-use atoll_types::{Mutant, mutant};
+use atoll_types::{Codec, Mutant, mutant};
 use bytes::Bytes;
 
 use super::format::{HEADER_LEN, Header, HeaderError, STORED_LEN_MAX, ValueFileId};
 use super::records::FiledRecords;
+use crate::codec::{UNPACKED_AT_ONCE_MAX, unpacked};
 use crate::journal::{ReadError, ReadValue, value_crc};
 
 /// Where a value stands in a value file: what a row's pointer says, but for the file.
@@ -18,8 +19,10 @@ pub struct Filed {
     pub offset: u32,
     /// How many there are.
     pub stored_len: u32,
-    /// Bytes of the value; the same, until there are codecs.
+    /// Bytes of the value.
     pub len: u32,
+    /// What makes the value of what is stored.
+    pub codec: Codec,
     /// [`value_crc`] of key and value.
     pub vcrc: u32,
 }
@@ -101,20 +104,30 @@ impl ValueFile {
         self.len
     }
 
-    /// Reads and checks a value; with `wait` false only if that needs no disk. A mismatch is read again once: a
-    /// disk may have slipped.
+    /// The file itself; holding it is the pin. What is read of it proves nothing.
+    pub(crate) fn file(&self) -> &Arc<dyn File> {
+        &self.file
+    }
+
+    /// Reads and checks a value; with `wait` false only if that needs no disk and not long to unpack. A mismatch is read
+    /// again once: a disk may have slipped.
     pub fn read(&self, place: &Filed, key: &[u8], wait: bool) -> Result<ReadValue, ReadError> {
         let end = u64::from(place.offset) + u64::from(place.stored_len);
-        let known = place.stored_len == place.len && place.stored_len as usize <= STORED_LEN_MAX;
-        if !known || end > self.len {
+        let (stored_len, len) = (place.stored_len as usize, place.len as usize);
+        if !place.codec.admits(stored_len, len) || stored_len > STORED_LEN_MAX || end > self.len {
             return Err(self.corrupt(place));
         }
+        if place.codec != Codec::None && !wait && len > UNPACKED_AT_ONCE_MAX {
+            return Ok(ReadValue::WouldBlock);
+        }
         for _ in 0..2 {
-            let Some(bytes) = self.fetch(place, wait)? else {
+            let Some(stored) = self.fetch(place, wait)? else {
                 return Ok(ReadValue::WouldBlock);
             };
-            if value_crc(key, &bytes) == place.vcrc || mutant::is(Mutant::ValueUnchecked) {
-                return Ok(ReadValue::Ready(bytes));
+            let proved =
+                |value: &Bytes| value_crc(key, value) == place.vcrc || mutant::is(Mutant::ValueUnchecked);
+            if let Some(value) = unpacked(place.codec, stored, len).filter(proved) {
+                return Ok(ReadValue::Ready(value));
             }
         }
         tracing::error!(
@@ -143,7 +156,7 @@ impl ValueFile {
         ReadError::Filed {
             file: self.number,
             offset: place.offset,
-            len: place.len,
+            len: place.stored_len,
         }
     }
 

@@ -6,6 +6,7 @@ use crc32fast::Hasher;
 
 use super::format::{FOOTER_LEN, Footer, HEADER_LEN, RECORD_HEADER_LEN, RecordError, RecordHeader};
 use super::reader::{Filed, ValueFile, ValueFileError};
+use crate::codec::unpacked;
 use crate::journal::value_crc;
 
 /// Bytes read at once, unless one record is larger.
@@ -18,7 +19,7 @@ pub struct FiledRecord {
     pub key: Bytes,
     /// The version.
     pub version: Version,
-    /// The value.
+    /// The value, unpacked.
     pub value: Bytes,
     /// Where it stands, as a row's pointer has it.
     pub place: Filed,
@@ -74,19 +75,22 @@ impl<'a> FiledRecords<'a> {
                 what: format!("the record at offset {offset} is packed in an unknown way"),
             },
         })?;
+        let value_at = RECORD_HEADER_LEN + usize::from(header.key_len);
+        let (key, stored) = (
+            record.slice(RECORD_HEADER_LEN..value_at),
+            record.slice(value_at..),
+        );
+        let value = unpacked(header.codec, stored, header.len as usize);
+        let value = value.ok_or_else(|| self.damaged("a record's value cannot be unpacked"))?;
         self.sums.update(&header.crc.to_le_bytes());
         self.seen.records += 1;
         self.seen.bytes += len as u64;
         self.at += len as u64;
-        let value_at = RECORD_HEADER_LEN + usize::from(header.key_len);
-        let (key, value) = (
-            record.slice(RECORD_HEADER_LEN..value_at),
-            record.slice(value_at..),
-        );
         let place = Filed {
             offset: offset + value_at as u32,
             stored_len: header.stored_len,
-            len: header.stored_len,
+            len: header.len,
+            codec: header.codec,
             vcrc: value_crc(&key, &value),
         };
         Ok(Some(FiledRecord {

@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use atoll_env::net::NoNet;
 use atoll_env::vfs::{Crash, Fault, File, MemVfs, MemVfsOptions, OpenMode};
 use atoll_env::{BoxFuture, Clock, Env, Halt, Rng, Scope, Spawn, Vfs};
-use atoll_types::{ClusterId, GroupGen, GroupId, GroupKey, NodeId, Version};
+use atoll_types::{ClusterId, Codec, GroupGen, GroupId, GroupKey, NodeId, Version};
 use proptest::prelude::*;
 
 use super::format::{FOOTER_LEN, HEADER_LEN, RECORD_HEADER_LEN};
 use super::*;
+use crate::codec::{Packer, UNPACKED_AT_ONCE_MAX};
 use crate::journal::{Identity, ReadError, ReadValue};
 
 const PATH: &str = "/v";
@@ -43,15 +44,23 @@ fn run<T>(test: impl Future<Output = T>) -> T {
 }
 
 fn writer(vfs: &MemVfs, id: ValueFileId) -> ValueWriter {
+    packing_writer(vfs, id, Codec::None)
+}
+
+fn packing_writer(vfs: &MemVfs, id: ValueFileId, codec: Codec) -> ValueWriter {
     let file = vfs.open(Path::new(PATH), OpenMode::CreateNew).unwrap();
-    ValueWriter::create(&env(vfs), file, id).unwrap()
+    ValueWriter::create(&env(vfs), file, id, Packer::new(codec).into()).unwrap()
 }
 
 /// Writes rows; what is not durable then is lost.
 fn write(rows: &[Row]) -> (MemVfs, Vec<Filed>) {
+    write_packed(rows, Codec::None)
+}
+
+fn write_packed(rows: &[Row], codec: Codec) -> (MemVfs, Vec<Filed>) {
     run(async {
         let vfs = MemVfs::default();
-        let mut writer = writer(&vfs, ID);
+        let mut writer = packing_writer(&vfs, ID, codec);
         vfs.sync_dir(Path::new("/")).unwrap();
         let mut places = Vec::new();
         for (key, version, value) in rows {
@@ -60,7 +69,7 @@ fn write(rows: &[Row]) -> (MemVfs, Vec<Filed>) {
         }
         let len = writer.len() + FOOTER_LEN as u64;
         let finished = writer.finish().await.unwrap();
-        let value_bytes = rows.iter().map(|(_, _, value)| value.len() as u64).sum();
+        let value_bytes = places.iter().map(|place| u64::from(place.stored_len)).sum();
         let records = rows.len() as u64;
         assert_eq!(
             finished,
@@ -114,20 +123,24 @@ proptest! {
             (proptest::collection::vec(0_u8..4, 0..6), any::<u64>()), (any::<u8>(), 0_usize..3_000), 0..60,
         ),
         large in proptest::option::of(0_usize..1 << 20),
+        codec in 0_u8..3,
     ) {
+        let codec = Codec::from_number(codec).unwrap();
         // Ascending keys, descending versions.
         let mut rows: Vec<Row> = rows.into_iter()
             .map(|((key, version), (byte, len))| (key, Version(u64::MAX - version), vec![byte; len])).collect();
         if let Some(len) = large {
             rows.push((vec![9; 4096], Version(3), vec![1; len]));
         }
-        let (vfs, places) = write(&rows);
+        let (vfs, places) = write_packed(&rows, codec);
         let file = ValueFile::open(file(&vfs), ID).unwrap();
         let mut expected = Vec::new();
         for ((key, version, value), place) in rows.iter().zip(&places) {
-            for wait in [false, true] {
-                prop_assert_eq!(file.read(place, key, wait).unwrap(), ready(value));
-            }
+            let read = |wait| file.read(place, key, wait).unwrap();
+            // Long ones take long to unpack.
+            let long = place.codec != Codec::None && value.len() > UNPACKED_AT_ONCE_MAX;
+            prop_assert_eq!(read(false), if long { ReadValue::WouldBlock } else { ready(value) });
+            prop_assert_eq!(read(true), ready(value));
             let other = [key, &b"x"[..]].concat();
             let refused = matches!(file.read(place, &other, true), Err(ReadError::Filed { file: 9, .. }));
             prop_assert!(refused);
@@ -162,16 +175,48 @@ fn damage_is_seen(vfs: &MemVfs, rows: &[Row], places: &[Filed]) -> bool {
     read.iter().any(Result::is_err)
 }
 
+/// With values that are packed, by the codec and by the one that is for shorter ones.
+fn longer_rows() -> Vec<Row> {
+    let mut rows = rows();
+    rows.extend([300, 1_500].map(|len| (b"c".to_vec(), Version(2_000 - len), vec![7; len as usize])));
+    rows
+}
+
 #[test]
 fn every_flipped_bit_is_seen_and_never_gives_a_wrong_value() {
-    let rows = rows();
-    let (vfs, places) = write(&rows);
-    assert!(!damage_is_seen(&vfs, &rows, &places));
+    every_flipped_bit_is_seen(&rows(), Codec::None);
+}
+
+#[test]
+fn every_flipped_bit_of_packed_values_is_seen_and_never_gives_a_wrong_value() {
+    every_flipped_bit_is_seen(&longer_rows(), Codec::Lz4);
+    every_flipped_bit_is_seen(&longer_rows(), Codec::Zstd);
+}
+
+#[test]
+fn values_are_packed_where_that_gains_and_the_file_says_so() {
+    let plain = |codec| {
+        let (vfs, places) = write_packed(&longer_rows(), codec);
+        let features = vfs.durable_bytes(Path::new(PATH)).unwrap()[12];
+        let codecs: Vec<_> = places.iter().map(|place| place.codec).collect();
+        for place in &places {
+            assert_eq!(place.stored_len < place.len, place.codec != Codec::None);
+        }
+        (features, codecs[5], codecs[6], codecs[..5] == [Codec::None; 5])
+    };
+    assert_eq!(plain(Codec::None), (0, Codec::None, Codec::None, true));
+    assert_eq!(plain(Codec::Lz4), (2, Codec::Lz4, Codec::Lz4, true));
+    assert_eq!(plain(Codec::Zstd), (2, Codec::Lz4, Codec::Zstd, true));
+}
+
+fn every_flipped_bit_is_seen(rows: &[Row], codec: Codec) {
+    let (vfs, places) = write_packed(rows, codec);
+    assert!(!damage_is_seen(&vfs, rows, &places));
     let len = vfs.durable_bytes(Path::new(PATH)).unwrap().len() as u64;
     for at in 0..len {
         for bit in 0..8 {
             vfs.flip_bit(Path::new(PATH), at, bit);
-            assert!(damage_is_seen(&vfs, &rows, &places), "byte {at} bit {bit}");
+            assert!(damage_is_seen(&vfs, rows, &places), "byte {at} bit {bit}");
             vfs.flip_bit(Path::new(PATH), at, bit);
         }
     }
@@ -242,12 +287,13 @@ fn another_file_and_a_later_format_are_refused() {
         assert!(matches!(opened, Err(ValueFileError::Foreign { .. })));
     }
     let header = vfs.durable_bytes(Path::new(PATH)).unwrap()[..HEADER_LEN].to_vec();
-    for (at, text) in [
-        (8, "format version 3, this program knows 1"),
-        (12, "features 0x2"),
+    for (at, bit, text) in [
+        (8, 2, "format version 3, this program knows 1"),
+        (12, 1, "features 0x1"),
+        (12, 4, "features 0x4"),
     ] {
         let mut header = header.clone();
-        header[at] ^= 2;
+        header[at] ^= bit;
         let crc = crc32fast::hash(&header[..HEADER_LEN - 4]);
         header[HEADER_LEN - 4..].copy_from_slice(&crc.to_le_bytes());
         let open = vfs.open(Path::new(PATH), OpenMode::Write).unwrap();
@@ -265,7 +311,7 @@ fn a_codec_of_a_later_version_is_refused_by_name() {
     let bytes = vfs.durable_bytes(Path::new(PATH)).unwrap();
     let from = HEADER_LEN;
     let mut record = bytes[from..places[0].offset as usize + 10].to_vec();
-    record[6] = 1;
+    record[6] = 3;
     // The sum by hand: salt, offset, the record behind its sum.
     let salted = [&bytes[56..64], &(from as u32).to_le_bytes(), &record[4..]].concat();
     record[..4].copy_from_slice(&crc32fast::hash(&salted).to_le_bytes());
@@ -403,6 +449,7 @@ fn rows_out_of_order_or_too_long_are_refused_and_nothing_is_lost_by_it() {
             &env(&vfs),
             vfs.open(Path::new(PATH), OpenMode::Write).unwrap(),
             ID,
+            Packer::plain(),
         );
         assert!(used.is_err(), "a file is written once");
     });

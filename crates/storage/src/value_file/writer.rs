@@ -6,15 +6,16 @@ use std::sync::Arc;
 
 use atoll_env::Env;
 use atoll_env::vfs::File;
-use atoll_types::Version;
 use atoll_types::limits::KEY_BYTES_MAX;
+use atoll_types::{Codec, Version};
 use crc32fast::Hasher;
 
 use super::Filed;
 use super::format::{
     FILE_LEN_MAX, FOOTER_LEN, Footer, HEADER_LEN, Header, RECORD_HEADER_LEN, RecordHeader, STORED_LEN_MAX,
-    ValueFileId,
+    StoredValue, ValueFileId,
 };
+use crate::codec::Packer;
 use crate::journal::value_crc;
 
 /// Bytes written at once.
@@ -25,6 +26,7 @@ const CHUNK: usize = 256 * 1024;
 pub struct ValueWriter {
     file: Arc<dyn File>,
     salt: u64,
+    packer: Arc<Packer>,
     /// Not written yet; at most a chunk and one record.
     buffer: Vec<u8>,
     /// Where the buffer will stand.
@@ -44,13 +46,13 @@ pub struct FinishedValues {
     pub len: u64,
     /// Values in it.
     pub records: u64,
-    /// Bytes of these, without keys and what surrounds them.
+    /// Bytes stored of these, without keys and what surrounds them.
     pub value_bytes: u64,
 }
 
 impl ValueWriter {
-    /// Begins in an empty file. Nothing is written yet.
-    pub fn create(env: &Env, file: Arc<dyn File>, id: ValueFileId) -> io::Result<Self> {
+    /// Begins in an empty file. Nothing is written yet. `packer` packs the values.
+    pub fn create(env: &Env, file: Arc<dyn File>, id: ValueFileId, packer: Arc<Packer>) -> io::Result<Self> {
         if !file.is_empty()? {
             return Err(invalid("a value file begins empty"));
         }
@@ -58,10 +60,12 @@ impl ValueWriter {
             id,
             salt: env.rng.bits64(),
             created_ms: env.clock.wall_ms(),
+            packed: packer.packs(),
         };
         Ok(Self {
             file,
             salt: header.salt,
+            packer,
             buffer: header.encode(),
             buffer_at: 0,
             footer: Footer::default(),
@@ -73,7 +77,7 @@ impl ValueWriter {
         })
     }
 
-    /// Whether a value of so many bytes still fits into this file. If not, it begins the next one.
+    /// Whether a value of so many bytes, packed or not, still fits into this file. If not, it begins the next one.
     pub fn fits(&self, key_len: usize, value_len: usize) -> bool {
         let record = (RECORD_HEADER_LEN + FOOTER_LEN)
             .saturating_add(key_len)
@@ -100,12 +104,20 @@ impl ValueWriter {
     pub async fn add(&mut self, key: &[u8], version: Version, value: &[u8]) -> io::Result<Filed> {
         self.check(key, version, value)?;
         let offset = self.end() as u32;
-        let crc = RecordHeader::append(&mut self.buffer, (self.salt, offset), version, key, value);
-        let len = value.len() as u32;
+        let packed = self.packer.pack(value);
+        let stored = packed.as_ref().map_or(value, |packed| &packed.stored);
+        let codec = packed.as_ref().map_or(Codec::None, |packed| packed.codec);
+        let (stored_len, len) = (stored.len() as u32, value.len() as u32);
+        let record = StoredValue {
+            codec,
+            bytes: stored,
+            len,
+        };
+        let crc = RecordHeader::append(&mut self.buffer, (self.salt, offset), version, key, record);
         self.sums.update(&crc.to_le_bytes());
         self.footer.records += 1;
-        self.footer.bytes += (RECORD_HEADER_LEN + key.len() + value.len()) as u64;
-        self.value_bytes += u64::from(len);
+        self.footer.bytes += (RECORD_HEADER_LEN + key.len() + stored.len()) as u64;
+        self.value_bytes += u64::from(stored_len);
         let (last, last_version) = self.last.get_or_insert_default();
         last.clear();
         last.extend(key);
@@ -115,8 +127,9 @@ impl ValueWriter {
         }
         Ok(Filed {
             offset: offset + (RECORD_HEADER_LEN + key.len()) as u32,
-            stored_len: len,
+            stored_len,
             len,
+            codec,
             vcrc: value_crc(key, value),
         })
     }

@@ -2,10 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use atoll_env::Vfs;
 use atoll_env::vfs::{Crash, MemVfs};
 
-use crate::support::DIR;
+use crate::support::{DIR, files};
 
 pub const ALIGN: u64 = 4096;
 const MAGIC: [u8; 4] = 0x3142_544C_u32.to_le_bytes();
@@ -31,7 +30,7 @@ impl Frame {
 
 /// The segment files, in order.
 pub fn segments(vfs: &MemVfs) -> Vec<PathBuf> {
-    let names = vfs.list(Path::new(DIR)).unwrap_or_default();
+    let names = files(vfs).list(Path::new(DIR)).unwrap_or_default();
     let paths = names.into_iter().map(|name| Path::new(DIR).join(name));
     paths
         .filter(|path| path.extension().is_some_and(|end| end == "jnl"))
@@ -41,13 +40,14 @@ pub fn segments(vfs: &MemVfs) -> Vec<PathBuf> {
 /// All frames in order, synced or not.
 pub fn frames(vfs: &MemVfs) -> Vec<Frame> {
     let vfs = vfs.fork(0).crash(Crash::Process);
+    let align = u64::from(files(&vfs).block_bytes(Path::new(DIR)));
     let mut frames = Vec::new();
     for file in segments(&vfs) {
-        let bytes = vfs.read_small(&file, 1 << 30).unwrap();
-        let mut at = ALIGN as usize;
+        let bytes = files(&vfs).read_small(&file, 1 << 30).unwrap();
+        let mut at = align as usize;
         while is_frame(&bytes, at) {
             let frame = frame(&file, &bytes, at);
-            at = frame.end.next_multiple_of(ALIGN) as usize;
+            at = frame.end.next_multiple_of(align) as usize;
             frames.push(frame);
         }
     }

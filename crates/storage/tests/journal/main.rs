@@ -2,6 +2,8 @@
 #![expect(unreachable_pub, reason = "modules of one test")]
 
 #[cfg(test)]
+mod ahead;
+#[cfg(test)]
 mod amnesia;
 #[cfg(test)]
 mod crash;

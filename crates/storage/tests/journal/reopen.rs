@@ -138,6 +138,8 @@ fn a_start_that_fails_leaves_the_folder_free() {
     simulate(async {
         let process = Process::on(slow_disk(1));
         let fault = atoll_env::vfs::Fault::Sync;
+        // A file that failed is made once more.
+        process.vfs.fail_next(fault, "0000000000000001.");
         process.vfs.fail_next(fault, "0000000000000001.");
         assert!(matches!(process.open(AHEAD).await, Err(OpenError::Io(_))));
         let operations = process.vfs.operations();

@@ -1,5 +1,6 @@
 //! A node with nothing but a disk.
 
+use std::cell::Cell;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -7,7 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use atoll_env::net::NoNet;
 use atoll_env::vfs::MemVfs;
-use atoll_env::{Clock, Env, Halt, Rng, Scope, Spawn};
+use atoll_env::{Clock, Env, Halt, Rng, Scope, Spawn, Vfs};
+use atoll_storage::sealed::{KeyRing, SealedVfs};
 use atoll_storage::{GroupLog, Identity, Journal, JournalOptions, LogEntry, OpenError};
 use atoll_types::{ClusterId, GroupGen, GroupId, GroupKey, LogId, NodeId, ReplicaId};
 use bytes::Bytes;
@@ -27,6 +29,35 @@ pub const SMALL: JournalOptions = JournalOptions {
     cache_bytes: 16 * 1024,
 };
 
+thread_local! {
+    /// 0 if files are not sealed, else the next seed: no two processes draw the same keys.
+    static SEALED: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Runs a test, all of it on this thread, with files that are sealed.
+pub fn sealed(test: impl FnOnce()) {
+    SEALED.set(1);
+    test();
+    SEALED.set(0);
+}
+
+/// A disk as a process sees it.
+pub fn files(vfs: &MemVfs) -> Arc<dyn Vfs> {
+    let seed = SEALED.get();
+    if seed == 0 {
+        return Arc::new(vfs.clone());
+    }
+    let keys = Arc::new(KeyRing::parse(&[*b"0123456789abcdef"; 2].concat()).unwrap());
+    SEALED.set(seed + 1);
+    let rng = Rng::seeded(seed);
+    Arc::new(SealedVfs::new(
+        Arc::new(vfs.clone()),
+        Path::new("/data"),
+        keys,
+        rng,
+    ))
+}
+
 /// One simulated process and its disk.
 pub struct Process {
     pub env: Env,
@@ -44,7 +75,7 @@ impl Process {
             clock: Clock::simulated(1.0, 1_700_000_000_000),
             rng: Rng::seeded(vfs.operations() + 7),
             spawn: Spawn::simulated(scope.clone()),
-            vfs: Arc::new(vfs.clone()),
+            vfs: files(&vfs),
             net: Arc::new(NoNet),
             halt: Halt::simulated(move |_| flag.store(true, Ordering::Relaxed)),
         };

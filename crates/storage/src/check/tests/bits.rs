@@ -8,7 +8,7 @@ use atoll_env::vfs::MemVfs;
 use super::{file, is_damaged, report};
 use crate::check::FileKind;
 use crate::check::report::FileReport;
-use crate::store::tests::disk::{data, group_dir, journal_dir, simulate, starts, stopped};
+use crate::store::tests::disk::{data, group_dir, journal_dir, sealed, simulate, starts, stopped};
 
 /// Files of a stopped node, whole paths.
 fn files(vfs: &MemVfs) -> Vec<PathBuf> {
@@ -113,5 +113,36 @@ fn a_file_that_is_cut_or_gone_is_named() {
                 path.display()
             );
         }
+    });
+}
+
+/// Every page is under a tag; of the header, one of two copies is enough.
+#[test]
+fn bits_all_over_sealed_files_are_seen() {
+    sealed(|| {
+        simulate(async {
+            let vfs = stopped().await;
+            let mut seen = 0;
+            for path in files(&vfs) {
+                let kind = file(&report(&vfs), &path).kind;
+                if matches!(kind, FileKind::Lock | FileKind::Spare) {
+                    continue;
+                }
+                let len = vfs.durable_bytes(&path).unwrap().len() as u64;
+                for offset in (0..len).step_by(173) {
+                    let (flipped, found) = flipped(&vfs, &path, offset, (offset % 8) as u8);
+                    let told = is_damaged(&file(&found, &path).state);
+                    assert_eq!(
+                        told,
+                        offset >= 8192,
+                        "{} offset {offset}: {found:#?}",
+                        path.display()
+                    );
+                    seen += u64::from(told);
+                    assert!(told || offset % 50 != 0 || starts(&flipped).await);
+                }
+            }
+            assert!(seen > 100, "{seen}");
+        });
     });
 }

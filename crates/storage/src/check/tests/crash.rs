@@ -6,7 +6,7 @@ use atoll_env::vfs::{Crash, MemVfs};
 
 use super::{assert_sound, report};
 use crate::check::{Repair, plan_leftovers};
-use crate::store::tests::disk::{data, env, simulate, starts, stopped, write, write_freed};
+use crate::store::tests::disk::{data, env, sealed, simulate, starts, stopped, write, write_freed};
 
 #[test]
 fn a_node_that_was_stopped_leaves_a_sound_directory() {
@@ -80,4 +80,10 @@ fn a_crash_while_segments_are_freed_and_used_again_leaves_a_sound_directory() {
         let (leftovers, unfinished) = at_every_operation(write_freed).await;
         assert!(leftovers > 5 && unfinished > 50, "{leftovers} {unfinished}");
     });
+}
+
+#[test]
+fn a_crash_at_any_operation_leaves_a_sound_directory_of_sealed_files() {
+    sealed(a_crash_at_any_operation_leaves_a_sound_directory);
+    sealed(a_crash_while_segments_are_freed_and_used_again_leaves_a_sound_directory);
 }

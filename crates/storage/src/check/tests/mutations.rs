@@ -8,7 +8,9 @@ use proptest::prelude::*;
 
 use super::report;
 use crate::check::{Dump, Space, plan_drop, plan_leftovers};
-use crate::store::tests::disk::{GROUP, IDENTITY, data, env, group_dir, journal_dir, simulate, stopped};
+use crate::store::tests::disk::{
+    GROUP, IDENTITY, data, env, group_dir, journal_dir, sealed, simulate, stopped,
+};
 
 #[derive(Clone, Debug)]
 enum Mutation {
@@ -96,4 +98,9 @@ proptest! {
             let _ = (dump.rows(GROUP, Space::Users, None, 50), dump.rows(GROUP, Space::System, None, 50));
         });
     }
+}
+
+#[test]
+fn there_is_always_an_answer_about_sealed_files() {
+    sealed(there_is_always_an_answer);
 }

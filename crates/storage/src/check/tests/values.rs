@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::{assert_sound, file, is_damaged, report};
 use crate::check::{CheckOptions, Dump, Report, Space};
+use crate::codec::Packer;
 use crate::index::{FilePointer, Joined, Piece};
 use crate::journal::value_crc;
 use crate::manifest::{FolderOwner, GroupFolder, Manifest, RunEntry, ValueFileEntry};
@@ -59,7 +60,7 @@ async fn filed(bend: Bend) -> MemVfs {
         group: GROUP,
         number: new.number() as u32,
     };
-    let mut writer = ValueWriter::create(&env, new.file(), id).unwrap();
+    let mut writer = ValueWriter::create(&env, new.file(), id, Packer::plain()).unwrap();
     let mut pointers = Vec::new();
     for number in 0..ROWS {
         let (key, value) = (key(number), value(number));
@@ -69,6 +70,7 @@ async fn filed(bend: Bend) -> MemVfs {
             offset: place.offset,
             stored_len: place.stored_len,
             len: place.len,
+            codec: place.codec,
             vcrc: place.vcrc,
         });
     }

@@ -1,6 +1,6 @@
 //! The frame: what one write and one sync make durable together.
 
-use super::{ALIGN, FRAME_LEN_MAX, padded, put, u16_at, u32_at, u64_at};
+use super::{Align, FRAME_LEN_MAX, put, u16_at, u32_at, u64_at};
 
 /// Bytes before the records.
 pub(crate) const FRAME_HEADER_LEN: u32 = 64;
@@ -16,6 +16,8 @@ pub(crate) struct FramePlace {
     pub(crate) salt: u64,
     pub(crate) segment: u64,
     pub(crate) offset: u32,
+    /// Of the segment; in no sum, because the padded length is.
+    pub(crate) align: Align,
 }
 
 /// What stands before the records of a frame.
@@ -33,8 +35,8 @@ pub(crate) struct FrameHeader {
 
 impl FrameHeader {
     /// Bytes of the whole frame.
-    pub(crate) fn padded_len(&self) -> u32 {
-        padded(FRAME_HEADER_LEN + self.body_len)
+    pub(crate) fn padded_len(&self, align: Align) -> u32 {
+        align.padded(FRAME_HEADER_LEN + self.body_len)
     }
 
     /// The header and its sum.
@@ -48,7 +50,7 @@ impl FrameHeader {
         put(&mut bytes, 36, &self.body_crc.to_le_bytes());
         put(&mut bytes, 40, &self.previous_crc.to_le_bytes());
         put(&mut bytes, 44, &self.records.to_le_bytes());
-        put(&mut bytes, 48, &self.padded_len().to_le_bytes());
+        put(&mut bytes, 48, &self.padded_len(place.align).to_le_bytes());
         put(&mut bytes, 52, &self.flags.to_le_bytes());
         let crc = header_crc(&bytes, place);
         put(&mut bytes, 4, &crc.to_le_bytes());
@@ -72,7 +74,9 @@ impl FrameHeader {
             records: u32_at(bytes, 44),
             flags: u16_at(bytes, 52),
         };
-        let sound = header.body_len <= FRAME_LEN_MAX - ALIGN && u32_at(bytes, 48) == header.padded_len();
+        // In this order: what a length says that is too large is not even computed with.
+        let sound = header.body_len <= FRAME_LEN_MAX - Align::CLEAR.bytes()
+            && u32_at(bytes, 48) == header.padded_len(place.align);
         sound.then_some((header, crc))
     }
 }
@@ -104,6 +108,7 @@ mod tests {
         salt: 5,
         segment: 6,
         offset: 8192,
+        align: Align::CLEAR,
     };
 
     fn header() -> FrameHeader {

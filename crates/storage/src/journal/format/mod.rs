@@ -1,29 +1,28 @@
 //! Every byte of a journal segment, little endian; docs/format.md says the same in tables.
 //!
 //! A segment is one header block followed by frames. A frame is what one write and one sync make
-//! durable; it starts and ends on [`ALIGN`], so that a sector holding acknowledged bytes is never
+//! durable; it starts and ends on a multiple of [`Align`], so that a block holding acknowledged bytes is never
 //! written again. A frame holds records. Three checks stand behind each other: the frame header's
 //! sum is salted with the segment's salt, the segment id and the file offset (bytes of another
 //! place or another life of the file fail), the body's sum covers the records, and every entry
 //! carries the sum its leader computed. Whoever decodes gets bytes from a disk that may lie: nothing
 //! here panics on them and nothing allocates by a length they claim.
 
+mod align;
 mod frame;
 mod head;
 mod journal_head;
 mod record;
 mod segment;
 
+pub(crate) use align::Align;
 #[cfg(feature = "fuzzing")]
 pub(crate) use frame::header_crc;
 pub(crate) use frame::{FRAME_FLAG_MARKER, FRAME_HEADER_LEN, FrameHeader, FramePlace, body_crc};
 pub(crate) use head::{HEAD_LEN, Head, TRUNCATE_FLAG_ALL, VOTE_FLAG_COMMITTED};
 pub(crate) use journal_head::JournalHead;
 pub(crate) use record::{RECORD_HEADER_LEN, RecordHeader, RecordKind, Records};
-pub(crate) use segment::{Chain, HeaderError, SEGMENT_HEADER_LEN, SegmentHeader};
-
-/// Frames start and end on multiples of this.
-pub(crate) const ALIGN: u32 = 4096;
+pub(crate) use segment::{Chain, HeaderError, SegmentHeader};
 
 /// A frame's records take at most this, unless one record alone needs more.
 pub(crate) const BATCH_BODY_MAX: u32 = 4 * 1024 * 1024 - FRAME_HEADER_LEN;
@@ -41,11 +40,6 @@ const _: () = {
         PAYLOAD_LEN_MAX + atoll_types::limits::GROUPS_PER_NODE_MAX * 512 + 8192 <= FRAME_LEN_MAX as usize
     );
 };
-
-/// Rounds up to [`ALIGN`].
-pub(crate) const fn padded(len: u32) -> u32 {
-    len.next_multiple_of(ALIGN)
-}
 
 /// Copies `N` bytes at `at`. The caller has checked the length.
 fn take<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {

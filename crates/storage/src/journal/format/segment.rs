@@ -2,15 +2,14 @@
 
 use atoll_types::{ClusterId, NodeId};
 
-use super::{ALIGN, put, take, u32_at, u64_at};
+use super::{Align, put, take, u32_at, u64_at};
 use crate::journal::Identity;
-
-/// Bytes of the header; the first frame follows.
-pub(crate) const SEGMENT_HEADER_LEN: u32 = 4096;
+use crate::sealed;
 
 const MAGIC: [u8; 8] = *b"ATOLJNL\x01";
 const VERSION: u32 = 1;
-const CRC_AT: usize = 4092;
+/// Bytes of the sum, the last ones of the block.
+const CRC_LEN: usize = 4;
 /// Feature: the file held another segment before. What stands behind the frames is stale, not zeros.
 const RECYCLED: u32 = 1 << 1;
 
@@ -36,6 +35,8 @@ pub(crate) struct SegmentHeader {
     pub(crate) previous: Chain,
     pub(crate) created_ms: u64,
     pub(crate) segment_bytes: u32,
+    /// Of the frames; the header itself has so many bytes.
+    pub(crate) align: Align,
     /// The file held another segment before.
     pub(crate) recycled: bool,
 }
@@ -49,11 +50,16 @@ pub(crate) enum HeaderError {
     Version(u32),
     /// Sound, but uses features this version does not have.
     Flags(u32),
+    /// Sound, but its frames are aligned to so many bytes, which blocks of this folder do not have.
+    Align(u32),
+    /// The file is sealed, and is read as if it were not.
+    Sealed,
 }
 
 impl SegmentHeader {
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut block = vec![0; SEGMENT_HEADER_LEN as usize];
+        let mut block = vec![0; self.align.header_len() as usize];
+        let crc_at = block.len() - CRC_LEN;
         put(&mut block, 0, &MAGIC);
         put(&mut block, 8, &VERSION.to_le_bytes());
         let features = if self.recycled { RECYCLED } else { 0 };
@@ -68,24 +74,33 @@ impl SegmentHeader {
         put(&mut block, 76, &self.previous.crc.to_le_bytes());
         put(&mut block, 80, &self.created_ms.to_le_bytes());
         put(&mut block, 88, &self.segment_bytes.to_le_bytes());
-        put(&mut block, 92, &ALIGN.to_le_bytes());
-        let crc = crc32fast::hash(block.get(..CRC_AT).unwrap_or_default());
-        put(&mut block, CRC_AT, &crc.to_le_bytes());
+        put(&mut block, 92, &self.align.bytes().to_le_bytes());
+        let crc = crc32fast::hash(block.get(..crc_at).unwrap_or_default());
+        put(&mut block, crc_at, &crc.to_le_bytes());
         block
     }
 
-    pub(crate) fn decode(block: &[u8]) -> Result<Self, HeaderError> {
-        if block.len() < SEGMENT_HEADER_LEN as usize || take(block, 0) != MAGIC {
-            return Err(HeaderError::Bad);
+    /// Reads the first block of a file in a folder whose blocks have so many bytes.
+    pub(crate) fn decode(block: &[u8], align: Align) -> Result<Self, HeaderError> {
+        if block.starts_with(&sealed::MAGIC) {
+            return Err(HeaderError::Sealed);
         }
-        if crc32fast::hash(block.get(..CRC_AT).unwrap_or_default()) != u32_at(block, CRC_AT) {
+        let Some(block) = block.get(..align.header_len() as usize) else {
+            return Err(HeaderError::Bad);
+        };
+        let crc_at = block.len() - CRC_LEN;
+        let crc = crc32fast::hash(block.get(..crc_at).unwrap_or_default());
+        if take(block, 0) != MAGIC || crc != u32_at(block, crc_at) {
             return Err(HeaderError::Bad);
         }
         if u32_at(block, 8) != VERSION {
             return Err(HeaderError::Version(u32_at(block, 8)));
         }
-        if u32_at(block, 12) & !RECYCLED != 0 || u32_at(block, 92) != ALIGN {
+        if u32_at(block, 12) & !RECYCLED != 0 {
             return Err(HeaderError::Flags(u32_at(block, 12)));
+        }
+        if u32_at(block, 92) != align.bytes() {
+            return Err(HeaderError::Align(u32_at(block, 92)));
         }
         Ok(Self {
             identity: Identity {
@@ -102,6 +117,7 @@ impl SegmentHeader {
             },
             created_ms: u64_at(block, 80),
             segment_bytes: u32_at(block, 88),
+            align,
             recycled: u32_at(block, 12) & RECYCLED != 0,
         })
     }
@@ -127,6 +143,7 @@ mod tests {
             },
             created_ms: 1,
             segment_bytes: 1 << 26,
+            align: Align::CLEAR,
             recycled: false,
         }
     }
@@ -134,17 +151,20 @@ mod tests {
     #[test]
     fn round_trips_and_every_flipped_bit_is_seen() {
         let block = header().encode();
-        assert_eq!(SegmentHeader::decode(&block), Ok(header()));
+        assert_eq!(SegmentHeader::decode(&block, Align::CLEAR), Ok(header()));
         let recycled = SegmentHeader {
             recycled: true,
             ..header()
         };
-        assert_eq!(SegmentHeader::decode(&recycled.encode()), Ok(recycled));
+        assert_eq!(
+            SegmentHeader::decode(&recycled.encode(), Align::CLEAR),
+            Ok(recycled)
+        );
         for bit in 0..block.len() * 8 {
             let mut damaged = block.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
             assert_eq!(
-                SegmentHeader::decode(&damaged),
+                SegmentHeader::decode(&damaged, Align::CLEAR),
                 Err(HeaderError::Bad),
                 "bit {bit}"
             );
@@ -153,12 +173,16 @@ mod tests {
 
     #[test]
     fn another_version_and_unknown_features_are_named() {
-        for (at, expected) in [(8, HeaderError::Version(4)), (12, HeaderError::Flags(4))] {
+        for (at, expected) in [
+            (8, HeaderError::Version(4)),
+            (12, HeaderError::Flags(4)),
+            (92, HeaderError::Align(4)),
+        ] {
             let mut block = header().encode();
             put(&mut block, at, &4_u32.to_le_bytes());
-            let crc = crc32fast::hash(&block[..CRC_AT]);
-            put(&mut block, CRC_AT, &crc.to_le_bytes());
-            assert_eq!(SegmentHeader::decode(&block), Err(expected));
+            let crc = crc32fast::hash(&block[..4092]);
+            put(&mut block, 4092, &crc.to_le_bytes());
+            assert_eq!(SegmentHeader::decode(&block, Align::CLEAR), Err(expected));
         }
     }
 }

@@ -19,7 +19,8 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::format::{
-    FRAME_HEADER_LEN, FrameHeader, FramePlace, Head, RECORD_HEADER_LEN, RecordHeader, RecordKind, Records,
+    Align, FRAME_HEADER_LEN, FrameHeader, FramePlace, Head, RECORD_HEADER_LEN, RecordHeader, RecordKind,
+    Records,
 };
 use super::prepare::file_name;
 use super::{GroupLog, Identity, Journal, JournalOptions, LogEntry, LogState, OpenError};
@@ -178,6 +179,7 @@ pub fn batch(input: &[u8]) {
         salt: repair::u64_at(place, 0),
         segment: repair::u64_at(place, 8),
         offset: repair::u32_at(place, 16),
+        align: Align::CLEAR,
     };
     read_frame(frame, place);
     let mut frame = frame.to_vec();

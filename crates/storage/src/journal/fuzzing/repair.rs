@@ -1,9 +1,8 @@
 //! Puts right the sums of damaged bytes, so that what stands behind the sums is reached.
 
-use super::super::format::{
-    ALIGN, FRAME_HEADER_LEN, FramePlace, SEGMENT_HEADER_LEN, body_crc, header_crc, padded,
-};
+use super::super::format::{Align, FRAME_HEADER_LEN, FramePlace, body_crc, header_crc};
 
+const ALIGN: Align = Align::CLEAR;
 /// Bit of the mode: sums of headers and bodies.
 pub(super) const SUMS: u8 = 1;
 /// Bit of the mode: what a frame says about the one before it.
@@ -39,15 +38,15 @@ pub(super) fn segment(bytes: &mut [u8], mode: u8) {
     if mode & SUMS == 0 {
         return;
     }
-    let header_len = SEGMENT_HEADER_LEN as usize;
+    let header_len = ALIGN.header_len() as usize;
     let crc = crc32fast::hash(bytes.get(..header_len - 4).unwrap_or_default());
     put(bytes, header_len - 4, &crc.to_le_bytes());
     let (salt, segment) = (u64_at(bytes, 48), u64_at(bytes, 40));
     let (mut seq, mut previous) = (u64_at(bytes, 56), u32_at(bytes, 76));
-    let mut offset = SEGMENT_HEADER_LEN;
+    let mut offset = ALIGN.header_len();
     while let Some(frame) = bytes
         .get_mut(offset as usize..)
-        .filter(|frame| frame.len() >= ALIGN as usize)
+        .filter(|frame| frame.len() >= ALIGN.bytes() as usize)
     {
         if mode & CHAIN != 0 {
             put(frame, 8, &seq.to_le_bytes());
@@ -58,16 +57,17 @@ pub(super) fn segment(bytes: &mut [u8], mode: u8) {
         let body = frame.get(FRAME_HEADER_LEN as usize..end).unwrap_or_default();
         let crc = body_crc(salt, u64_at(frame, 8), body);
         put(frame, 36, &crc.to_le_bytes());
-        put(frame, 48, &padded(end as u32).to_le_bytes());
+        put(frame, 48, &ALIGN.padded(end as u32).to_le_bytes());
         previous = header(
             frame,
             FramePlace {
                 salt,
                 segment,
                 offset,
+                align: ALIGN,
             },
         );
         seq = seq.wrapping_add(1);
-        offset += padded(end as u32);
+        offset += ALIGN.padded(end as u32);
     }
 }

@@ -3,9 +3,8 @@
 use atoll_types::{GroupGen, GroupId, GroupKey, LogId, ReplicaId, Vote};
 
 use super::super::format::{
-    Chain, FRAME_FLAG_MARKER, FRAME_HEADER_LEN, FrameHeader, FramePlace, HEAD_LEN, Head, JournalHead,
-    RecordHeader, RecordKind, SEGMENT_HEADER_LEN, SegmentHeader, TRUNCATE_FLAG_ALL, VOTE_FLAG_COMMITTED,
-    body_crc, padded,
+    Align, Chain, FRAME_FLAG_MARKER, FRAME_HEADER_LEN, FrameHeader, FramePlace, HEAD_LEN, Head, JournalHead,
+    RecordHeader, RecordKind, SegmentHeader, TRUNCATE_FLAG_ALL, VOTE_FLAG_COMMITTED, body_crc,
 };
 use super::{IDENTITY, repair};
 
@@ -102,7 +101,10 @@ fn frame(place: FramePlace, seq: u64, previous_crc: u32, records: &[u8], count: 
     };
     let (bytes, crc) = header.encode(place);
     let mut frame = [&bytes[..], records].concat();
-    frame.resize(padded(FRAME_HEADER_LEN + records.len() as u32) as usize, 0);
+    frame.resize(
+        place.align.padded(FRAME_HEADER_LEN + records.len() as u32) as usize,
+        0,
+    );
     (frame, crc)
 }
 
@@ -134,7 +136,7 @@ fn shaped(shape: Shape, bodies: &[(Vec<u8>, u32)]) -> Vec<u8> {
     if shape.segment > 1 {
         previous = Chain {
             segment: u64::from(shape.segment - 1),
-            end: 2 * SEGMENT_HEADER_LEN,
+            end: 2 * Align::CLEAR.header_len(),
             crc: 5,
         };
     }
@@ -146,6 +148,7 @@ fn shaped(shape: Shape, bodies: &[(Vec<u8>, u32)]) -> Vec<u8> {
         previous,
         created_ms: 0,
         segment_bytes: 32 * 1024,
+        align: Align::CLEAR,
         recycled: shape.recycled,
     };
     let mut input = vec![shape.mode];
@@ -156,13 +159,14 @@ fn shaped(shape: Shape, bodies: &[(Vec<u8>, u32)]) -> Vec<u8> {
             salt: shape.salt,
             segment: u64::from(shape.segment),
             offset: input.len() as u32 - 1,
+            align: Align::CLEAR,
         };
         let seq = shape.first_seq.wrapping_add(number);
         let (bytes, crc) = frame(place, seq, previous, records, *count);
         input.extend(bytes);
         previous = crc;
     }
-    debug_assert!(input.len() > SEGMENT_HEADER_LEN as usize);
+    debug_assert!(input.len() > Align::CLEAR.header_len() as usize);
     input
 }
 
@@ -255,6 +259,7 @@ pub fn batch_seeds() -> Vec<(String, Vec<u8>)> {
         salt: SALT,
         segment: 1,
         offset: 4096,
+        align: Align::CLEAR,
     };
     let input = |records: &[u8], count| {
         let (bytes, _) = frame(place, 7, 9, records, count);

@@ -9,7 +9,7 @@ use atoll_env::vfs::{File, OpenMode};
 
 use super::OpenError;
 use super::reader::FrameReader;
-use crate::journal::format::{HeaderError, SEGMENT_HEADER_LEN, SegmentHeader};
+use crate::journal::format::{Align, HeaderError, SegmentHeader};
 use crate::journal::high_water::DURABLE;
 use crate::journal::prepare::{UNREADY, file_name, parse_file_name};
 use crate::journal::spares::{SPARE, Spare, Spares};
@@ -43,6 +43,8 @@ pub(super) struct SegmentFile {
     pub(super) file: Arc<dyn File>,
     /// `None` if it is damaged.
     pub(super) header: Option<SegmentHeader>,
+    /// Of the folder's files.
+    pub(super) align: Align,
     /// There is nothing where the header should be.
     blank: bool,
 }
@@ -57,10 +59,10 @@ impl SegmentFile {
     fn is_without_frames(&self) -> io::Result<bool> {
         match &self.header {
             Some(header) if header.recycled => {
-                let mut reader = FrameReader::new(&*self.file, header.salt, header.segment)?;
-                Ok(reader.search(SEGMENT_HEADER_LEN, 0)?.is_none())
+                let mut reader = FrameReader::new(&*self.file, header)?;
+                Ok(reader.search(self.align.header_len(), 0)?.is_none())
             }
-            _ => only_zeros_from(&*self.file, u64::from(SEGMENT_HEADER_LEN)),
+            _ => only_zeros_from(&*self.file, u64::from(self.align.header_len())),
         }
     }
 
@@ -68,7 +70,7 @@ impl SegmentFile {
     /// after a frame was written, and the next one is made ready only after it was entered.
     fn is_shown_used(&self, behind: &[Self]) -> bool {
         let after_frames = |next: &SegmentHeader| {
-            next.previous.segment == u64::from(self.id) && next.previous.end > SEGMENT_HEADER_LEN
+            next.previous.segment == u64::from(self.id) && next.previous.end > self.align.header_len()
         };
         let left = behind
             .iter()
@@ -180,14 +182,15 @@ pub(super) fn open(
 ) -> Result<SegmentFile, OpenError> {
     let path = dir.join(file_name(id));
     let file = env.vfs.open(&path, mode)?;
-    let mut block = vec![0; SEGMENT_HEADER_LEN as usize];
+    let align = Align::of(&*env.vfs, dir);
+    let mut block = vec![0; align.header_len() as usize];
     let read = file.read_at(&mut block, 0)?;
     block.truncate(read);
     let unsupported = |what| OpenError::Unsupported {
         file: path.clone(),
         what,
     };
-    let header = match SegmentHeader::decode(&block) {
+    let header = match SegmentHeader::decode(&block, align) {
         Ok(header) if header.identity != identity => {
             return Err(OpenError::Foreign {
                 file: path,
@@ -208,12 +211,22 @@ pub(super) fn open(
                 "features {flags:#x} this program does not have"
             )));
         }
+        Err(HeaderError::Align(found)) => {
+            return Err(unsupported(format!(
+                "frames aligned to {found} bytes, blocks here have {}",
+                align.bytes()
+            )));
+        }
+        Err(HeaderError::Sealed) => {
+            return Err(unsupported("it is encrypted, and no key was given".to_owned()));
+        }
     };
     Ok(SegmentFile {
         id,
         name,
         file,
         header,
+        align,
         blank: block.iter().all(|byte| *byte == 0),
     })
 }
@@ -225,7 +238,12 @@ pub(super) fn only_zeros_from(file: &dyn File, mut at: u64) -> io::Result<bool> 
     while at < len {
         chunk.resize(ZERO_CHUNK.min((len - at) as usize), 0);
         let read = file.read_at(&mut chunk, at)?;
-        if chunk.iter().take(read).any(|byte| *byte != 0) {
+        // Without a way out within a block, so that it goes many bytes at a time.
+        let mut blocks = chunk
+            .get(..read)
+            .unwrap_or_default()
+            .chunks(Align::CLEAR.bytes() as usize);
+        if blocks.any(|block| block.iter().fold(0, |all, byte| all | byte) != 0) {
             return Ok(false);
         }
         if read == 0 {

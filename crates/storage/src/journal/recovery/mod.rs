@@ -1,7 +1,7 @@
 //! Reading the journal back after a stop of any kind.
 //!
-//! All segments are read in order, their chain is checked and the groups' logs are rebuilt; entry
-//! bytes are not kept. A frame that does not check ends the journal if nothing sound follows it in
+//! Segments are read in order, but for those at the front that hold nothing but values (`needed`); their chain is checked and
+//! the groups' logs are rebuilt; entry bytes are not kept. A frame that does not check ends the journal if nothing sound follows it in
 //! the newest segment: it was being written when the power went and nobody was told of it. If
 //! anything sound follows, the frame was durable once (a frame is written only after the one before
 //! it was), so the disk has lost acknowledged bytes. That is never cut away: which groups lost
@@ -21,14 +21,18 @@
 //! in which no frame was ever written, and spares that nobody wants, cutting zeros or stale bytes off the end of
 //! the newest, and syncs.
 
+mod audit;
+mod damage;
 mod files;
+mod needed;
 mod reader;
 mod rebuilt;
 mod scan;
 mod survey;
 
+pub(crate) use audit::{SegmentAudit, SegmentStep, chain_before};
+pub(crate) use damage::Quarantined;
 pub(crate) use files::{FolderLock, LOCK};
-pub(crate) use scan::Quarantined;
 pub(crate) use survey::{SegmentState, Survey, owner_of};
 
 use std::collections::BTreeMap;
@@ -122,19 +126,11 @@ pub(crate) async fn recover(
         spares,
     } = files::open_all(env, dir, identity, options).await?;
     let mark = Mark::read(env, dir, identity)?;
-    let mut scan = Scan::new(dir);
     // The header of a segment that was entered and not written to proves how much of the one before
     // it was durable: damage there is rot, not a torn write.
     let entered = unused.first().is_some_and(|file| file.header.is_some());
     let proof = entered.then(|| unused.remove(0));
-    for (at, file) in files.iter().enumerate() {
-        scan.segment(file, files.get(at + 1).or(proof.as_ref()))?;
-    }
-    if let Some(proof) = &proof {
-        scan.note_first(proof.id);
-    }
-    scan.check_front();
-    scan.check_mark(mark);
+    let mut scan = read_all(dir, &files, proof.as_ref(), mark)?;
     if let Some(newest) = files.last() {
         scan.trim(newest)?;
         newest.file.sync().await?;
@@ -186,6 +182,46 @@ pub(crate) async fn recover(
     })
 }
 
+/// Reads the segments, all that have to be.
+fn read_all(
+    dir: &Path,
+    files: &[SegmentFile],
+    proof: Option<&SegmentFile>,
+    mark: Mark,
+) -> Result<Scan, OpenError> {
+    let first = needed::first_needed(files)?;
+    if first > 0 {
+        let scan = read_from(dir, (files, first), proof, mark)?;
+        if scan.is_sound() {
+            tracing::debug!(segments = first, "the first segments hold nothing but values");
+            return Ok(scan);
+        }
+    }
+    read_from(dir, (files, 0), proof, mark)
+}
+
+/// Reads the segments from this one on.
+fn read_from(
+    dir: &Path,
+    (files, first): (&[SegmentFile], usize),
+    proof: Option<&SegmentFile>,
+    mark: Mark,
+) -> Result<Scan, OpenError> {
+    let mut scan = Scan::new(dir);
+    if let Some(there) = files.first().filter(|_| first > 0) {
+        scan.skip(there.id);
+    }
+    for (at, file) in files.iter().enumerate().skip(first) {
+        scan.segment(file, files.get(at + 1).or(proof))?;
+    }
+    if let Some(proof) = proof {
+        scan.note_first(proof.id);
+    }
+    scan.check_front();
+    scan.check_mark(mark);
+    Ok(scan)
+}
+
 /// A table of segments that nothing is written to any more.
 fn sealed(files: Vec<SegmentFile>, cache_bytes: usize) -> io::Result<Arc<SegmentTable>> {
     let segments = SegmentTable::new(cache_bytes);
@@ -196,8 +232,13 @@ fn sealed(files: Vec<SegmentFile>, cache_bytes: usize) -> io::Result<Arc<Segment
     Ok(Arc::new(segments))
 }
 
+/// No journal comes to segments beyond it: a file of such a number is a stray. The highest numbers have meanings of their own,
+/// and numbers are added to without looking.
+const SEGMENT_ID_MAX: u32 = u32::MAX / 2;
+
 fn next_segment(dir: &Path, newest: u32) -> Result<u32, OpenError> {
-    newest.checked_add(1).ok_or_else(|| OpenError::Unsupported {
+    let next = newest.checked_add(1).filter(|next| *next <= SEGMENT_ID_MAX);
+    next.ok_or_else(|| OpenError::Unsupported {
         file: dir.join(file_name(newest)),
         what: "no segment could follow it".to_owned(),
     })

@@ -5,7 +5,9 @@ use std::io;
 use atoll_env::vfs::File;
 use atoll_types::{Mutant, mutant};
 
-use crate::journal::format::{ALIGN, FRAME_HEADER_LEN, FRAME_LEN_MAX, FrameHeader, FramePlace, body_crc};
+use crate::journal::format::{
+    Align, FRAME_HEADER_LEN, FRAME_LEN_MAX, FrameHeader, FramePlace, SegmentHeader, body_crc,
+};
 
 /// Bytes read at once, unless one frame is larger.
 const CHUNK: usize = 1024 * 1024;
@@ -23,17 +25,19 @@ pub(super) struct FrameReader<'a> {
     file_len: u64,
     salt: u64,
     segment: u64,
+    align: Align,
     buffer: Vec<u8>,
     start: u64,
 }
 
 impl<'a> FrameReader<'a> {
-    pub(super) fn new(file: &'a dyn File, salt: u64, segment: u64) -> io::Result<Self> {
+    pub(super) fn new(file: &'a dyn File, header: &SegmentHeader) -> io::Result<Self> {
         Ok(Self {
             file,
             file_len: file.len()?,
-            salt,
-            segment,
+            salt: header.salt,
+            segment: header.segment,
+            align: header.align,
             buffer: Vec::new(),
             start: 0,
         })
@@ -45,7 +49,7 @@ impl<'a> FrameReader<'a> {
             return Ok(None);
         };
         let salt = self.salt;
-        let Some(frame) = self.window(offset, header.padded_len() as usize)? else {
+        let Some(frame) = self.window(offset, header.padded_len(self.align) as usize)? else {
             return Ok(None);
         };
         let from = FRAME_HEADER_LEN as usize;
@@ -65,7 +69,7 @@ impl<'a> FrameReader<'a> {
                 Some((header, _)) if header.seq > seq => return Ok(Some((offset, header))),
                 _ => {}
             }
-            let Some(next) = offset.checked_add(ALIGN) else {
+            let Some(next) = offset.checked_add(self.align.bytes()) else {
                 break;
             };
             offset = next;
@@ -79,6 +83,7 @@ impl<'a> FrameReader<'a> {
             salt: self.salt,
             segment: self.segment,
             offset,
+            align: self.align,
         };
         let bytes = self.window(offset, FRAME_HEADER_LEN as usize)?;
         Ok(bytes.and_then(|bytes| FrameHeader::decode(bytes, place)))

@@ -4,40 +4,21 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use atoll_env::trouble;
-use atoll_types::{GroupKey, Mutant, ReplicaId, mutant};
+use atoll_types::{GroupKey, Mutant, mutant};
 
 use super::OpenError;
+use super::damage::{Quarantined, ROT_MAX, Rot};
 use super::files::{SegmentFile, only_zeros_from};
 use super::reader::{Frame, FrameReader};
 use super::rebuilt::Rebuilt;
 use crate::journal::format::{
-    ALIGN, Chain, FRAME_FLAG_MARKER, FRAME_HEADER_LEN, Head, JournalHead, RecordHeader, RecordKind, Records,
-    SEGMENT_HEADER_LEN, SegmentHeader,
+    Chain, FRAME_FLAG_MARKER, FRAME_HEADER_LEN, Head, JournalHead, RecordHeader, RecordKind, Records,
+    SegmentHeader,
 };
 use crate::journal::high_water::{DURABLE, Mark};
 use crate::journal::intake::Location;
 use crate::journal::prepare::file_name;
 use crate::journal::table::LogTable;
-
-/// A group whose log cannot be trusted.
-#[derive(Clone, Debug)]
-pub(crate) struct Quarantined {
-    pub(crate) replica: ReplicaId,
-    pub(crate) reason: String,
-}
-
-/// A place where the journal is not what was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Rot {
-    /// The segment.
-    pub(crate) segment: u32,
-    /// Offset in its file.
-    pub(crate) at: u32,
-    pub(crate) what: String,
-}
-
-/// Places kept, at most: what comes behind says nothing new.
-const ROT_MAX: usize = 256;
 
 /// What has been read so far.
 pub(super) struct Scan {
@@ -60,6 +41,8 @@ pub(super) struct Scan {
     pub(super) journal_head: JournalHead,
     /// The first segment there is.
     first: Option<u32>,
+    /// What comes next is the first segment read, and there are others before it.
+    skipped: bool,
     /// What comes next is the first frame of a journal that begins in the middle: its heads are taken at
     /// their word.
     begins: bool,
@@ -80,6 +63,7 @@ impl Scan {
             rot: Vec::new(),
             journal_head: JournalHead::default(),
             first: None,
+            skipped: false,
             begins: false,
         }
     }
@@ -90,7 +74,7 @@ impl Scan {
         file: &SegmentFile,
         next: Option<&SegmentFile>,
     ) -> Result<(), OpenError> {
-        let first = self.first.is_none();
+        let first = self.first.is_none() || std::mem::take(&mut self.skipped);
         self.note_first(file.id);
         let Some(header) = &file.header else {
             self.rot(file, 0, "the header is damaged");
@@ -115,7 +99,7 @@ impl Scan {
         self.next_seq = header.first_seq;
         self.chain = Chain {
             segment: header.segment,
-            end: SEGMENT_HEADER_LEN,
+            end: header.align.header_len(),
             crc: header.previous.crc,
         };
         let limit = next
@@ -133,10 +117,10 @@ impl Scan {
         limit: Option<u32>,
         newest: bool,
     ) -> Result<(), OpenError> {
-        let mut reader = FrameReader::new(&*file.file, header.salt, header.segment)?;
-        let mut at = SEGMENT_HEADER_LEN;
+        let mut reader = FrameReader::new(&*file.file, header)?;
+        let mut at = header.align.header_len();
         while limit != Some(at) {
-            let end = |frame: &Frame<'_>| at.saturating_add(frame.header.padded_len());
+            let end = |frame: &Frame<'_>| at.saturating_add(frame.header.padded_len(header.align));
             if let Some(frame) = reader
                 .frame(at)?
                 .filter(|frame| limit.is_none_or(|limit| end(frame) <= limit))
@@ -144,7 +128,7 @@ impl Scan {
                 at = self.frame(file, at, &frame)?;
                 continue;
             }
-            match reader.search(at.saturating_add(ALIGN), self.next_seq)? {
+            match reader.search(at.saturating_add(header.align.bytes()), self.next_seq)? {
                 Some(_) if newest && mutant::is(Mutant::RotTruncated) => break,
                 Some((offset, found)) => {
                     self.rot(
@@ -200,7 +184,7 @@ impl Scan {
         if count != frame.header.records {
             return Err(self.unsupported(file, at, &"another number of records than the frame says"));
         }
-        let end = at + frame.header.padded_len();
+        let end = at + frame.header.padded_len(file.align);
         self.begins = false;
         self.frames += 1;
         self.records += u64::from(count);
@@ -298,6 +282,12 @@ impl Scan {
         self.damage.get_or_insert(reason);
     }
 
+    /// There are segments, the first of them this one, that need not be read.
+    pub(super) fn skip(&mut self, first: u32) {
+        self.first = Some(first);
+        self.skipped = true;
+    }
+
     /// There is a segment, and none before it.
     pub(super) fn note_first(&mut self, segment: u32) {
         self.first.get_or_insert(segment);
@@ -313,6 +303,16 @@ impl Scan {
         let what = "the segments before it are missing, and nothing says that they are not needed";
         self.note_rot(first, 0, what);
         self.damaged(format!("{} at offset 0: {what}", file.display()));
+    }
+
+    /// True if nothing that was read is wrong, nor was at an earlier start, and every log is whole.
+    pub(super) fn is_sound(&self) -> bool {
+        let whole = |(group, log): (&GroupKey, &Rebuilt)| {
+            let head = self.heads.get(group).copied().unwrap_or_default();
+            log.check(&head).is_ok()
+        };
+        let unhurt = self.damage.is_none() && !self.journal_head.damaged && self.quarantined.is_empty();
+        unhurt && self.groups.iter().all(whole)
     }
 
     /// All is read: the sound logs. A journal that was damaged once is so for ever.

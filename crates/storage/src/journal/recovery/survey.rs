@@ -1,7 +1,8 @@
 //! The journal as a start would find it, without changing a byte.
 //!
-//! The same files are read by the same code in the same order as at a start, so what is called damage here is what
-//! a start calls damage. What a start would do about it (removing what was never used, cutting zeros, syncing) is
+//! The same files are read by the same code in the same order as at a start, so what a start calls damage is called so here.
+//! Here also those segments are read that a start leaves out because they hold nothing but values: their damage costs values,
+//! and a start that does not look at them goes on with the logs. What a start would do about it (removing what was never used, cutting zeros, syncing) is
 //! left out, and so is the lock, which is the caller's.
 
 use std::collections::BTreeMap;
@@ -14,11 +15,12 @@ use atoll_env::vfs::{File, OpenMode};
 use atoll_types::{GroupKey, ReplicaId};
 
 use super::OpenError;
+use super::damage::{Quarantined, Rot};
 use super::files::{self, SegmentFile, only_zeros_from};
 use super::reader::FrameReader;
-use super::scan::{Quarantined, Rot, Scan};
+use super::scan::Scan;
 use crate::journal::Identity;
-use crate::journal::format::{SEGMENT_HEADER_LEN, SegmentHeader};
+use crate::journal::format::{Align, SegmentHeader};
 use crate::journal::high_water::{Mark, MarkFound};
 use crate::journal::prepare::parse_file_name;
 use crate::journal::segment::{Segment, SegmentTable};
@@ -169,7 +171,7 @@ impl Survey {
         for (at, file) in used.iter().enumerate() {
             let (frames, records) = (scan.frames, scan.records);
             scan.segment(file, used.get(at + 1).or(proof.as_ref()))?;
-            let end = scan.chain.end.max(SEGMENT_HEADER_LEN);
+            let end = scan.chain.end.max(file.align.header_len());
             let newest = at + 1 == used.len();
             self.note(
                 file.id,
@@ -213,7 +215,7 @@ impl Survey {
 fn torn(file: &SegmentFile, end: u32) -> io::Result<u64> {
     let begun = match &file.header {
         Some(header) if header.recycled => {
-            let mut reader = FrameReader::new(&*file.file, header.salt, header.segment)?;
+            let mut reader = FrameReader::new(&*file.file, header)?;
             reader.header(end)?.is_some()
         }
         _ => !only_zeros_from(&*file.file, end.into())?,
@@ -231,11 +233,12 @@ pub(crate) fn owner_of(env: &Env, dir: &Path) -> io::Result<Option<Identity>> {
         if parse_file_name(&name).is_none() {
             continue;
         }
-        let mut block = vec![0; SEGMENT_HEADER_LEN as usize];
+        let align = Align::of(&*env.vfs, dir);
+        let mut block = vec![0; align.header_len() as usize];
         let file = env.vfs.open(&dir.join(&name), OpenMode::Read)?;
         let read = file.read_at(&mut block, 0)?;
         block.truncate(read);
-        if let Ok(header) = SegmentHeader::decode(&block) {
+        if let Ok(header) = SegmentHeader::decode(&block, align) {
             return Ok(Some(header.identity));
         }
     }

@@ -123,6 +123,7 @@ fn a_row_that_fits_into_no_block_leaves_no_trace() {
         offset: u32::MAX,
         stored_len: 0,
         len: 0,
+        codec: Codec::None,
         vcrc: 0,
     });
     let joined = Joined::from_pieces(vec![piece; 400_000], 0).unwrap();

@@ -6,6 +6,7 @@ mod decode;
 mod faults;
 mod many_versions;
 mod model;
+mod packed;
 mod signed;
 
 use std::cmp::Reverse;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 
 use atoll_env::Vfs;
 use atoll_env::vfs::{MemVfs, OpenMode};
-use atoll_types::{ClusterId, GroupGen, GroupId, GroupKey, LogId, NodeId, ReplicaId, Version};
+use atoll_types::{ClusterId, Codec, GroupGen, GroupId, GroupKey, LogId, NodeId, ReplicaId, Version};
 use bytes::Bytes;
 
 use super::bytes_file::BytesFile;
@@ -78,20 +79,33 @@ fn inline(bytes: impl Into<Bytes>) -> RunValue {
 
 fn journal(rng: &mut fastrand::Rng) -> JournalPointer {
     let bits = rng.u32(1..21);
-    JournalPointer {
+    let len = rng.u32(..1 << bits);
+    let pointer = JournalPointer {
         segment: rng.u32(1..5),
         offset: rng.u32(..),
-        len: rng.u32(..1 << bits),
+        stored_len: len,
+        len,
+        codec: Codec::None,
         vcrc: rng.u32(..),
-    }
+    };
+    // Every other one is packed, if its length allows it.
+    let packed = pointer.packed(Codec::Lz4, len + rng.u32(1..2000));
+    packed.filter(|_| rng.bool()).unwrap_or(pointer)
 }
 
 fn filed(rng: &mut fastrand::Rng) -> FilePointer {
+    let packed = rng.bool();
+    let stored_len = rng.u32(1..1000);
     FilePointer {
         file: rng.u32(1..4),
         offset: rng.u32(..),
-        stored_len: rng.u32(..1000),
-        len: rng.u32(..1000),
+        stored_len,
+        len: if packed {
+            stored_len + rng.u32(65..1000)
+        } else {
+            stored_len
+        },
+        codec: if packed { Codec::Zstd } else { Codec::None },
         vcrc: rng.u32(..),
     }
 }

@@ -97,7 +97,7 @@ fn check_summary(summary: &RunSummary, rows: &Rows) {
         for piece in pieces {
             match piece {
                 Piece::Memory(_) => {}
-                Piece::Journal(at) => *journal.entry(at.segment).or_insert(0) += u64::from(at.len),
+                Piece::Journal(at) => *journal.entry(at.segment).or_insert(0) += u64::from(at.stored_len),
                 Piece::Filed(at) => *files.entry(at.file).or_insert(0) += u64::from(at.stored_len),
             }
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use atoll_env::vfs::{Crash, MemVfs};
 
 use super::model::History;
-use super::process::Process;
+use super::process::{Process, sealed};
 use super::{Node, Op, simulate};
 
 /// What was promised when the disk froze.
@@ -146,4 +146,9 @@ fn at_every_operation() {
             }
         }
     });
+}
+
+#[test]
+fn at_every_operation_with_sealed_files() {
+    sealed(at_every_operation);
 }

@@ -14,7 +14,7 @@ use crate::check::CheckOptions;
 use crate::journal::{AppendDone, GroupLog, Journal, JournalOptions, LogEntry};
 use crate::manifest::{FolderOwner, GroupFolder, Manifest};
 
-pub(crate) use super::process::simulate;
+pub(crate) use super::process::{sealed, simulate};
 pub(crate) use super::world::{GROUP, IDENTITY, REPLICA, group_dir};
 
 /// A second group.

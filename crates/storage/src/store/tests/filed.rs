@@ -10,6 +10,7 @@ use bytes::Bytes;
 use super::process::Process;
 use super::simulate;
 use super::world::{DATA, GROUP, IDENTITY, Node, REPLICA, StartError, group_dir, id};
+use crate::codec::Packer;
 use crate::index::{FilePointer, Suffix, ValueRef, View};
 use crate::journal::{Journal, ReadError, ReadValue, value_crc};
 use crate::manifest::{FolderOwner, GroupFolder, Manifest, ValueFileEntry};
@@ -40,7 +41,7 @@ async fn prepare(vfs: &MemVfs) {
         group: GROUP,
         number,
     };
-    let mut writer = ValueWriter::create(&process.env, new.file(), values).unwrap();
+    let mut writer = ValueWriter::create(&process.env, new.file(), values, Packer::plain()).unwrap();
     let mut places = vec![];
     for key in [b"appended", b"complete"] {
         places.push(writer.add(key, Version(1), &whole()).await.unwrap());
@@ -94,6 +95,7 @@ fn pointer(file: u32, place: Filed) -> FilePointer {
         offset: place.offset,
         stored_len: place.stored_len,
         len: place.len,
+        codec: place.codec,
         vcrc: place.vcrc,
     }
 }

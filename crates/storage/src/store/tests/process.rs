@@ -1,5 +1,7 @@
 //! A simulated process and its disk.
 
+use std::cell::Cell;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -7,6 +9,8 @@ use std::time::Duration;
 use atoll_env::net::NoNet;
 use atoll_env::vfs::{MemLatency, MemVfs, MemVfsOptions};
 use atoll_env::{Clock, Env, Halt, Rng, Scope, Spawn, Vfs};
+
+use crate::sealed::{KeyRing, SealedVfs};
 
 /// A disk on which every write and every sync takes a moment, so that everything happens in the middle of them.
 pub(super) fn slow_disk(clock: Clock, options: &MemVfsOptions) -> MemVfs {
@@ -26,6 +30,31 @@ pub(crate) fn simulate<T>(test: impl Future<Output = T>) -> T {
         .build()
         .unwrap()
         .block_on(test)
+}
+
+thread_local! {
+    /// 0 if files are not sealed, else the next seed: no two processes draw the same keys.
+    static SEALED: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Runs a test, all of it on this thread, with files that are sealed.
+pub(crate) fn sealed(test: impl FnOnce()) {
+    SEALED.set(1);
+    test();
+    SEALED.set(0);
+}
+
+/// A disk as a process sees it.
+fn files(below: Arc<dyn Vfs>) -> Arc<dyn Vfs> {
+    let seed = SEALED.get();
+    if seed == 0 {
+        return below;
+    }
+    let keys = Arc::new(KeyRing::parse(&[*b"0123456789abcdef"; 2].concat()).unwrap());
+    SEALED.set(seed + 1);
+    let rng = Rng::seeded(seed);
+    let data = Path::new(super::world::DATA);
+    Arc::new(SealedVfs::new(below, data, keys, rng))
 }
 
 /// The environment of a process, and what ends it.
@@ -51,7 +80,7 @@ impl Process {
             clock: Clock::simulated(1.0, 1_700_000_000_000),
             rng: Rng::seeded(vfs.operations() + 7),
             spawn: Spawn::simulated(scope.clone()),
-            vfs: way,
+            vfs: files(way),
             net: Arc::new(NoNet),
             halt: Halt::simulated(move |_| flag.store(true, Ordering::Relaxed)),
         };

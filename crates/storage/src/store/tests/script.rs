@@ -32,7 +32,7 @@ enum Step {
 }
 
 pub(super) fn op() -> impl Strategy<Value = Op> {
-    let len = || prop_oneof![3 => 0..65_usize, 2 => 65..700_usize];
+    let len = || prop_oneof![3 => 0..65_usize, 2 => 65..700_usize, 1 => (70..400_usize).prop_map(|len| len * 4 + 3)];
     let count = || prop_oneof![4 => 1..4_u16, 2 => 60..70_u16, 1 => 200..400_u16];
     prop_oneof![
         5 => (0..KEYS, count(), len()).prop_map(|(first, count, len)| Op::Put { first, count, len }),
@@ -250,6 +250,12 @@ fn at_every_moment_of_a_flush_and_of_a_merge() {
             play.step(Step::Drop).await;
         }
         assert!(moments > 30, "{moments}");
+        let cache = play.node.store.row_cache().unwrap();
+        let (hits, misses) = (cache.hits(), cache.misses());
+        assert!(
+            hits > 100 && misses > 100,
+            "rows come both ways: {hits} and {misses}"
+        );
         play.end().await;
     });
 }

@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use atoll_env::Vfs;
 use atoll_env::vfs::MemVfs;
-use atoll_types::{ClusterId, GroupGen, GroupId, GroupKey, LogId, NodeId, ReplicaId, Version};
+use atoll_types::{ClusterId, Codec, GroupGen, GroupId, GroupKey, LogId, NodeId, ReplicaId, Version};
 use bytes::Bytes;
 
 use super::look::{check_rows, check_view};
-use super::model::{History, KEYS, Model, Op, key, len_of, numbers, payload, system_key};
+use super::model::{History, KEYS, Model, Op, key, len_of, numbers, payload, stored, system_key, value};
 use super::process::Process;
+use crate::codec::Compression;
 use crate::index::{IndexWriter, InlineValue, Suffix, ValueRef};
-use crate::journal::{GroupLog, Identity, Journal, JournalOptions, LogEntry, value_crc};
+use crate::journal::{GroupLog, Identity, Journal, JournalOptions, JournalPointer, LogEntry, value_crc};
 use crate::store::{Checkpoint, GroupStore, Restored, Store, StoreError, StoreOptions, SystemRow};
 
 pub(super) const DATA: &str = "/data";
@@ -28,13 +29,17 @@ pub(crate) const IDENTITY: Identity = Identity {
 pub(super) const OPTIONS: StoreOptions = StoreOptions {
     checkpoint_memory: usize::MAX,
     checkpoint_log: u64::MAX,
+    row_memory: usize::MAX,
     block_cache: 16 * 1024,
+    row_cache: 128 * 1024,
     snapshot_chunk: 2 * 1024,
+    keep_free: 0,
     journal_budget: u64::MAX,
     value_file_bytes: 64 * 1024,
     maintenance_rate: 0,
+    compression: Compression::Zstd,
 };
-const JOURNAL: JournalOptions = JournalOptions {
+pub(super) const JOURNAL: JournalOptions = JournalOptions {
     segment_bytes: 32 * 1024,
     preallocate: false,
     tail_bytes: 1 << 20,
@@ -48,6 +53,9 @@ pub(super) fn id(index: u64) -> LogId {
         index,
     }
 }
+
+/// Where in an entry's payload a value stands, in how many bytes, and packed how.
+type Place = (u32, u32, Codec);
 
 /// Why a node did not start.
 #[derive(Debug)]
@@ -202,14 +210,15 @@ impl Node {
     }
 
     fn apply(&mut self, index: u64, ops: &[Op]) {
-        let payload = payload(index, ops);
         let mut version = self.model.version;
         let mut offset = 0;
         self.writer.begin(0);
-        for op in ops {
-            let value = &payload[offset..offset + len_of(op)];
-            self.apply_op(index, op, (offset as u32, value), &mut version);
-            offset += value.len();
+        for (part, op) in ops.iter().enumerate() {
+            let value = value(index, part, len_of(op));
+            let (codec, stored) = stored(op, value.clone());
+            let place = (offset, stored.len() as u32, codec);
+            self.apply_op(index, op, (place, &value), &mut version);
+            offset += stored.len() as u32;
         }
         assert!(self.writer.take_trouble().is_none());
         self.writer.publish(Version(version), index);
@@ -218,12 +227,12 @@ impl Node {
         assert_eq!(version, self.model.version);
     }
 
-    fn apply_op(&mut self, index: u64, op: &Op, (offset, value): (u32, &[u8]), version: &mut u64) {
+    fn apply_op(&mut self, index: u64, op: &Op, (place, value): (Place, &[u8]), version: &mut u64) {
         match op {
             Op::Put { first, count, .. } => {
                 for number in numbers(*first, *count) {
                     let key = key(number);
-                    let stored = self.stored(&key, index, offset, value);
+                    let stored = self.stored(&key, index, place, value);
                     *version += 1;
                     self.writer.put(&key, Version(*version), stored);
                 }
@@ -241,7 +250,7 @@ impl Node {
                     self.writer.delete(key.as_bytes(), Version(*version));
                 }
             }
-            Op::Append { key: number, .. } => self.append(&key(*number), index, (offset, value), version),
+            Op::Append { key: number, .. } => self.append(&key(*number), index, (place, value), version),
             Op::System { key, len } => {
                 let value = len.map(|_| Bytes::copy_from_slice(value));
                 self.changed.insert(system_key(*key), value);
@@ -249,7 +258,7 @@ impl Node {
         }
     }
 
-    fn append(&mut self, key: &[u8], index: u64, (offset, value): (u32, &[u8]), version: &mut u64) {
+    fn append(&mut self, key: &[u8], index: u64, (place, value): (Place, &[u8]), version: &mut u64) {
         let Some(old) = self.writer.value_of(key) else {
             return;
         };
@@ -259,23 +268,26 @@ impl Node {
         let suffix = if value.len() <= 64 {
             Suffix::Memory(value)
         } else {
-            Suffix::Journal(self.pointer(key, index, offset, value))
+            Suffix::Journal(self.pointer(key, index, place, value))
         };
         *version += 1;
         let joined = old.with_suffix(suffix, vcrc.finalize());
         self.writer.put(key, Version(*version), joined);
     }
 
-    fn stored(&self, key: &[u8], index: u64, offset: u32, value: &[u8]) -> ValueRef {
+    fn stored(&self, key: &[u8], index: u64, place: Place, value: &[u8]) -> ValueRef {
         match InlineValue::new(value, value_crc(key, value)) {
             Some(short) => ValueRef::Inline(short),
-            None => ValueRef::Journal(self.pointer(key, index, offset, value)),
+            None => ValueRef::Journal(self.pointer(key, index, place, value)),
         }
     }
 
-    fn pointer(&self, key: &[u8], index: u64, offset: u32, value: &[u8]) -> crate::journal::JournalPointer {
-        let (len, vcrc) = (value.len() as u32, value_crc(key, value));
-        self.log.pointer(id(index), offset, len, vcrc).unwrap()
+    fn pointer(&self, key: &[u8], index: u64, place: Place, value: &[u8]) -> JournalPointer {
+        let (offset, stored_len, codec) = place;
+        let pointer = self
+            .log
+            .pointer(id(index), offset, stored_len, value_crc(key, value));
+        pointer.unwrap().packed(codec, value.len() as u32).unwrap()
     }
 
     pub(super) fn is_busy(&self) -> bool {

@@ -257,6 +257,19 @@ fn at_every_operation_with_every_kind_of_torn_write() {
 }
 
 #[test]
+fn at_every_operation_with_sealed_files() {
+    sealed(|| short(&script::votes()));
+    sealed(|| short(&script::rolls()));
+    sealed(|| short(&script::frees()));
+    sealed(|| short(&script::restarts()));
+}
+
+#[test]
+fn at_every_operation_of_a_long_life_with_sealed_files() {
+    sealed(at_every_operation_of_a_long_life);
+}
+
+#[test]
 fn at_every_operation_of_a_long_life() {
     simulate(async {
         for seed in 0..4 {

@@ -8,7 +8,7 @@ mod recovering;
 use std::path::Path;
 
 use atoll_env::Vfs;
-use atoll_env::vfs::{Crash, MemVfs};
+use atoll_env::vfs::{Crash, MemVfs, OpenMode};
 use atoll_storage::{Journal, OpenError};
 use atoll_types::{ClusterId, NodeId, ReplicaId, Vote};
 
@@ -315,7 +315,7 @@ fn a_later_format_is_refused_by_name() {
         header[8] = 2;
         let crc = crc32(&header[..4092]);
         header[4092..].copy_from_slice(&crc.to_le_bytes());
-        let open = vfs.open(&file, atoll_env::vfs::OpenMode::Write).unwrap();
+        let open = vfs.open(&file, OpenMode::Write).unwrap();
         open.write_at(&header, 0).await.unwrap();
         let process = Process::on(vfs.crash(Crash::Process));
         let Err(error) = process.open(SMALL).await else {
@@ -343,5 +343,26 @@ fn a_failed_sync_stops_the_process_and_acknowledges_nothing() {
             assert!(process.is_halted());
             assert!(durable.try_recv().is_err());
         }
+    });
+}
+
+/// Somebody put a file there whose number is far behind all others.
+#[test]
+fn a_stray_file_of_a_huge_number_is_found_and_takes_no_room() {
+    simulate(async {
+        let (vfs, _, _) = write(20, 5_000).await;
+        let put = async |segment: u64| {
+            let stray = vfs.fork(0);
+            let path = Path::new(DIR).join(format!("{segment:016x}.jnl"));
+            let file = stray.open(&path, OpenMode::CreateNew).unwrap();
+            file.write_at(b"no segment at all", 0).await.unwrap();
+            file.write_at(b"nor a frame", 4096).await.unwrap();
+            stray.crash(Crash::Process)
+        };
+        // A table with a place for every number would have eight thousand million bytes.
+        assert_eq!(open(put(1 << 30).await).await, Found::Quarantined);
+        let process = Process::on(put(u64::from(u32::MAX) - 1).await);
+        let refused = process.open(SMALL).await.err().unwrap().to_string();
+        assert!(refused.contains("00000000fffffffe.jnl"), "{refused}");
     });
 }

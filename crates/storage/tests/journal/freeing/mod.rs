@@ -3,6 +3,7 @@
 mod faults;
 mod lost;
 mod recycled;
+mod unread;
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use atoll_env::vfs::{Crash, MemVfs};
 use atoll_storage::{GroupLog, Journal, JournalOptions, ReadError, value_crc};
 use atoll_types::{LogId, ReplicaId, Vote};
 
-use crate::logs::contents;
+use crate::logs::{Logs, contents};
 use crate::support::*;
 
 const AHEAD: JournalOptions = JournalOptions {

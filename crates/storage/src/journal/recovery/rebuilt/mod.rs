@@ -142,6 +142,11 @@ impl Rebuilt {
 
     /// The log, if it is whole and is what its last head says.
     pub(super) fn finish(self, head: &Head) -> Result<LogTable, String> {
+        self.check(head).map(|()| self.table)
+    }
+
+    /// An error if it is not whole, or not what its last head says.
+    pub(super) fn check(&self, head: &Head) -> Result<(), String> {
         if let Some(Gap { purged, last }) = self.gap {
             let from = purged.map_or_else(
                 || "the first".to_owned(),
@@ -157,7 +162,7 @@ impl Rebuilt {
                 "what was read is purged up to {purged:?} and ends with {last:?}, but it should be {head:?}"
             ));
         }
-        Ok(self.table)
+        Ok(())
     }
 }
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::super::disk::assert_sound;
 use super::super::model::History;
-use super::super::process::Process;
+use super::super::process::{Process, sealed};
 use super::super::world::id;
 use super::super::{Node, Op, simulate};
 use super::{Sent, check_files, entry, install, sender, snapshot_of, stage};
@@ -155,4 +155,9 @@ fn at_every_operation() {
         let states: Vec<_> = found.keys().copied().collect();
         assert_eq!(states, [1, 4, 5], "{found:?} of {operations} operations");
     });
+}
+
+#[test]
+fn at_every_operation_with_sealed_files() {
+    sealed(at_every_operation);
 }

@@ -4,15 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use atoll_env::vfs::{Crash, MemVfs};
+use atoll_env::vfs::{Crash, Fault, MemVfs};
 
 use super::super::faults::Faulty;
+use super::super::look::check_rows;
 use super::super::model::History;
 use super::super::process::Process;
-use super::super::world::id;
+use super::super::world::{OPTIONS, id};
 use super::super::{Node, simulate};
 use super::{Sent, check_files, entry, install, sender, snapshot_of, stage};
 use crate::snapshot::SnapshotError;
+use crate::store::StoreOptions;
 
 /// A node with a state of its own, on a disk that may fail.
 async fn node(history: &History) -> (Node, Faulty) {
@@ -94,8 +96,8 @@ fn at_every_operation_the_old_state_goes_on_or_the_process_stops() {
         for after in 0..operations {
             halts += u64::from(fails_once(&sent, &history, after).await);
         }
-        // Renaming and syncing the name, of the manifest and of every file.
-        assert_eq!(halts, 2 * files, "of {operations} operations");
+        // Renaming and syncing the name, of every file and of the manifest, which is changed again once the log is purged.
+        assert_eq!(halts, 2 * (files + 1), "of {operations} operations");
     });
 }
 
@@ -120,6 +122,78 @@ fn a_full_disk_is_an_error_that_leaves_nothing_behind() {
         }
         faulty.inner.set_free_bytes(1 << 30);
         receive(&mut node, &sent, &history).await.unwrap();
+        node.check();
+        node.process.kill();
+    });
+}
+
+/// A disk that refuses for a while when the manifest is to be changed.
+#[test]
+fn an_install_that_cannot_write_is_tried_again() {
+    simulate(async {
+        let mut history = History::default();
+        let from = sender(4, &mut history).await;
+        let sent = snapshot_of(&from).await;
+        from.process.kill();
+        let (mut node, faulty) = node(&history).await;
+        let staged = stage(&node, &sent).await.unwrap();
+        node.journal.mark().await.unwrap();
+        let (clock, model) = (node.process.env.clock.clone(), node.model.clone());
+        let before = node.group.index().view();
+        // One second, two, four, eight and sixteen are waited.
+        (0..5).for_each(|_| faulty.inner.fail_next(Fault::Write, "MANIFEST.new"));
+        let group = node.group.clone();
+        let later = async {
+            clock.sleep(Duration::from_secs(30)).await;
+            assert_eq!(group.flushed_index(), 2, "the old state");
+            check_rows(&before, &model, &node.journal);
+            clock.sleep(Duration::from_secs(2)).await;
+            assert_eq!(group.flushed_index(), 4, "the snapshot's");
+        };
+        let installing = node.group.install(&mut node.writer, staged);
+        let (restored, ()) = tokio::join!(installing, later);
+        drop(before);
+        node.take_over(&restored.unwrap(), &history);
+        node.log.purge(id(4)).await.unwrap();
+        assert!(!node.process.is_halted());
+        clock.sleep(Duration::from_secs(3)).await;
+        assert!(node.settle().await);
+        check_files(&node);
+        node.check();
+        node.process.kill();
+    });
+}
+
+/// A snapshot must not fill the disk that everybody needs.
+#[test]
+fn a_snapshot_is_refused_before_the_disk_is_full() {
+    simulate(async {
+        let mut history = History::default();
+        let from = sender(4, &mut history).await;
+        let sent = snapshot_of(&from).await;
+        from.process.kill();
+        let options = StoreOptions {
+            keep_free: 100_000,
+            ..OPTIONS
+        };
+        let vfs = MemVfs::default();
+        let mut node = Node::start_with(Process::on(vfs.clone()), options, &history)
+            .await
+            .unwrap();
+        node.write(&entry(0), &mut history.clone()).await.unwrap();
+        assert!(node.checkpoint().await);
+        let files = node.files();
+        for free in [50_000, 99_000, 120_000] {
+            vfs.set_free_bytes(free);
+            let refused = stage(&node, &sent).await.err().unwrap();
+            assert!(matches!(refused, SnapshotError::NoRoom { .. }), "{refused}");
+            assert_eq!(vfs.faults().full, 0, "{free} bytes free");
+            node.process.env.clock.sleep(Duration::from_secs(1)).await;
+            assert_eq!(node.files(), files, "nothing is left of it");
+        }
+        vfs.set_free_bytes(1 << 20);
+        let staged = stage(&node, &sent).await.unwrap();
+        install(&mut node, staged, &history).await.unwrap();
         node.check();
         node.process.kill();
     });

@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use atoll_env::Clock;
 use atoll_env::vfs::{Crash, MemVfs, MemVfsOptions};
+use atoll_types::Version;
 use bytes::Bytes;
 
 use super::super::model::{History, key};
 use super::super::process::{Process, slow_disk};
-use super::super::world::{GROUP, REPLICA, group_dir};
+use super::super::world::{GROUP, REPLICA, group_dir, id};
 use super::super::{Node, Op, simulate};
 use super::{check_files, chunks_of, install, sender, snapshot_of};
-use crate::snapshot::{SnapshotError, SnapshotReader};
-use crate::store::StoreError;
+use crate::snapshot::{SnapshotError, SnapshotReader, TURN_ROWS};
+use crate::store::{Checkpoint, StoreError};
 
 fn disk(cold_reads_permille: u64) -> MemVfs {
     let options = MemVfsOptions {
@@ -294,7 +295,8 @@ fn only_the_installed_checkpoint_says_that_it_was_installed() {
         from.process.kill();
         let mut to = Node::start(MemVfs::default(), &history).await.unwrap();
         let staged = super::stage(&to, &sent).await.unwrap();
-        install(&mut to, staged, &history).await.unwrap();
+        // And nothing is purged.
+        to.group.install(&mut to.writer, staged).await.unwrap();
         for expected in [true, false] {
             to.journal.mark().await.unwrap();
             to.process.kill();
@@ -308,5 +310,85 @@ fn only_the_installed_checkpoint_says_that_it_was_installed() {
             check_files(&to);
         }
         to.process.kill();
+    });
+}
+
+/// Whether a restart after some time, with or without a purge before it, would excuse a log that ends before the snapshot.
+async fn excuses(purged: bool) -> bool {
+    let mut history = History::default();
+    let from = sender(2, &mut history).await;
+    let sent = snapshot_of(&from).await;
+    from.process.kill();
+    let vfs = MemVfs::default();
+    let mut node = Node::start(vfs.clone(), &history).await.unwrap();
+    let staged = super::stage(&node, &sent).await.unwrap();
+    let restored = node.group.install(&mut node.writer, staged).await.unwrap();
+    assert!(restored.installed);
+    if purged {
+        node.log.purge(restored.checkpoint.applied).await.unwrap();
+    }
+    node.process.env.clock.sleep(Duration::from_secs(5)).await;
+    node.process.kill();
+    let process = Process::on(vfs.crash(Crash::LoseAll));
+    let (again, restored) = Node::open(process).await.unwrap();
+    let purged_at = again.log.state().purged.map(|purged| purged.index);
+    assert_eq!(
+        purged_at,
+        purged.then_some(2),
+        "what excuses no log is durable before"
+    );
+    again.process.kill();
+    restored.unwrap().installed
+}
+
+#[test]
+fn a_short_log_is_excused_until_it_was_purged_and_no_longer() {
+    simulate(async {
+        assert!(excuses(false).await);
+        assert!(!excuses(true).await, "from here on it has lost entries");
+    });
+}
+
+/// Rows that say that a key is gone are not sent, however many: others are served meanwhile.
+#[test]
+fn many_removed_rows_hold_up_nobody() {
+    simulate(async {
+        let history = History::default();
+        let mut from = Node::start(MemVfs::default(), &history).await.unwrap();
+        let rows = 2 * TURN_ROWS as u64 + 10;
+        for entry in 1..3 {
+            from.writer.begin(0);
+            for row in 0..rows {
+                let version = Version(entry * rows + row);
+                from.writer
+                    .delete(format!("{entry} {row:08}").as_bytes(), version);
+            }
+            from.writer.publish(Version((entry + 1) * rows), entry);
+            let checkpoint = Checkpoint {
+                applied: id(entry),
+                version: Version((entry + 1) * rows),
+                ..Checkpoint::default()
+            };
+            from.group.checkpoint(&mut from.writer, checkpoint);
+            while from.is_busy() {
+                from.process.env.clock.sleep(Duration::from_millis(1)).await;
+            }
+        }
+        let mut reader = from.group.snapshot().unwrap();
+        let done = std::cell::RefCell::new(vec![]);
+        let chunk = async {
+            let chunk = reader.next_chunk().await.unwrap();
+            done.borrow_mut().push("chunk");
+            chunk
+        };
+        let other = async {
+            from.group.snapshot_thread().run(async {}).await.unwrap();
+            done.borrow_mut().push("other");
+        };
+        let (last, ()) = tokio::join!(chunk, other);
+        assert!(last.is_some(), "the end, and nothing before it");
+        assert_eq!(*done.borrow(), ["other", "chunk"]);
+        assert!(reader.next_chunk().await.unwrap().is_none());
+        from.process.kill();
     });
 }

@@ -1,6 +1,7 @@
 //! Snapshots from one node to another: on sound disks, on disks that crash at every operation and that fail, and while
 //! checkpoints are written and merged on both sides.
 
+mod cached;
 mod chunks;
 mod crash;
 mod faults;

@@ -7,6 +7,7 @@ use atoll_env::vfs::{Crash, MemVfs};
 
 use super::super::disk::assert_sound;
 use super::super::look::check_rows;
+use super::super::process::sealed;
 use super::*;
 
 #[derive(Clone, Default)]
@@ -25,7 +26,8 @@ fn entry(round: u16) -> Vec<Op> {
         Op::Put {
             first: round * 3,
             count: 6,
-            len: 1_500,
+            // Every other one packs.
+            len: 1_500 + usize::from(round % 2) * 3,
         },
         Op::Append {
             key: (round * 3).saturating_sub(4),
@@ -139,4 +141,9 @@ fn at_every_operation() {
             }
         }
     });
+}
+
+#[test]
+fn at_every_operation_with_sealed_files() {
+    sealed(at_every_operation);
 }

@@ -217,7 +217,7 @@ fn a_group_that_holds_the_journal_back_wants_a_checkpoint() {
 }
 
 #[test]
-fn a_closed_group_keeps_what_its_manifest_needs_and_one_that_does_not_open_keeps_all() {
+fn a_closed_group_keeps_what_its_manifest_needs_and_one_without_a_readable_manifest_all() {
     simulate(async {
         let veil = Veil::over(MemVfs::default());
         let (node, _) = node_with_old_values(&veil).await;
@@ -249,6 +249,24 @@ fn a_closed_group_keeps_what_its_manifest_needs_and_one_that_does_not_open_keeps
         let damaged = GroupKey::new(GroupId(0x21), GroupGen(1));
         assert!(store.open_group(damaged, REPLICA).is_err());
         assert_eq!(store.low_water(), Some(0), "nobody knows what it needs");
+        process.env.vfs.remove(&foreign).unwrap();
+        drop(store.open_group(damaged, REPLICA).unwrap());
+        assert_eq!(store.low_water(), Some(first));
+
+        // One whose files do not open keeps what its manifest tells.
+        let names = process.env.vfs.list(&group_dir()).unwrap();
+        let run = names.iter().find(|name| name.starts_with("r-")).unwrap();
+        let path = group_dir().join(run);
+        let len = process.vfs.durable_bytes(&path).unwrap().len() as u64;
+        process.vfs.flip_bit(&path, len - 1, 1);
+        assert!(store.open_group(GROUP, REPLICA).is_err());
+        assert_eq!(store.low_water(), Some(first));
+        process.vfs.truncate(&path, len - 1);
+        assert!(store.open_group(GROUP, REPLICA).is_err());
+        assert_eq!(store.low_water(), Some(first));
+        process.vfs.flip_bit(&group_dir().join("MANIFEST"), 40, 1);
+        assert!(store.open_group(GROUP, REPLICA).is_err());
+        assert_eq!(store.low_water(), Some(0), "nobody knows what it needs");
         process.kill();
     });
 }
@@ -262,7 +280,12 @@ fn a_merge_leaves_the_disk_to_the_journal() {
         let history = History::default();
         let node = Node::start_with(veil.process(), TIGHT, &history).await;
         let node = node.unwrap();
-        let mut rate = Rate::new(&clock, 0, &node.journal);
+        let mut rate = Rate::new(
+            &clock,
+            OPTIONS.maintenance_rate,
+            OPTIONS.journal_budget,
+            &node.journal,
+        );
         let begun = clock.now();
         for _ in 0..10 {
             rate.take(1 << 20, &node.journal).await;
@@ -288,6 +311,8 @@ fn a_checkpoint_does_not_wait_for_a_merge() {
     simulate(async {
         let slow = StoreOptions {
             maintenance_rate: 20 * 1024,
+            // Less than half of what is written: then it would not go slowly.
+            journal_budget: 768 * 1024,
             ..TIGHT
         };
         let mut history = History::default();

@@ -5,7 +5,9 @@ mod crash;
 mod faults;
 mod held;
 mod model;
+mod packed;
 mod rot;
+mod scans;
 mod threads;
 mod veil;
 

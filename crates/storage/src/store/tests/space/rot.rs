@@ -6,10 +6,12 @@ use std::time::Duration;
 use atoll_env::vfs::{Crash, MemVfs};
 
 use super::super::disk::{GROUP, IDENTITY, data, env};
+use bytes::BytesMut;
+
 use super::super::process::Process;
 use super::*;
 use crate::check::{self, CheckOptions, Damage, Dump, FileKind, FileState, Space};
-use crate::index::View;
+use crate::index::{ReadAhead, View};
 use crate::journal::{ReadError, ReadValue};
 
 /// A node with values of 2,000 bytes for the first keys, in a run, all still in the journal.
@@ -38,13 +40,26 @@ fn read(view: &View, node: &Node, number: u16) -> Result<Vec<u8>, ReadError> {
     }
 }
 
+/// The same as a scan reads it.
+fn read_ahead(view: &View, node: &Node, number: u16, ahead: &mut ReadAhead) -> Result<Vec<u8>, ReadError> {
+    let (key, mut out) = (key(number), BytesMut::new());
+    let (version, value) = view.get(&key, true).unwrap().unwrap();
+    assert!(view.append_value(&node.journal, (&key, version, &value), true, ahead, &mut out)?);
+    Ok(out.to_vec())
+}
+
 /// How many of the first keys read as they should; the others are errors.
 fn sound(node: &Node) -> usize {
     let view = node.group.index().view();
+    let mut ahead = ReadAhead::default();
     let read = (0..20).filter(|number| match read(&view, node, *number) {
         Ok(bytes) => {
             assert_eq!(bytes, node.model.rows[&key(*number)].1, "key {number}");
+            assert_eq!(read_ahead(&view, node, *number, &mut ahead).unwrap(), bytes);
             true
+        }
+        Err(error) if read_ahead(&view, node, *number, &mut ahead).is_ok() => {
+            panic!("a scan reads key {number}, and a get does not: {error}")
         }
         Err(error) => {
             let told = matches!(
@@ -191,6 +206,49 @@ fn what_the_disk_refuses_to_read_stays_where_it_is() {
             node.group.index().layers().below.runs().len() < 4,
             "merges went on"
         );
+        node.process.kill();
+    });
+}
+
+/// A disk that reads again is believed again without a restart.
+#[test]
+fn what_the_disk_refused_for_a_while_leaves_when_it_can_be_read() {
+    simulate(async {
+        let veil = Veil::over(MemVfs::default());
+        let (mut node, mut history) = node_with_values(&veil, TIGHT).await;
+        veil.refuse(1);
+        go_on(&mut node, &mut history, 4).await;
+        assert_eq!(node.store.low_water(), Some(1));
+        veil.refuse(0);
+        node.process.env.clock.sleep(Duration::from_secs(600)).await;
+        go_on(&mut node, &mut history, 2).await;
+        assert!(node.store.low_water().is_none_or(|low| low > 1));
+        node.veil(&veil);
+        assert_eq!(sound(&node), 20);
+        node.process.kill();
+    });
+}
+
+/// Memory may be wrong where the disk is right.
+#[test]
+fn what_is_wrong_in_memory_only_is_read_again_before_it_is_given_up() {
+    simulate(async {
+        let veil = Veil::over(MemVfs::default());
+        let (mut node, mut history) = node_with_values(&veil, TIGHT).await;
+        veil.spoil_memory();
+        assert_eq!(sound(&node), 0, "readers are told");
+        go_on(&mut node, &mut history, 6).await;
+        assert!(node.store.low_water().is_none_or(|low| low > 1));
+        node.veil(&veil);
+        let view = node.group.index().view();
+        for number in 0..20 {
+            let (_, value) = view.get(&key(number), true).unwrap().unwrap();
+            let place = format!("{value:?}");
+            assert!(
+                !place.contains("segment: 0"),
+                "key {number} was given up: {place}"
+            );
+        }
         node.process.kill();
     });
 }

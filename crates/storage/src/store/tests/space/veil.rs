@@ -18,6 +18,8 @@ struct State {
     refused: AtomicU32,
     /// Reads of this value file fail; 0: of none.
     values_refused: AtomicU32,
+    /// Until they are forgotten, what is in memory of value files and of segments that are not written to is wrong.
+    stale: AtomicBool,
     /// Operations in the folders of groups that change something, so far, and the one that fails.
     seen: AtomicU64,
     fails: AtomicU64,
@@ -69,6 +71,11 @@ impl Veil {
         self.state.values_refused.store(number, Ordering::Relaxed);
     }
 
+    /// What is in memory of all that stands in files is wrong, until it is let go of.
+    pub(super) fn spoil_memory(&self) {
+        self.state.stale.store(true, Ordering::Relaxed);
+    }
+
     /// One operation fails, that which comes after so many others.
     pub(super) fn arm(&self, after: u64, full: bool) {
         self.state.full.store(full, Ordering::Relaxed);
@@ -115,6 +122,7 @@ impl Vfs for Veil {
                 .and_then(|number| u32::from_str_radix(number, 16).ok()),
             path: path.to_owned(),
             segment,
+            fresh: AtomicBool::new(false),
             veil: self.clone(),
         }))
     }
@@ -160,6 +168,8 @@ struct VeiledFile {
     path: std::path::PathBuf,
     segment: Option<u32>,
     values: Option<u32>,
+    /// What was in memory of it was let go of.
+    fresh: AtomicBool,
     veil: Veil,
 }
 
@@ -175,7 +185,9 @@ impl VeiledFile {
     }
 
     fn cover(&self, bytes: &mut [u8]) {
-        if self.segment.is_some_and(|id| id < self.veil.hidden()) {
+        let stale = self.veil.state.stale.load(Ordering::Relaxed) && !self.fresh.load(Ordering::Relaxed);
+        let stale = stale && (self.segment.is_some() || self.values.is_some());
+        if stale || self.segment.is_some_and(|id| id < self.veil.hidden()) {
             for byte in bytes {
                 *byte = !*byte;
             }
@@ -213,6 +225,7 @@ impl File for VeiledFile {
     }
 
     fn forget_cached(&self) -> io::Result<()> {
+        self.fresh.store(true, Ordering::Relaxed);
         self.inner.forget_cached()
     }
 

@@ -1,0 +1,172 @@
+//! The rows of all groups of a node.
+
+use std::hash::{Hash, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use atoll_types::{Key, Version};
+use bytes::Bytes;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{Equivalent, Weighter};
+use rustc_hash::FxBuildHasher;
+
+use crate::journal::value_crc;
+
+/// Larger values would push out many small ones, and their read costs little beside their transfer.
+const VALUE_BYTES_MAX: usize = 64 * 1024;
+/// About what an entry costs beside its bytes.
+const ENTRY_OVERHEAD: u64 = 160;
+/// For the size of the table at the start, which is memory that an idle node holds; it grows.
+const FIRST_ROW_BYTES: usize = 8 * 1024;
+
+/// A row's state of a group, and its key.
+struct Name {
+    space: u64,
+    key: Key,
+}
+
+/// The same, borrowed.
+struct Asked<'a> {
+    space: u64,
+    key: &'a [u8],
+}
+
+impl Hash for Asked<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.space.hash(state);
+        self.key.hash(state);
+    }
+}
+
+impl Hash for Name {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let key = self.key.as_bytes();
+        Asked {
+            space: self.space,
+            key,
+        }
+        .hash(state);
+    }
+}
+
+impl PartialEq for Name {
+    fn eq(&self, other: &Self) -> bool {
+        self.space == other.space && self.key == other.key
+    }
+}
+
+impl Eq for Name {}
+
+impl Equivalent<Name> for Asked<'_> {
+    fn equivalent(&self, name: &Name) -> bool {
+        self.space == name.space && self.key == name.key.as_bytes()
+    }
+}
+
+#[derive(Clone)]
+struct Row {
+    version: Version,
+    vcrc: u32,
+    bytes: Bytes,
+}
+
+#[derive(Clone)]
+struct Weigh;
+
+impl Weighter<Name, Row> for Weigh {
+    fn weight(&self, name: &Name, row: &Row) -> u64 {
+        (row.bytes.len() + name.key.heap_bytes()) as u64 + ENTRY_OVERHEAD
+    }
+}
+
+/// Bounded by bytes. The hasher has no randomness of its own, so that runs of the simulator can be repeated.
+pub struct RowCache {
+    rows: Cache<Name, Row, Weigh, FxBuildHasher>,
+    /// Spaces given out.
+    spaces: AtomicU64,
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
+
+impl RowCache {
+    /// A cache of at most so many bytes.
+    pub(crate) fn new(bytes: usize) -> Self {
+        let items = bytes / FIRST_ROW_BYTES;
+        Self {
+            rows: Cache::with(
+                items,
+                bytes as u64,
+                Weigh,
+                FxBuildHasher,
+                DefaultLifecycle::default(),
+            ),
+            spaces: AtomicU64::new(0),
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
+        }
+    }
+
+    /// Rows found here so far.
+    pub fn hits(&self) -> u64 {
+        self.hits.load(Ordering::Relaxed)
+    }
+
+    /// Rows that had to be read from files, whether or not they were kept.
+    pub fn misses(&self) -> u64 {
+        self.misses.load(Ordering::Relaxed)
+    }
+
+    /// Bytes it takes now, about.
+    pub fn memory_bytes(&self) -> u64 {
+        self.rows.weight()
+    }
+
+    /// A number that no other state of a group has here.
+    pub(super) fn register(&self) -> u64 {
+        self.spaces.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// A row that suits the asker, by its version. Bytes that are not what was put in any more are gone then.
+    pub(super) fn get(
+        &self,
+        space: u64,
+        key: &[u8],
+        suits: impl Fn(Version) -> bool,
+    ) -> Option<(Version, Bytes)> {
+        let found = self.rows.get(&Asked { space, key });
+        let found = found.filter(|row| suits(row.version));
+        // The disk is spared, not the check.
+        let sound = found.filter(|row| {
+            let sound = value_crc(key, &row.bytes) == row.vcrc;
+            if !sound {
+                self.remove(space, key);
+            }
+            sound
+        });
+        self.hits.fetch_add(u64::from(sound.is_some()), Ordering::Relaxed);
+        sound.map(|row| (row.version, row.bytes))
+    }
+
+    /// A row was read from files.
+    pub(super) fn count_miss(&self) {
+        self.misses.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// True if a row with so long a value may be kept.
+    pub(super) fn takes(value: &[u8]) -> bool {
+        value.len() <= VALUE_BYTES_MAX
+    }
+
+    /// Puts a row in. The bytes are copied: they may be a part of something much longer.
+    pub(super) fn insert(&self, space: u64, key: &[u8], (version, vcrc, value): (Version, u32, &[u8])) {
+        let name = Name {
+            space,
+            key: Key::from_unchecked(key),
+        };
+        let bytes = Bytes::copy_from_slice(value);
+        self.rows.insert(name, Row { version, vcrc, bytes });
+    }
+
+    pub(super) fn remove(&self, space: u64, key: &[u8]) {
+        self.rows.remove(&Asked { space, key });
+    }
+}

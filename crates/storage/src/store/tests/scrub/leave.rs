@@ -1,0 +1,122 @@
+//! A segment that rots goes before a start finds it.
+
+use atoll_env::vfs::{Crash, MemVfs};
+
+use super::*;
+use crate::journal::{ReadError, ReadValue};
+use crate::store::tests::model::{key, value};
+use crate::store::tests::world::{StartError, id};
+
+/// A node with twenty values of 2,000 bytes, in a run, that nothing wants to move.
+async fn node_with_values(vfs: &MemVfs) -> (Node, History) {
+    let mut history = History::default();
+    let mut node = Node::start_on(Process::on(vfs.clone()), &history).await.unwrap();
+    for first in 0..20 {
+        let put = Op::Put {
+            first,
+            count: 1,
+            len: 2_000,
+        };
+        node.write(&[put], &mut history).await.unwrap();
+        node.journal.mark().await.unwrap();
+    }
+    assert!(node.checkpoint().await);
+    (node, history)
+}
+
+/// Flips a bit in the value of the third key.
+fn rot(vfs: &MemVfs) {
+    let segment = Path::new(DATA).join("journal/0000000000000001.jnl");
+    let bytes = vfs.durable_bytes(&segment).unwrap();
+    let value = value(3, 0, 2_000);
+    let at = bytes.windows(2_000).position(|some| some == value).unwrap();
+    vfs.flip_bit(&segment, at as u64 + 700, 2);
+}
+
+/// The first keys whose values cannot be read; the others are what was written.
+fn lost(node: &Node) -> Vec<u16> {
+    let view = node.group.index().view();
+    let mut lost = Vec::new();
+    for number in 0..20 {
+        let key = key(number);
+        let (_, value) = view.get(&key, true).unwrap().unwrap();
+        match view.read_value(&node.journal, &key, &value, true) {
+            Ok(ReadValue::Ready(bytes)) => assert_eq!(bytes, node.model.rows[&key].1),
+            Err(ReadError::Corrupt { .. }) => lost.push(number),
+            other => panic!("key {number}: {other:?}"),
+        }
+    }
+    lost
+}
+
+/// As a node does once a second.
+async fn go_on(node: &mut Node, history: &mut History, seconds: u16) {
+    for second in 0..seconds {
+        let put = Op::Put {
+            first: 100 + second % 50,
+            count: 1,
+            len: 1_000,
+        };
+        node.write(&[put], history).await.unwrap();
+        node.store.look();
+        if node.group.wants_checkpoint_for_space() {
+            node.begin_checkpoint();
+        }
+        let flushed = node.group.flushed_index();
+        if flushed > 0 {
+            node.log.purge(id(flushed)).await.unwrap();
+        }
+        node.store.reclaim().await.unwrap();
+        node.process.env.clock.sleep(Duration::from_secs(1)).await;
+    }
+}
+
+#[test]
+fn a_rotten_segment_is_emptied_and_the_next_start_finds_nothing_wrong() {
+    simulate(async {
+        let vfs = MemVfs::default();
+        let (mut node, mut history) = node_with_values(&vfs).await;
+        let rarely = ScrubOptions {
+            period: Duration::from_secs(10),
+            ..OFTEN
+        };
+        let scrub = Scrub::start(&node.store, rarely);
+        go_on(&mut node, &mut history, 5).await;
+        assert_eq!(node.journal.ends().unwrap().oldest, 1, "nothing wants it to go");
+        rot(&vfs);
+        assert_eq!(whole_round(&node, &scrub).await.len(), 1);
+        go_on(&mut node, &mut history, 30).await;
+        assert!(
+            node.journal.ends().unwrap().oldest > 1,
+            "{:?}",
+            node.journal.ends()
+        );
+        assert_eq!(whole_round(&node, &scrub).await, []);
+        assert_eq!(lost(&node), [2]);
+        // And then nothing more is moved than before.
+        let oldest = node.journal.ends().unwrap().oldest;
+        go_on(&mut node, &mut history, 15).await;
+        assert_eq!(node.journal.ends().unwrap().oldest, oldest);
+        node.process.kill();
+        let process = Process::on(vfs.crash(Crash::LoseAll));
+        let (node, _) = Node::open(process).await.unwrap();
+        assert_eq!(
+            (node.journal.damage(), node.journal.quarantined()),
+            (None, vec![])
+        );
+        node.process.kill();
+    });
+}
+
+/// What it is good for: as long as the log needs the segment.
+#[test]
+fn a_start_before_that_quarantines_the_group() {
+    simulate(async {
+        let vfs = MemVfs::default();
+        let (node, _) = node_with_values(&vfs).await;
+        rot(&vfs);
+        node.process.kill();
+        let process = Process::on(vfs.crash(Crash::LoseAll));
+        assert!(matches!(Node::open(process).await, Err(StartError::Journal)));
+    });
+}
