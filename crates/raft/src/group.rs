@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use atoll_env::{BoxFuture, Env, trouble, watch};
+use atoll_env::{BoxFuture, Env, Task, trouble, watch};
 use atoll_types::{GroupKey, Mutant, Outcome, ReplicaId, mutant};
 use bytes::Bytes;
 use openraft::errors::{ClientWriteError, Fatal, InitializeError, RaftError as OpenRaftError};
 use openraft::raft::{ClientWriteResult, VoteResponse};
 use tokio::sync::oneshot;
 
+use crate::leaving::Leaving;
 use crate::machine::Applier;
 use crate::proposer::{Pack, Proposer};
 use crate::read_gate::ReadGate;
@@ -19,32 +20,9 @@ use crate::snapshot::Snapshots;
 use crate::transport::Inbound;
 use crate::types::{EntryData, LeaderId, TypeConfig};
 use crate::wire::{self, Kind};
-use crate::{ProposeError, RaftError};
+use crate::{GroupStatus, ProposeError, RaftError};
 
 pub(crate) type Raft = openraft::Raft<TypeConfig, Applier>;
-
-/// What a replica knows of its group.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct GroupStatus {
-    /// The term.
-    pub term: u64,
-    /// Who leads, as far as this replica knows.
-    pub leader: Option<ReplicaId>,
-    /// True if it is this replica. It may have been deposed without knowing: ask the read gate.
-    pub is_leader: bool,
-    /// Last entry of the local log.
-    pub last_index: u64,
-    /// Last entry known to be committed.
-    pub committed_index: u64,
-    /// Last entry applied here.
-    pub applied_index: u64,
-    /// The voters.
-    pub voters: Vec<ReplicaId>,
-    /// How far each follower's log is known to match, on the leader.
-    pub matched: Vec<(ReplicaId, u64)>,
-    /// False once the replica has stopped for good.
-    pub running: bool,
-}
 
 /// One replica. Cheap to clone.
 #[derive(Clone)]
@@ -57,6 +35,9 @@ struct Inner {
     raft: Raft,
     reads: ReadGate,
     snapshots: Snapshots,
+    leaving: Arc<Leaving>,
+    /// Gives leadership up when the state cannot be read.
+    giving_up: Task<()>,
     applied: watch::Receiver<u64>,
     leader: watch::Receiver<Option<ReplicaId>>,
 }
@@ -68,8 +49,12 @@ impl Group {
         raft: Raft,
         (reads, snapshots): (ReadGate, Snapshots),
         applied: watch::Receiver<u64>,
+        unreadable: watch::Receiver<Option<String>>,
     ) -> Self {
         let leader = follow_leader(&env, key, &raft);
+        let leaving = Arc::new(Leaving::new(env.clone(), (key, replica), raft.clone()));
+        let own = Arc::clone(&leaving);
+        let giving_up = env.spawn.spawn(async move { own.follow(unreadable).await });
         Self(Arc::new(Inner {
             env,
             key,
@@ -77,6 +62,8 @@ impl Group {
             raft,
             reads,
             snapshots,
+            leaving,
+            giving_up,
             applied,
             leader,
         }))
@@ -103,30 +90,13 @@ impl Group {
 
     /// What this replica knows now.
     pub fn status(&self) -> GroupStatus {
-        let metrics = openraft::async_runtime::WatchReceiver::borrow_watched(&self.0.raft.metrics()).clone();
-        let leader = metrics.current_leader.map(ReplicaId);
-        let matched = metrics.replication.map_or_else(Vec::new, |replication| {
-            let index = |id: Option<crate::types::RaftLogId>| id.map_or(0, |id| id.index);
-            replication
-                .into_iter()
-                .map(|(replica, id)| (ReplicaId(replica), index(id)))
-                .collect()
-        });
+        let metrics = self.0.raft.metrics();
+        let known = GroupStatus::of(&openraft::async_runtime::WatchReceiver::borrow_watched(&metrics));
         GroupStatus {
-            term: metrics.current_term,
-            leader,
-            is_leader: leader == Some(self.0.replica),
-            last_index: metrics.last_log_index.unwrap_or(0),
-            committed_index: metrics.local_committed.map_or(0, |id| id.index),
             applied_index: self.applied_index(),
-            voters: metrics
-                .membership_config
-                .membership()
-                .voter_ids()
-                .map(ReplicaId)
-                .collect(),
-            matched,
-            running: metrics.running_state.is_ok(),
+            snapshots_sent: self.0.snapshots.sent(),
+            gave_up: self.0.leaving.reason(),
+            ..known
         }
     }
 
@@ -198,14 +168,16 @@ impl Group {
     }
 
     /// Hands leadership to another replica. Returns once asked; watch the leader to see it happen. If
-    /// it fails, an election follows.
+    /// nobody takes it, an election follows a few seconds later.
     pub async fn transfer_leader(&self, to: ReplicaId) -> Result<(), RaftError> {
-        self.0
-            .raft
-            .trigger()
-            .transfer_leader(to.0)
-            .await
-            .map_err(|error| RaftError::Raft(error.to_string()))
+        self.0.leaving.hand_over(to).await
+    }
+
+    /// Hands leadership to a follower that is caught up and has just answered, for a reason that people can read in the log
+    /// and in [`GroupStatus::gave_up`]. Returns who was asked; `None` if this replica does not lead, nobody could follow it, or
+    /// somebody was asked a few seconds before. So it may be called as often as there is a reason.
+    pub async fn give_up_leadership(&self, reason: &str) -> Result<Option<ReplicaId>, RaftError> {
+        self.0.leaving.give_up(reason).await
     }
 
     /// Campaigns now, without waiting for the election timeout. For the simulator and tests.
@@ -229,6 +201,7 @@ impl Group {
 
     pub(crate) async fn shutdown(&self) {
         self.0.reads.stop();
+        self.0.giving_up.stop();
         if let Err(error) = self.0.raft.shutdown().await {
             tracing::warn!(group = %self.0.key, %error, "the group did not stop cleanly");
         }
@@ -338,6 +311,8 @@ fn follow_leader(env: &Env, key: GroupKey, raft: &Raft) -> watch::Receiver<Optio
 struct Answers(Group);
 
 const READ_LIMIT: Duration = Duration::from_secs(2);
+/// How long an append may wait for a snapshot to be installed.
+const INSTALL_LIMIT: Duration = Duration::from_secs(1);
 
 impl Inbound for Answers {
     fn replica(&self) -> ReplicaId {
@@ -353,7 +328,12 @@ impl Inbound for Answers {
             match kind {
                 Kind::Append => {
                     let request = wire::decode_append(body).ok_or_else(unreadable)?;
-                    let _open = group.0.snapshots.receiver().installer().appends().await;
+                    // Messages of all groups come one after the other: an install that cannot write must not hold them up.
+                    let installer = group.0.snapshots.receiver().installer();
+                    let open = group.0.env.clock.timeout(INSTALL_LIMIT, installer.appends());
+                    let _open = open
+                        .await
+                        .map_err(|_| "a snapshot is being installed".to_owned())?;
                     let reply = raft
                         .append_entries(request)
                         .await

@@ -75,6 +75,7 @@ impl RaftHost {
         facts::restored(&log, *reached.borrow());
         let sender = inner.sender(key, replica);
         let holds = Arc::clone(&sender.holds);
+        let unreadable = sender.unreadable.subscribe();
         let network = Network::new(sender);
         let store = LogStore::new(log.clone());
         let raft = Raft::build(replica.0, config, network.clone(), store, applier)
@@ -91,7 +92,14 @@ impl RaftHost {
             keep: inner.options.keep_log,
         });
         let who = (key, replica);
-        let group = Group::new(inner.env.clone(), who, raft.clone(), (reads, snapshots), applied);
+        let group = Group::new(
+            inner.env.clone(),
+            who,
+            raft.clone(),
+            (reads, snapshots),
+            applied,
+            unreadable,
+        );
         // Reachable before it runs, so that no call finds a running group that cannot be routed to.
         inner.transport.register(key, group.inbound());
         inner.groups.lock().insert(key.id, group.clone());
@@ -150,6 +158,7 @@ impl Inner {
             replica,
             room: self.room.clone(),
             holds: Arc::default(),
+            unreadable: watch::Sender::new(None),
         }
     }
 

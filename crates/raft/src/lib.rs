@@ -12,12 +12,14 @@
 //! - A proposal ends as one of: outcomes, *did not happen*, *unknown*. The last two are never mixed.
 //! - A replica takes calls only after it has re-applied what was committed before its restart.
 //! - A log is purged up to what a durable checkpoint has and no further; whoever lacks what was purged gets a checkpoint.
+//! - A leader that cannot read its state hands over to one that can, and a hand-over that nobody takes ends in an election.
 
 mod elapsed;
 mod error;
 mod facts;
 mod group;
 mod host;
+mod leaving;
 mod log_store;
 mod machine;
 mod network;
@@ -27,18 +29,20 @@ mod read_gate;
 mod responder;
 mod runtime;
 mod snapshot;
+mod status;
 mod transport;
 mod types;
 mod wire;
 
 pub use error::{ProposeError, RaftError, ReadError};
-pub use group::{Group, GroupStatus};
+pub use group::Group;
 pub use host::RaftHost;
 pub use machine::{Committed, Machine, Position};
 pub use options::{KeepLog, RaftOptions};
 pub use proposer::{Pack, Proposer};
 pub use read_gate::{Read, ReadGate, ReadPoint};
 pub use snapshot::{NoSnapshots, SnapshotSink, SnapshotSource, SnapshotStore, Staged};
+pub use status::GroupStatus;
 pub use transport::{Peers, TransportStats};
 #[cfg(feature = "fuzzing")]
 pub use wire::fuzzing;

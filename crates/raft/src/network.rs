@@ -123,6 +123,12 @@ impl RaftNetworkV2<TypeConfig> for Client {
         rpc: AppendEntriesRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<TypeConfig>, RPCError<TypeConfig>> {
+        let behind = rpc.prev_log_id.as_ref().map(|id| id.index);
+        if !rpc.entries.is_empty() && self.network.snapshots.holds.is_given_up(behind) {
+            // What is on its way keeps the log from being purged. This ends it; a snapshot follows.
+            let error = io::Error::other("entries that it lacks are purged");
+            return Err(RPCError::Unreachable(Unreachable::new(&error)));
+        }
         let limit = option.soft_ttl().max(APPEND_LIMIT);
         let body = wire::encode_append(rpc);
         let answer = self

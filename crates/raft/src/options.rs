@@ -24,7 +24,7 @@ pub struct RaftOptions {
 }
 
 /// What of a log is kept for followers that are a little behind and need no snapshot then. What is beyond either goes, once a
-/// durable checkpoint has it.
+/// durable checkpoint has it; for a follower that is further behind and moves, four times as much is kept at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeepLog {
     /// Entries at its end.

@@ -16,7 +16,7 @@ use openraft_rt_tokio::{TokioMpsc, TokioMutex, TokioOneshot, TokioRuntime};
 use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
 
-use self::instant::Instant;
+pub(crate) use self::instant::Instant;
 use self::watch::OrderedWatch;
 
 /// Sleeps below this are left alone; a tick sleeps for four times as long at least.

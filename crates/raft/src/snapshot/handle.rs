@@ -6,6 +6,7 @@ use atoll_env::{Env, Task};
 use atoll_storage::GroupLog;
 use tokio::sync::Notify;
 
+use super::followers::Followers;
 use super::{Holds, Installer, Purger, Receiver, Room, SnapshotStore};
 use crate::KeepLog;
 use crate::group::Raft;
@@ -27,6 +28,7 @@ pub(crate) struct Parts {
 pub(crate) struct Snapshots {
     receiver: Receiver,
     look: Arc<Notify>,
+    holds: Arc<Holds>,
     purging: Task<()>,
 }
 
@@ -47,8 +49,9 @@ impl Snapshots {
             log: log.clone(),
             clock: env.clock.clone(),
             durable: store.durable(),
-            holds,
+            holds: Arc::clone(&holds),
             keep,
+            followers: Followers::default(),
             look: Arc::clone(&look),
         };
         let purging = env.spawn.spawn(purger.run());
@@ -56,12 +59,18 @@ impl Snapshots {
         Self {
             receiver,
             look,
+            holds,
             purging,
         }
     }
 
     pub(crate) fn receiver(&self) -> &Receiver {
         &self.receiver
+    }
+
+    /// How many are being sent.
+    pub(crate) fn sent(&self) -> usize {
+        self.holds.len()
     }
 
     /// Has the purger look at the log although no checkpoint is new.

@@ -1,7 +1,7 @@
 //! What a replica needs that is further behind than any log reaches: the state itself.
 //!
-//! A log is purged up to what a durable checkpoint has, less what is kept for followers that are a little behind
-//! ([`purger`]). So a checkpoint and the log behind it are always the whole; nothing is made for sending. A leader that has
+//! A log is purged up to what a durable checkpoint has, less what is kept for followers that are a little behind, or further and
+//! on their way ([`purger`], [`followers`]). So a checkpoint and the log behind it are always the whole; nothing is made for sending. A leader that has
 //! no entry for a follower any more sends its newest durable checkpoint ([`sender`]), chunk by chunk, each a call of its
 //! own on the stream that carries everything else between the two nodes. The other end ([`receiver`]) hands the chunks to a
 //! sink, says which it wants next, and at the end has Raft install what the sink made of them ([`installer`]). The bytes are
@@ -16,13 +16,17 @@
 //!   leader. So a position is checked before, nothing is appended while one is installed, and one that adds nothing is
 //!   answered by an empty append instead.
 //! - *An answer counts as one to a heartbeat.* So none says "done" before Raft here has accepted the sender's vote.
+//! - *What a follower holds back is bounded*, but for one that gets a snapshot: what follows that is kept until it has come to
+//!   where the log ended then, so that it never needs the next snapshot because of the one before. This ends when it stops moving.
 //! - Memory: one chunk and what a sink or source holds, for a few snapshots per node and direction; the others wait.
 //!
 //! Chunks may be lost, repeated or come in any order: the receiver takes exactly the next one and names it in every answer.
-//! A sender that gives up begins anew, with a new number, as does a new leader; a reception that hears nothing for a while
-//! ends. Checked by `tests/groups/snapshots` and by the simulator.
+//! A receiver that is still at work on a part says so when it is sent again, and that is life: an install may take many times
+//! what a call may. A sender that gives up begins anew, with a new number, as does a new leader; a reception that hears nothing
+//! for a while ends. Checked by `tests/groups/snapshots` and by the simulator.
 
 mod carried;
+mod followers;
 mod handle;
 mod holds;
 mod installer;

@@ -5,16 +5,21 @@ use std::time::Duration;
 
 use atoll_env::{Clock, trouble, watch};
 use atoll_storage::GroupLog;
-use atoll_types::{LogId, Mutant, mutant};
+use atoll_types::{LogId, Mutant, ReplicaId, mutant};
 use openraft::async_runtime::WatchReceiver;
 use tokio::sync::Notify;
 
 use super::Holds;
+use super::followers::{Followers, Marks};
 use crate::KeepLog;
 use crate::group::Raft;
 
 /// openraft builds one snapshot at a time and forgets that it was asked for another meanwhile: it is asked again after this.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
+/// For a follower that moves, but from behind what else would be kept, at most so many times as much of the log is kept.
+const BEHIND_FACTOR: u32 = 4;
+/// How often is looked whether a follower that the log is kept for got further.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// The task that purges.
 pub(crate) struct Purger {
@@ -25,51 +30,113 @@ pub(crate) struct Purger {
     pub(crate) holds: Arc<Holds>,
     /// What of the log stays.
     pub(crate) keep: KeepLog,
+    pub(crate) followers: Followers,
     /// Somebody wants the log to be looked at although no checkpoint is new.
     pub(crate) look: Arc<Notify>,
+}
+
+/// What a look at the log came to.
+enum Looked {
+    /// There is nothing more to purge until a checkpoint is new.
+    Done,
+    /// A follower needs what else would go.
+    Waits,
+    /// The replica has stopped.
+    Stopped,
 }
 
 impl Purger {
     /// Runs until the replica stops or its machine is gone.
     pub(crate) async fn run(mut self) {
         loop {
-            if !self.purge().await {
-                return;
-            }
+            let waits = match self.purge().await {
+                Looked::Stopped => return,
+                Looked::Waits => true,
+                Looked::Done => false,
+            };
+            let clock = self.clock.clone();
             tokio::select! {
                 biased;
                 changed = self.durable.changed() => if changed.is_err() { return },
                 () = self.look.notified() => {}
+                () = clock.sleep(LOOK_AGAIN), if waits => {}
             }
         }
     }
 
-    /// False if the replica has stopped.
-    async fn purge(&mut self) -> bool {
-        let Some(upto) = self.upto() else { return true };
-        if self.log.state().purged.is_some_and(|purged| purged.index >= upto) {
-            return true;
-        }
+    async fn purge(&mut self) -> Looked {
+        let wanted = self.wanted();
+        let upto = self.allowed(wanted);
+        let after = if upto < wanted {
+            Looked::Waits
+        } else {
+            Looked::Done
+        };
+        let purged = self.log.state().purged.map(|purged| purged.index);
+        let Some(upto) = upto.filter(|_| upto > purged) else {
+            return after;
+        };
         trouble::pause("raft: before a log is purged").await;
-        // It only marks up to where; a leader purges once no follower is being sent what would go.
-        self.learn(upto).await && self.raft.trigger().purge_log(upto).await.is_ok()
+        if !self.learn(upto).await {
+            return Looked::Stopped;
+        }
+        // openraft only marks up to where, and purges once nobody is being sent what would go: nobody is from now on.
+        self.holds.give_up(upto);
+        match self.raft.trigger().purge_log(upto).await {
+            Ok(()) => after,
+            Err(_) => Looked::Stopped,
+        }
     }
 
-    /// Up to where the log may go: what a restart does not need, nor a snapshot under way, nor a follower that is a little
-    /// behind.
-    fn upto(&mut self) -> Option<u64> {
+    /// Up to where the log could go: what a restart does not need, nor a follower that is a little behind.
+    fn wanted(&mut self) -> Option<u64> {
         let mut durable = self.durable.borrow_and_update().map(|id| id.index);
         if mutant::is(Mutant::PurgeBeforeFlush) {
             durable = self.applied();
         }
-        let upto = durable?.min(self.spare()?);
-        Some(self.holds.lowest().map_or(upto, |held| held.min(upto)))
+        durable.min(self.beyond(self.keep))
     }
 
-    /// The last entry that no follower which is a little behind needs.
-    fn spare(&self) -> Option<u64> {
-        let spare = self.log.state().last?.index.checked_sub(self.keep.entries);
-        let old = self.log.purge_limit(self.keep.segments).map(|id| id.index);
+    /// Of this, what no follower needs that moves but is further behind, nor one that is getting a snapshot or has just got
+    /// one.
+    fn allowed(&mut self, wanted: Option<u64>) -> Option<u64> {
+        // In this order: what arrives in between is held, or it is asked for the next time.
+        let held = self.holds.lowest();
+        let arrived = self.holds.take_arrived();
+        let state = self.log.state();
+        let now = self.clock.now();
+        let last = state.last.map_or(0, |last| last.index);
+        self.followers
+            .look(&self.matched(), &arrived, (wanted, last), now);
+        let marks = Marks {
+            purged: state.purged.map(|purged| purged.index),
+            wanted,
+            bound: self.beyond(KeepLog {
+                entries: self.keep.entries.saturating_mul(u64::from(BEHIND_FACTOR)),
+                segments: self.keep.segments.saturating_mul(BEHIND_FACTOR),
+            }),
+        };
+        let upto = self.followers.allow(marks, now);
+        held.map_or(upto, |held| upto.min(Some(held)))
+    }
+
+    /// What each follower is known to have; nothing unless this replica leads.
+    fn matched(&self) -> Vec<(ReplicaId, Option<u64>)> {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let Some(replication) = &metrics.replication else {
+            return Vec::new();
+        };
+        let others = replication.iter().filter(|(id, _)| **id != metrics.id);
+        others
+            .map(|(id, matched)| (ReplicaId(*id), matched.as_ref().map(|id| id.index)))
+            .collect()
+    }
+
+    /// The last entry that is not to be kept.
+    fn beyond(&self, keep: KeepLog) -> Option<u64> {
+        let spare = self.log.state().last?.index.checked_sub(keep.entries);
+        let old = self.log.purge_limit(keep.segments).map(|id| id.index);
         spare.max(old)
     }
 

@@ -58,6 +58,8 @@ pub struct Shelf {
     lazy: Mutex<bool>,
     /// The next install fails.
     fail: Mutex<bool>,
+    /// Chunks cannot be read.
+    rotten: Mutex<bool>,
     stop: watch::Sender<Option<Stop>>,
     stopped: watch::Sender<bool>,
     seen: Mutex<Seen>,
@@ -72,6 +74,7 @@ impl Shelf {
             begun: Mutex::default(),
             lazy: Mutex::new(false),
             fail: Mutex::new(false),
+            rotten: Mutex::new(false),
             stop: watch::Sender::new(None),
             stopped: watch::Sender::new(false),
             seen: Mutex::default(),
@@ -111,6 +114,11 @@ impl Shelf {
 
     pub fn fail_install(&self) {
         *self.fail.lock() = true;
+    }
+
+    /// From now on, no chunk can be read.
+    pub fn rot(&self) {
+        *self.rotten.lock() = true;
     }
 
     /// Makes durable what was begun.
@@ -177,6 +185,7 @@ impl SnapshotStore for Store {
         let checkpoint = self.0.kept()?;
         let number = self.0.rng.bits64();
         Some(Box::new(Source {
+            shelf: Arc::clone(&self.0),
             chunks: chunks(number, &checkpoint),
             position: checkpoint.position,
             next: 0,
@@ -201,6 +210,7 @@ struct Source {
     position: Position,
     chunks: Vec<Bytes>,
     next: usize,
+    shelf: Arc<Shelf>,
 }
 
 impl SnapshotSource for Source {
@@ -211,7 +221,13 @@ impl SnapshotSource for Source {
     fn next(&mut self) -> BoxFuture<'_, io::Result<Option<Bytes>>> {
         let chunk = self.chunks.get(self.next).cloned();
         self.next += 1;
-        Box::pin(async { Ok(chunk) })
+        let rotten = *self.shelf.rotten.lock();
+        Box::pin(async move {
+            if rotten {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "a rotten value"));
+            }
+            Ok(chunk)
+        })
     }
 
     fn seek(&mut self, seq: u64) {

@@ -381,7 +381,12 @@ impl World {
 
     /// The checkpoints of a node's replica of [`GROUP`].
     pub fn shelf(&self, node: u64) -> Arc<Shelf> {
-        Arc::clone(&self.shelves.lock()[&(node, GROUP.id)])
+        self.shelf_of(node, GROUP)
+    }
+
+    /// The same, of any group.
+    pub fn shelf_of(&self, node: u64, key: GroupKey) -> Arc<Shelf> {
+        Arc::clone(&self.shelves.lock()[&(node, key.id)])
     }
 
     /// Has a replica begin a checkpoint; false if it does not.

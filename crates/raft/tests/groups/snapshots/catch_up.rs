@@ -4,7 +4,7 @@ use atoll_env::net::MemNetOptions;
 use atoll_env::vfs::Crash;
 use atoll_raft::{ProposeError, RaftOptions};
 
-use super::{Texts, installed, keep, left_behind, options, purge};
+use super::{Texts, installed, keep, left_behind, options, purge, stopped_at};
 use crate::shelf::Stop;
 use crate::world::{GROUP, Options, STREAM, World, group, ms, replica, simulate};
 
@@ -88,14 +88,7 @@ fn a_voter_that_never_had_a_log_begins_with_a_snapshot() {
 fn a_sender_that_dies_half_way_is_followed_by_another_one() {
     simulate(async {
         let mut texts = Texts::default();
-        let mut world = left_behind(&mut texts).await;
-        world.shelf(3).stop_at(Some(Stop::Chunk(4)));
-        world.heal();
-        world
-            .until("the snapshot is half there", ms(20_000), || {
-                world.shelf(3).has_stopped()
-            })
-            .await;
+        let mut world = stopped_at(&mut texts, Stop::Chunk(4)).await;
         world.crash(1, Crash::LoseAll).await;
         // Node 3 votes while it is receiving; without it the new leader commits nothing.
         world
@@ -188,14 +181,7 @@ fn a_node_that_is_down_takes_up_nobodys_turn() {
 fn a_receiver_that_dies_half_way_begins_anew() {
     simulate(async {
         let mut texts = Texts::default();
-        let mut world = left_behind(&mut texts).await;
-        world.shelf(3).stop_at(Some(Stop::Chunk(4)));
-        world.heal();
-        world
-            .until("the snapshot is half there", ms(20_000), || {
-                world.shelf(3).has_stopped()
-            })
-            .await;
+        let mut world = stopped_at(&mut texts, Stop::Chunk(4)).await;
         world.crash(3, Crash::LoseAll).await;
         world.start(3).await;
         texts.are_on(&world, &[1, 2, 3]).await;
@@ -208,14 +194,7 @@ fn a_receiver_that_dies_half_way_begins_anew() {
 fn a_broken_stream_costs_no_chunk_that_arrived() {
     simulate(async {
         let mut texts = Texts::default();
-        let world = left_behind(&mut texts).await;
-        world.shelf(3).stop_at(Some(Stop::Chunk(7)));
-        world.heal();
-        world
-            .until("the snapshot is half there", ms(20_000), || {
-                world.shelf(3).has_stopped()
-            })
-            .await;
+        let world = stopped_at(&mut texts, Stop::Chunk(7)).await;
         for _ in 0..3 {
             world.net.break_connections("n1", "n3");
             world.clock.sleep(ms(200)).await;

@@ -1,13 +1,17 @@
 //! Replicas that are further behind than any log reaches.
 
+mod behind;
 mod catch_up;
 mod crashes;
 mod parts;
 mod purging;
+mod rotten;
+mod slow;
 
 use atoll_raft::{KeepLog, RaftOptions};
 use bytes::Bytes;
 
+use crate::shelf::Stop;
 use crate::world::{Options, World, ms, payload};
 
 /// So many entries, however old their segments.
@@ -87,6 +91,18 @@ async fn left_behind(texts: &mut Texts) -> World {
     for node in [1, 2] {
         assert!(world.log(node).purged.unwrap().index > has.index + 1);
     }
+    world
+}
+
+/// The same, and node 3 is being brought up and has stopped somewhere in the middle.
+async fn stopped_at(texts: &mut Texts, stop: Stop) -> World {
+    let world = left_behind(texts).await;
+    world.shelf(3).stop_at(Some(stop));
+    world.heal();
+    let stopped = || world.shelf(3).has_stopped();
+    world
+        .until("the snapshot is on its way", ms(20_000), stopped)
+        .await;
     world
 }
 

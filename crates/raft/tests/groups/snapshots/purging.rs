@@ -2,7 +2,7 @@
 
 use atoll_env::vfs::Crash;
 
-use super::{Texts, keep, left_behind, options, purge};
+use super::{Texts, keep, options, purge, stopped_at};
 use crate::shelf::Stop;
 use crate::world::{World, ms, simulate};
 
@@ -110,15 +110,8 @@ fn a_group_goes_on_with_logs_that_are_purged_whole() {
 fn what_follows_a_snapshot_that_is_being_sent_is_kept() {
     simulate(async {
         let mut texts = Texts::default();
-        let world = left_behind(&mut texts).await;
-        world.shelf(3).stop_at(Some(Stop::Chunk(4)));
+        let world = stopped_at(&mut texts, Stop::Chunk(4)).await;
         let sent = world.shelf(1).kept().unwrap().position.applied;
-        world.heal();
-        world
-            .until("the snapshot is half there", ms(20_000), || {
-                world.shelf(3).has_stopped()
-            })
-            .await;
         texts.write(&world, 1, 20).await;
         assert!(world.checkpoint(1).await);
         world.clock.sleep(ms(3000)).await;
@@ -171,7 +164,7 @@ mod planted {
     use atoll_raft::RaftError;
     use atoll_types::{Mutant, mutant};
 
-    use super::super::installed;
+    use super::super::{installed, left_behind};
     use super::*;
 
     #[test]
