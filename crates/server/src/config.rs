@@ -3,12 +3,16 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use atoll_kv::SessionLimits;
 use atoll_raft::RaftOptions;
-use atoll_storage::StoreOptions;
+use atoll_storage::sealed::KeyRing;
+use atoll_storage::{ScrubOptions, StoreOptions};
 
 use crate::identity::{ADDRESS_BYTES_MAX, is_zone};
+use crate::memory::{MEMORY_BYTES_DEFAULT, MEMORY_BYTES_MIN, MemoryShares};
+use crate::state_backend::{NOT_BUILT_IN, StateBackend};
 
 /// Segments smaller than this could not hold one entry of the largest size.
 const SEGMENT_BYTES_MIN: u32 = 8 * 1024 * 1024;
@@ -35,6 +39,8 @@ pub struct NodeConfig {
     pub zone: String,
     /// Allows addresses beyond this machine although traffic is not encrypted.
     pub insecure: bool,
+    /// Keys of files at rest; none: they are not encrypted. A directory is encrypted from its first start on, or never.
+    pub keys: Option<Arc<KeyRing>>,
     /// Size of a journal segment.
     pub segment_bytes: u32,
     /// Fill segments with zeros ahead of time, so that writes inside them need no new blocks.
@@ -45,12 +51,17 @@ pub struct NodeConfig {
     /// Bytes that the disk must have free, or groups led here refuse writes; 0: none. A quarter of it is kept as a file
     /// that is given up when the disk is full.
     pub disk_keep_free_bytes: u64,
+    /// Bytes of memory for what grows with data and load. Set it with [`NodeConfig::set_memory`], which divides it; parts changed
+    /// afterwards are not part of it.
+    pub memory_bytes: u64,
     /// Bytes of log entries kept in memory.
     pub tail_bytes: usize,
-    /// Bytes of values kept in memory after they were read from disk.
-    pub cache_bytes: usize,
-    /// When what is applied is written to runs, so that a restart need not apply it again.
+    /// When what is applied is written to runs, so that a restart need not apply it again, and what of it is in memory.
     pub store: StoreOptions,
+    /// How files are read again to find damage before it is needed.
+    pub scrub: ScrubOptions,
+    /// What holds the live rows of the groups.
+    pub state_backend: StateBackend,
     /// Election timing.
     pub raft: RaftOptions,
     /// Bounds of sessions. Replicas that disagree about them would differ, so this is no setting: it is
@@ -76,6 +87,7 @@ const NOT_LOOPBACK: &str = "this is not a loopback address: traffic would be une
 impl NodeConfig {
     /// Defaults for a node that keeps its data in `data_dir` and serves at `listen`.
     pub fn new(data_dir: impl Into<PathBuf>, listen: impl Into<String>) -> Self {
+        let shares = MemoryShares::of(MEMORY_BYTES_DEFAULT);
         Self {
             data_dir: data_dir.into(),
             listen: listen.into(),
@@ -84,16 +96,27 @@ impl NodeConfig {
             dial_map: Vec::new(),
             zone: String::new(),
             insecure: false,
+            keys: None,
             segment_bytes: 64 * 1024 * 1024,
             preallocate: true,
             disk_quota_bytes: None,
             disk_keep_free_bytes: 1024 * 1024 * 1024,
-            tail_bytes: atoll_types::limits::TAIL_BYTES,
-            cache_bytes: atoll_types::limits::VALUE_CACHE_BYTES,
-            store: StoreOptions::default(),
+            memory_bytes: MEMORY_BYTES_DEFAULT,
+            tail_bytes: shares.tail,
+            store: shares.within(StoreOptions::default()),
+            scrub: ScrubOptions::default(),
+            state_backend: StateBackend::default(),
             raft: RaftOptions::default(),
             sessions: SessionLimits::default(),
         }
+    }
+
+    /// Divides so much memory among everything that grows.
+    pub fn set_memory(&mut self, bytes: u64) {
+        let shares = MemoryShares::of(bytes);
+        self.memory_bytes = bytes;
+        self.tail_bytes = shares.tail;
+        self.store = shares.within(self.store);
     }
 
     /// The first of [`NodeConfig::problems`], if there is one.
@@ -128,6 +151,13 @@ impl NodeConfig {
         if !is_zone(&self.zone) {
             problems.add("zone", &self.zone, "a zone is 1 to 63 of A-Z a-z 0-9 . _ -");
         }
+        if !self.state_backend.is_built_in() {
+            problems.add("state-backend", "sled", NOT_BUILT_IN);
+        }
+        if self.keys.is_some() && self.state_backend != StateBackend::Native {
+            let reason = "its files are not encrypted, so it cannot be used with encryption keys";
+            problems.add("state-backend", "sled", reason);
+        }
         self.check_numbers(&mut problems);
         problems.0
     }
@@ -160,6 +190,10 @@ impl NodeConfig {
         if !(SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&self.segment_bytes) {
             let value = self.segment_bytes.to_string();
             problems.add("segment-bytes", &value, "a journal segment has 8 MiB to 1 GiB");
+        }
+        if self.memory_bytes < MEMORY_BYTES_MIN {
+            let value = self.memory_bytes.to_string();
+            problems.add("memory-mib", &value, "a node needs at least 64 MiB");
         }
         let raft = &self.raft;
         if raft.heartbeat_ms == 0 || raft.heartbeat_ms.saturating_mul(3) > raft.election_min_ms {
@@ -346,8 +380,12 @@ mod tests {
         config.join = vec!["a".to_owned(), "b:1".to_owned(), "c:0".to_owned()];
         config.zone = "rack 7".to_owned();
         config.segment_bytes = 1;
+        config.set_memory(MEMORY_BYTES_MIN - 1);
         let settings: Vec<_> = config.problems().iter().map(|problem| problem.setting).collect();
-        assert_eq!(settings, ["listen", "join", "join", "zone", "segment-bytes"]);
+        assert_eq!(
+            settings,
+            ["listen", "join", "join", "zone", "segment-bytes", "memory-mib"]
+        );
     }
 
     #[test]

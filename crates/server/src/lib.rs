@@ -12,7 +12,9 @@
 //! | `control` | the shard map: group 0's state machine and the loop that makes the map true |
 //! | `store` | which replicas run here |
 //! | `shard` | one data group's replica: the one joint of kv, raft and storage |
+//! | `state_backend` | what holds the rows of groups |
 //! | `rpc` | the wire; generated messages are seen nowhere else |
+//! | `crypt` | which files are encrypted, and under which key |
 //! | `offline` | whether the directory of a node that does not run is sound, and what stands in it |
 //! | `running`, `node` | putting the parts together and taking them apart in order |
 //!
@@ -27,10 +29,12 @@ mod checkpoint;
 mod codec;
 mod config;
 mod control;
+mod crypt;
 mod directory;
 mod identity;
 mod inspect;
 mod membership;
+mod memory;
 mod node;
 pub mod offline;
 mod patience;
@@ -42,12 +46,16 @@ mod rpc;
 mod running;
 mod shard;
 mod snapshots;
+mod state_backend;
 mod store;
 
 pub use atoll_kv::SessionLimits;
 pub use atoll_raft::{GroupStatus, RaftOptions};
-pub use atoll_storage::StoreOptions;
+pub use atoll_storage::sealed::{KEY_TEXT_BYTES_MAX, KeyError, KeyRing};
+pub use atoll_storage::{Compression, ScrubOptions, StoreOptions};
 pub use config::{ConfigError, NodeConfig};
 pub use inspect::{NodeView, ReplicaView};
+pub use memory::MemoryShares;
 pub use node::{Node, StartError};
 pub use shard::ReplicaState;
+pub use state_backend::StateBackend;

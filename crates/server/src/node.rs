@@ -13,7 +13,8 @@ use futures_util::future::join_all;
 use parking_lot::RwLock;
 
 use crate::config::{ConfigError, NodeConfig};
-use crate::identity::{DataDir, Ident, IdentityError};
+use crate::crypt;
+use crate::identity::Ident;
 use crate::membership::{Greeter, Greeting, Joiner, Membership, Standing};
 use crate::rpc::{PeerClient, Router};
 use crate::running::Running;
@@ -90,6 +91,9 @@ pub enum StartError {
         /// Who was asked.
         address: String,
     },
+    /// The data directory needs keys and got none or other ones, or got keys and needs none.
+    #[error("{0}")]
+    Keys(String),
     /// The folder holds other things, or cannot be written to.
     #[error("{0}")]
     BadFolder(String),
@@ -99,18 +103,6 @@ pub enum StartError {
     /// Raft cannot be started.
     #[error("{0}")]
     Raft(#[from] RaftError),
-}
-
-impl From<IdentityError> for StartError {
-    fn from(error: IdentityError) -> Self {
-        match error {
-            IdentityError::Locked(_) => Self::Locked(error.to_string()),
-            IdentityError::Foreign { .. } | IdentityError::Unusable { .. } => {
-                Self::BadFolder(error.to_string())
-            }
-            IdentityError::Corrupt { .. } | IdentityError::Io(_) => Self::DataDir(error.to_string()),
-        }
-    }
 }
 
 /// How far a node has come.
@@ -170,7 +162,8 @@ impl Core {
             segment_bytes: self.config.segment_bytes,
             preallocate: self.config.preallocate,
             tail_bytes: self.config.tail_bytes,
-            cache_bytes: self.config.cache_bytes,
+            // Whole rows are kept instead, above the journal (`StoreOptions::row_cache`).
+            cache_bytes: 0,
         };
         let dir = self.membership.dir();
         dir.create_journal()?;
@@ -258,7 +251,7 @@ impl Node {
     pub async fn start(mut env: Env, config: NodeConfig) -> Result<Self, StartError> {
         config.validate()?;
         env.net = DetourNet::around(env.net, &config.dial_map);
-        let dir = DataDir::open(&env, &config.data_dir).await?;
+        let dir = crypt::open(&mut env, &config).await?;
         let membership = Membership::open(&env, dir).await?;
         let core = Arc::new(Core {
             peers: PeerClient::new(&env),

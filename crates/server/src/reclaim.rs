@@ -34,6 +34,7 @@ impl Reclaim {
             self.store
                 .set_urgent(self.room.is_tight(self.journal.used_bytes()));
             self.store.look();
+            self.store.relieve();
             self.purge().await;
             let freed = self.store.reclaim().await;
             if let Err(error) = &freed

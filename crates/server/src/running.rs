@@ -6,7 +6,7 @@ use std::time::Duration;
 use atoll_env::watch;
 use atoll_env::{Env, Task};
 use atoll_raft::{Group, RaftError, RaftHost};
-use atoll_storage::{Identity, Journal, Store, StoreOptions};
+use atoll_storage::{Identity, Journal, Packer, Scrub, Store, StoreOptions};
 use atoll_types::{GroupId, GroupKey, NodeId, ReplicaId};
 use parking_lot::Mutex;
 
@@ -22,9 +22,10 @@ use crate::membership::Membership;
 use crate::patience;
 use crate::peers::CheckedPeers;
 use crate::reclaim::Reclaim;
-use crate::room::{DiskRoom, Watch};
+use crate::room::{DiskRoom, MemoryRoom, Watch, relief};
 use crate::rpc::{KvService, PeerClient};
 use crate::shard::{ReadPool, Shared, damaged, unopened};
+use crate::state_backend::Backends;
 use crate::store::{Keeper, Registry, birth};
 
 const LOOK: Duration = Duration::from_millis(20);
@@ -34,6 +35,7 @@ fn store_options(config: &NodeConfig) -> StoreOptions {
     let quota = config.disk_quota_bytes.unwrap_or(u64::MAX);
     StoreOptions {
         journal_budget: config.store.journal_budget.min(quota / 4),
+        keep_free: config.disk_keep_free_bytes,
         ..config.store
     }
 }
@@ -44,11 +46,15 @@ pub(crate) struct Running {
     ident: Ident,
     journal: Journal,
     store: Store,
+    scrub: Scrub,
     host: RaftHost,
     directory: Arc<Directory>,
     registry: Arc<Registry>,
     keeper: Arc<Keeper>,
     room: Arc<DiskRoom>,
+    memory_room: Arc<MemoryRoom>,
+    /// What this node may take of memory.
+    memory_bytes: u64,
     kv: KvService,
     /// Where group 0 has a replica.
     registrar: OnceLock<Registrar>,
@@ -85,19 +91,25 @@ impl Running {
             identity,
             store_options(config),
         );
+        let told = config.clone();
+        let backends = env.spawn.blocking(move || Backends::open(&told)).await?;
         let room = Arc::new(DiskRoom::new(
             config.disk_quota_bytes,
             config.disk_keep_free_bytes,
         ));
+        let memory_room = Arc::<MemoryRoom>::default();
         let shared = Shared {
             env: env.clone(),
             host: host.clone(),
             journal: journal.clone(),
             store: store.clone(),
+            backends,
             pool: ReadPool::new(env.spawn.clone()),
+            packer: Arc::new(Packer::new(config.store.compression.of_entries())),
             cluster: ident.cluster,
             sessions: config.sessions,
             room: room.clone(),
+            memory_room: memory_room.clone(),
         };
         let keeper = Keeper::new(shared, directory.clone(), registry.clone());
         let running = Arc::new(Self {
@@ -105,12 +117,15 @@ impl Running {
             ident,
             kv: KvService::new(env.clone(), registry.clone(), directory.clone()),
             journal,
+            scrub: Scrub::start(&store, config.scrub),
             store,
             host,
             directory,
             registry,
             keeper,
             room,
+            memory_room,
+            memory_bytes: config.memory_bytes,
             registrar: OnceLock::new(),
             tasks: Mutex::default(),
         });
@@ -123,6 +138,11 @@ impl Running {
         self.spawn(self.keeper.clone().run());
         let (directory, registry) = (self.directory.clone(), self.registry.clone());
         self.spawn(Watch::new(&self.env, &config.data_dir, self.room.clone()).run());
+        self.spawn(relief::run(
+            self.env.clock.clone(),
+            self.store.clone(),
+            self.host.clone(),
+        ));
         let reclaim = Reclaim {
             env: self.env.clone(),
             store: self.store.clone(),
@@ -208,6 +228,24 @@ impl Running {
 
     pub(crate) fn room(&self) -> &DiskRoom {
         &self.room
+    }
+
+    pub(crate) fn memory_room(&self) -> &MemoryRoom {
+        &self.memory_room
+    }
+
+    /// What this node may take of memory.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        self.memory_bytes
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// What reads the files again to find damage.
+    pub(crate) fn scrub(&self) -> &Scrub {
+        &self.scrub
     }
 
     pub(crate) fn journal(&self) -> &Journal {
@@ -311,6 +349,7 @@ impl Running {
             shard.shutdown().await;
         }
         self.host.shutdown().await;
+        self.scrub.close().await;
         self.store.close().await;
         self.journal.close().await;
     }

@@ -143,6 +143,8 @@ pub struct Scenario {
     pub journal_budget: u64,
     /// Leaders refuse writes while their disk has less free, in bytes.
     pub disk_keep_free: u64,
+    /// Files at rest are encrypted.
+    pub sealed: bool,
 }
 
 impl Scenario {
@@ -175,6 +177,7 @@ impl Scenario {
             keep_segments: luck.pick(&[4, 1]),
             journal_budget: luck.pick(&[1 << 30, 256 << 10, 32 << 10]),
             disk_keep_free: luck.pick(&[0, 0, 16 << 20]),
+            sealed: luck.percent(25),
         };
         if profile == Profile::Smoke {
             scenario.make_smoke();
@@ -248,19 +251,20 @@ mod tests {
     #[test]
     fn seeds_differ_and_every_kind_is_drawn() {
         let mut seen = BTreeSet::new();
-        let (mut five, mut alone, mut several) = (0, 0, 0);
+        let (mut five, mut alone, mut several, mut sealed) = (0, 0, 0, 0);
         for seed in 0..300 {
             let scenario = Scenario::draw(seed, Profile::Swarm);
             assert!(!scenario.faults.is_empty() || seed > 0);
             five += usize::from(scenario.nodes == 5);
             alone += usize::from(scenario.faults.len() == 1);
             several += usize::from(scenario.groups > 1);
+            sealed += usize::from(scenario.sealed);
             seen.extend(scenario.faults);
         }
         assert_eq!(seen, BTreeSet::from(Fault::ALL));
         assert!(
-            five > 20 && alone > 20 && several > 100,
-            "{five} {alone} {several}"
+            five > 20 && alone > 20 && several > 100 && sealed > 30,
+            "{five} {alone} {several} {sealed}"
         );
     }
 }

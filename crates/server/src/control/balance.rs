@@ -93,7 +93,10 @@ impl Balancer {
                 _ => now,
             };
             still.insert(group, (status.term, since));
-            let may = now.since(since) >= SETTLED_AFTER && self.membership.clocks().may_lead(node, now);
+            // A hand-over would end what brings a follower up, and who gave this group up could not do it.
+            let busy = status.snapshots_sent > 0;
+            let settled = now.since(since) >= SETTLED_AFTER && !busy;
+            let may = settled && self.membership.clocks().may_lead(node, now);
             if chosen.is_none() && may && caught_up(&status, replica) {
                 chosen = Some((group, replica, node));
             }

@@ -8,7 +8,8 @@ use atoll_types::NodeUuid;
 use parking_lot::Mutex;
 
 use super::Claim;
-use super::file::{self, FILE_BYTES_MAX, Hints, Ident, Join, SmallFile};
+use super::file::{self, FILE_BYTES_MAX, Hints, Ident, Join, Sealed, SmallFile};
+use crate::node::StartError;
 
 /// Why a data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -25,8 +26,32 @@ pub(crate) enum IdentityError {
     Foreign { path: PathBuf, found: String },
     #[error("cannot use {} as a data directory: {source}", path.display())]
     Unusable { path: PathBuf, source: io::Error },
+    #[error(
+        "{} is encrypted: give the keys that it was started with (--encryption-key-file or --encryption-key-command)",
+        path.display()
+    )]
+    Sealed { path: PathBuf },
+    #[error(
+        "{} was begun without encryption, and what stands in it cannot become so: start it without a key; a cluster \
+         that is encrypted begins with keys and empty directories",
+        path.display()
+    )]
+    Clear { path: PathBuf },
     #[error("the data directory: {0}")]
     Io(#[from] io::Error),
+}
+
+impl From<IdentityError> for StartError {
+    fn from(error: IdentityError) -> Self {
+        match error {
+            IdentityError::Locked(_) => Self::Locked(error.to_string()),
+            IdentityError::Foreign { .. } | IdentityError::Unusable { .. } => {
+                Self::BadFolder(error.to_string())
+            }
+            IdentityError::Sealed { .. } | IdentityError::Clear { .. } => Self::Keys(error.to_string()),
+            IdentityError::Corrupt { .. } | IdentityError::Io(_) => Self::DataDir(error.to_string()),
+        }
+    }
 }
 
 /// An open data directory, locked until [`DataDir::unlock`] or the end of the process.
@@ -60,11 +85,27 @@ impl DataDir {
             uuid: NodeUuid(0),
             lock: Mutex::new(Some(lock)),
         };
-        dir.uuid = match dir.read::<NodeUuid>()? {
+        let uuid = dir.read::<NodeUuid>()?;
+        dir.check_sealed(uuid.is_some())?;
+        dir.uuid = match uuid {
             Some(uuid) => uuid,
             None => dir.draw_uuid().await?,
         };
         Ok(dir)
+    }
+
+    /// A directory is encrypted from its beginning or never.
+    fn check_sealed(&self, begun: bool) -> Result<(), IdentityError> {
+        let path = self.path.clone();
+        match (self.read::<Sealed>()?.is_some(), self.is_to_be_sealed()) {
+            (true, false) => Err(IdentityError::Sealed { path }),
+            (false, true) if begun => Err(IdentityError::Clear { path }),
+            _ => Ok(()),
+        }
+    }
+
+    fn is_to_be_sealed(&self) -> bool {
+        self.env.vfs.seals(&self.journal())
     }
 
     async fn draw_uuid(&self) -> Result<NodeUuid, IdentityError> {
@@ -78,6 +119,9 @@ impl DataDir {
                     reason,
                 });
             }
+        }
+        if self.is_to_be_sealed() {
+            self.write(&Sealed).await?;
         }
         let uuid = NodeUuid(self.env.rng.bits128());
         self.write(&uuid).await?;
@@ -223,6 +267,7 @@ fn refuse_foreign(vfs: &dyn vfs::Vfs, path: &Path) -> Result<(), IdentityError> 
     const FOUND_MAX: usize = 3;
     let ours = [
         NodeUuid::NAME,
+        Sealed::NAME,
         Claim::NAME,
         Join::NAME,
         Ident::NAME,
@@ -237,8 +282,9 @@ fn refuse_foreign(vfs: &dyn vfs::Vfs, path: &Path) -> Result<(), IdentityError> 
     if names.iter().any(|name| ours.contains(&name.as_str())) {
         return Ok(());
     }
-    let beginning = format!("{}.new", NodeUuid::NAME);
-    let harmless = ["LOCK", "lost+found", beginning.as_str()];
+    let beginning = [NodeUuid::NAME, Sealed::NAME].map(|name| format!("{name}.new"));
+    let [uuid, sealed] = &beginning;
+    let harmless = ["LOCK", "lost+found", uuid, sealed];
     let foreign: Vec<String> = names
         .into_iter()
         .filter(|name| !harmless.contains(&name.as_str()))

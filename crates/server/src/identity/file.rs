@@ -32,6 +32,14 @@ pub(crate) struct Ident {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Join(pub(super) Ident);
 
+/// Name of the file that says so.
+pub(crate) const SEALED: &str = "SEALED";
+
+/// The files of the directory that hold users' data are encrypted, from the first one on. It is written before `UUID` and never
+/// again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sealed;
+
 /// What a start remembers for the next one; never trusted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Hints {
@@ -184,6 +192,17 @@ impl SmallFile for Join {
             cluster: ClusterId(body.u128()?),
             node: NodeId(body.u64()?),
         }))
+    }
+}
+
+impl SmallFile for Sealed {
+    const NAME: &'static str = SEALED;
+    const KIND: u8 = 6;
+
+    fn write(&self, _: &mut Writer) {}
+
+    fn read(_: &mut Reader<'_>, _: u8) -> Result<Self, Malformed> {
+        Ok(Self)
     }
 }
 

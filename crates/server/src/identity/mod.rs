@@ -6,6 +6,7 @@
 //! | name | is there | says |
 //! |---|---|---|
 //! | `LOCK` | while a process runs | held exclusively for the process's life; its text is the process id |
+//! | `SEALED` | if it was started first with keys | the files of users' data are encrypted; there before `UUID`, or never |
 //! | `UUID` | from the first start | random 128 bits: names the directory before it has a node id |
 //! | `CLAIM` | once claimed | the one initial set, cluster id and number of groups this directory is promised to |
 //! | `JOIN` | once it joins | the existing cluster this directory is promised to, and its node id there; never beside `CLAIM` |
@@ -19,7 +20,7 @@
 //!
 //! # Bytes
 //! Little-endian. Every file but `LOCK`: magic `ATOL`, kind u8 (1 `UUID`, 2 `CLAIM`, 3 `IDENT`, 4
-//! `ADDRESSES`, 5 `JOIN`), version u8 (1; of `CLAIM` 2), two zero bytes, body length u32, body, then the CRC32 of all before
+//! `ADDRESSES`, 5 `JOIN`, 6 `SEALED`), version u8 (1; of `CLAIM` 2), two zero bytes, body length u32, body, then the CRC32 of all before
 //! it as u32. Written whole beside the old one and renamed over it.
 //!
 //! * `UUID`: uuid u128.
@@ -28,6 +29,7 @@
 //!   in the same form.
 //! * `IDENT`: cluster u128, node u64, format of the directory u32 (1).
 //! * `JOIN`: cluster u128, node u64.
+//! * `SEALED`: nothing.
 //! * `ADDRESSES`: starts u64, count u32, per node: node u64, uuid u128, address as above.
 
 mod claim;
@@ -39,5 +41,5 @@ mod tests;
 
 pub(crate) use claim::{ADDRESS_BYTES_MAX, Claim, MEMBERS_MAX, Member, ZONE_BYTES_MAX, is_zone};
 pub(crate) use dir::{DataDir, IdentityError};
-pub(crate) use file::{Hints, Ident};
+pub(crate) use file::{Hints, Ident, SEALED};
 pub(crate) use survey::{SmallFiles, kind_of};

@@ -7,7 +7,7 @@ use atoll_env::Vfs;
 use atoll_types::NodeUuid;
 
 use super::Claim;
-use super::file::{self, FILE_BYTES_MAX, Hints, Ident, Join, SmallFile};
+use super::file::{self, FILE_BYTES_MAX, Hints, Ident, Join, Sealed, SmallFile};
 
 /// A small file, by its name: what it says in words, or what is wrong with it.
 pub(crate) type SmallFileFound = (&'static str, Result<String, String>);
@@ -28,7 +28,7 @@ pub(crate) struct SmallFiles {
 /// True for a name that is one of the small files'. Of a hint, the second is true.
 pub(crate) fn kind_of(name: &str) -> Option<bool> {
     match name {
-        NodeUuid::NAME | Claim::NAME | Join::NAME | Ident::NAME => Some(false),
+        NodeUuid::NAME | Claim::NAME | Join::NAME | Ident::NAME | Sealed::NAME => Some(false),
         Hints::NAME => Some(true),
         _ => None,
     }
@@ -38,6 +38,9 @@ impl SmallFiles {
     /// Reads all of them. A start asks the same of them.
     pub(crate) fn read(vfs: &dyn Vfs, dir: &Path) -> io::Result<Self> {
         let mut files = Self::default();
+        files.take(vfs, dir, |_: &Sealed| {
+            "files of users' data are encrypted".to_owned()
+        })?;
         let uuid: Option<NodeUuid> = files.take(vfs, dir, |uuid: &NodeUuid| format!("{uuid}"))?;
         let claim: Option<Claim> = files.take(vfs, dir, |claim: &Claim| {
             let (cluster, members) = (claim.cluster, claim.members.len());

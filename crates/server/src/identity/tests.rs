@@ -6,9 +6,11 @@ use std::sync::Arc;
 use atoll_env::net::NoNet;
 use atoll_env::vfs::{Crash, MemVfs, OpenMode, Vfs, replace_file};
 use atoll_env::{Clock, Env, Halt, Rng, Scope, Spawn};
+use atoll_storage::sealed::KeyRing;
 use atoll_types::{ClusterId, NodeId, NodeUuid};
 
 use super::{Claim, DataDir, Hints, Ident, IdentityError, Member};
+use crate::crypt;
 
 fn env(vfs: &MemVfs, seed: u64) -> Env {
     let rng = Rng::seeded(seed);
@@ -277,4 +279,50 @@ fn claims_that_no_init_could_have_made_are_refused() {
     assert!(spoilt(|claim| claim.members[2].node = NodeId(4)).is_err());
     assert!(spoilt(|claim| claim.members[0].address.clear()).is_err());
     assert!(spoilt(|claim| claim.groups = 0).is_err());
+}
+
+fn with_keys(vfs: &MemVfs, seed: u64) -> Env {
+    let mut env = env(vfs, seed);
+    let keys = KeyRing::parse(&[*b"0123456789abcdef"; 2].concat()).unwrap();
+    crypt::seal(&mut env, &path(), &Arc::new(keys));
+    env
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_directory_is_encrypted_from_its_beginning_or_never() {
+    let vfs = MemVfs::default();
+    DataDir::open(&with_keys(&vfs, 1), &path())
+        .await
+        .unwrap()
+        .unlock();
+    let error = DataDir::open(&env(&vfs, 2), &path()).await.err().unwrap();
+    assert!(matches!(error, IdentityError::Sealed { .. }), "{error}");
+    assert!(error.to_string().contains("--encryption-key-file"), "{error}");
+    DataDir::open(&with_keys(&vfs, 3), &path())
+        .await
+        .unwrap()
+        .unlock();
+
+    let vfs = MemVfs::default();
+    DataDir::open(&env(&vfs, 1), &path()).await.unwrap().unlock();
+    let error = DataDir::open(&with_keys(&vfs, 2), &path()).await.err().unwrap();
+    assert!(matches!(error, IdentityError::Clear { .. }), "{error}");
+    assert!(error.to_string().contains("empty directories"), "{error}");
+    DataDir::open(&env(&vfs, 3), &path()).await.unwrap().unlock();
+}
+
+/// Wherever the first start ends, no uuid is without what says whether the directory is encrypted.
+#[tokio::test(start_paused = true)]
+async fn a_power_cut_never_leaves_an_encrypted_directory_that_looks_clear() {
+    let trial = MemVfs::default();
+    DataDir::open(&with_keys(&trial, 1), &path()).await.unwrap();
+    for step in 1..=trial.operations() {
+        let vfs = MemVfs::default();
+        vfs.freeze_at(step);
+        let begun = DataDir::open(&with_keys(&vfs, 1), &path()).await.is_ok();
+        let vfs = vfs.crash(Crash::Random);
+        let clear = DataDir::open(&env(&vfs.fork(0).crash(Crash::Process), 2), &path()).await;
+        assert!(!begun || clear.is_err(), "step {step}");
+        DataDir::open(&with_keys(&vfs, 3), &path()).await.unwrap();
+    }
 }

@@ -24,6 +24,18 @@ pub enum OfflineError {
     /// A node runs there, or another command looks at it.
     #[error("the data directory is in use: {0}")]
     InUse(#[source] io::Error),
+    /// Its files are encrypted, and no keys were given.
+    #[error("{} is encrypted: give its keys", path.display())]
+    Sealed {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Keys were given, and its files are not encrypted.
+    #[error("{} is not encrypted: give no keys", path.display())]
+    Clear {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The operating system could not read or write.
     #[error("the data directory: {0}")]
     Io(#[from] io::Error),

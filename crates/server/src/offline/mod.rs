@@ -13,25 +13,30 @@ pub use atoll_storage::check::{
     FileKind, FileReport, FileState, GroupReport, LogReport, Repair, Report, Space, plan_drop,
     plan_leftovers,
 };
+pub use atoll_storage::sealed::{KeyId, KeyRing, keys_in_use};
 pub use atoll_storage::{Manifest, RunEntry, ValueFileEntry};
 pub use error::OfflineError;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use atoll_env::Env;
 use atoll_env::vfs::OpenMode;
 use atoll_kv::SystemKey;
 use atoll_storage::{Identity, check};
 
-use crate::identity::{SmallFiles, kind_of};
+use crate::crypt;
+use crate::identity::{SEALED, SmallFiles, kind_of};
 use crate::room::RESERVE;
+use crate::state_backend::SLED_FOLDER;
 
 /// Keeps a second process out of a folder.
 const LOCK: &str = "LOCK";
 /// Folders that the storage engine explains.
 const FOLDERS: [&str; 2] = ["journal", "groups"];
 const RESERVE_HOLDS: &str = "nothing: room that is given up when the disk is full";
+const SLED_HOLDS: &str = "nothing that is not elsewhere: a start with --state-backend sled makes it again";
 /// End of the name of a file that is being written.
 const UNREADY: &str = ".new";
 /// What a file system may keep in its root.
@@ -74,6 +79,7 @@ impl Offline {
         }
         // Before the lock it may have been another's.
         let names = list(env, path)?;
+        check_sealed(env, path, &names)?;
         let small = SmallFiles::read(&*env.vfs, path)?;
         let identity = match small.ident {
             Some(ident) => Some(Identity {
@@ -153,6 +159,10 @@ impl Offline {
                 let why = "it was being written when the process ended".to_owned();
                 (FileKind::Unready, FileState::Leftover(why))
             }
+            (None, _) if name == SLED_FOLDER && self.is_folder(name) => {
+                SLED_HOLDS.clone_into(&mut holds);
+                (FileKind::Folder, FileState::Sound)
+            }
             (None, _) if name == LOST_AND_FOUND || self.is_folder(name) => {
                 (FileKind::Folder, FileState::Unknown)
             }
@@ -194,6 +204,24 @@ pub fn system_row_name(key: &[u8]) -> String {
 /// True for the row of a session.
 pub fn is_session(key: &[u8]) -> bool {
     SystemKey::parse(key).is_some_and(|key| key.kind == SystemKey::SESSION)
+}
+
+/// An environment in which the files of a directory are seen through its keys.
+pub fn with_keys(env: &Env, path: &Path, keys: KeyRing) -> Env {
+    let mut env = env.clone();
+    crypt::seal(&mut env, path, &Arc::new(keys));
+    env
+}
+
+/// Refuses keys where there is nothing for them, and the lack of keys where there is.
+fn check_sealed(env: &Env, path: &Path, names: &[String]) -> Result<(), OfflineError> {
+    let sealed = names.iter().any(|name| name == SEALED);
+    let path = path.to_owned();
+    match (sealed, env.vfs.seals(&path.join("journal"))) {
+        (true, false) => Err(OfflineError::Sealed { path }),
+        (false, true) => Err(OfflineError::Clear { path }),
+        _ => Ok(()),
+    }
 }
 
 fn list(env: &Env, path: &Path) -> Result<Vec<String>, OfflineError> {

@@ -7,7 +7,9 @@ use atoll_env::vfs::{MemVfs, OpenMode};
 use atoll_env::{Env, Vfs};
 use atoll_types::{ClusterId, NodeId};
 
-use super::{CheckOptions, FileKind, FileState, Offline, OfflineError, Report, plan_leftovers};
+use super::{
+    CheckOptions, FileKind, FileState, KeyRing, Offline, OfflineError, Report, plan_leftovers, with_keys,
+};
 use crate::identity::{DataDir, Hints, Ident};
 
 const DIR: &str = "/data";
@@ -140,4 +142,26 @@ fn what_is_no_data_directory_is_refused() {
         assert!(matches!(open("/other"), OfflineError::Foreign { .. }));
         assert!(matches!(open("/nowhere"), OfflineError::NotThere { .. }));
     });
+}
+
+#[tokio::test]
+async fn an_encrypted_directory_is_looked_into_with_its_keys_alone() {
+    let keys = || KeyRing::parse(&[*b"0123456789abcdef"; 2].concat()).unwrap();
+    let vfs = MemVfs::default();
+    let clear = env_on(&vfs);
+    let sealed = with_keys(&clear, Path::new(DIR), keys());
+    let dir = DataDir::open(&sealed, Path::new(DIR)).await.unwrap();
+    dir.create_journal().unwrap();
+    dir.unlock();
+    let error = Offline::open(&clear, Path::new(DIR)).err().unwrap();
+    assert!(matches!(error, OfflineError::Sealed { .. }), "{error}");
+    let offline = Offline::open(&sealed, Path::new(DIR)).unwrap();
+    let found = offline.check(CheckOptions::default(), &mut |_, _| {}).unwrap();
+    assert!(found.is_sound(), "{found:#?}");
+    assert_eq!(*state(&found, "SEALED"), FileState::Sound);
+
+    let vfs = admitted().await;
+    let sealed = with_keys(&env_on(&vfs), Path::new(DIR), keys());
+    let error = Offline::open(&sealed, Path::new(DIR)).err().unwrap();
+    assert!(matches!(error, OfflineError::Clear { .. }), "{error}");
 }

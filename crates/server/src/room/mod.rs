@@ -1,4 +1,4 @@
-//! Whether this node's disk has room for more.
+//! Whether this node's disk and memory have room for more.
 //!
 //! A disk that is really full is the worst place to be: what would free space (a checkpoint, a merge) needs some itself, and
 //! a journal that cannot be written ends the process. So leaders here stop taking writes while there is still room,
@@ -10,12 +10,19 @@
 //! limits is for them. For the case that even this is used up there is a *ballast*, a file of nothing, which is given up
 //! to let checkpoints and merges free what they can.
 //!
+//! Rows wait in memory to be written to files. A disk that takes them more slowly than they come, or not at all, would let them grow
+//! without bound, so from twice their share of memory on ([`MemoryRoom`]) leaders refuse writes too. The share itself
+//! is kept by checkpoints of the groups with the most rows; the store chooses them and [`relief`] calls them.
+//!
 //! Nothing here needs a restart: the limits look at the disk as it is, once a second.
 
 mod ballast;
 mod disk_room;
+mod memory_room;
+pub(crate) mod relief;
 mod watch;
 
 pub(crate) use ballast::NAME as RESERVE;
 pub(crate) use disk_room::DiskRoom;
+pub(crate) use memory_room::MemoryRoom;
 pub(crate) use watch::Watch;

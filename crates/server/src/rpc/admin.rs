@@ -6,6 +6,7 @@ use atoll_env::net::{Code, Status};
 use atoll_placement::ShardMap;
 use atoll_proto::v1;
 use atoll_raft::Group;
+use atoll_storage::{Finding, RowCache};
 use atoll_types::{GroupId, NodeId};
 
 use super::map::{map_to_wire, members_to_wire, replicas_to_wire};
@@ -119,6 +120,8 @@ pub(super) fn status(core: &Core) -> v1::StatusReply {
         state: core.state().to_owned(),
         counters: Some(counters(core, running.as_deref())),
         disk: running.as_deref().map(disk),
+        memory: running.as_deref().map(memory),
+        scrub: running.as_deref().map(scrub),
         clock_offset_ms: core.membership.clocks().own_offset_ms(core.env.clock.now()),
     }
 }
@@ -131,6 +134,39 @@ fn disk(running: &Running) -> v1::DiskStatus {
         free_bytes: room.free_bytes(),
         keep_free_bytes: room.keep_free_bytes(),
         refuses_writes: room.refuses(journal_bytes, false).is_some(),
+    }
+}
+
+fn memory(running: &Running) -> v1::MemoryStatus {
+    let (store, rows) = (running.store(), running.store().row_memory());
+    v1::MemoryStatus {
+        limit_bytes: running.memory_bytes(),
+        row_bytes: rows.bytes as u64,
+        row_limit_bytes: rows.limit as u64,
+        tail_bytes: running.journal().tail_bytes() as u64,
+        block_cache_bytes: store.block_cache().memory_bytes(),
+        row_cache_bytes: store.row_cache().map_or(0, RowCache::memory_bytes),
+        refuses_writes: running.memory_room().refuses(rows).is_some(),
+    }
+}
+
+fn scrub(running: &Running) -> v1::ScrubStatus {
+    let status = running.scrub().status();
+    let damaged = |finding: Finding| v1::DamagedFile {
+        path: finding.path.display().to_string(),
+        offset: finding.offset,
+        group: finding.file.group().map(|group| group.id.0),
+        what: finding.what,
+        found_ms: finding.found_ms,
+    };
+    v1::ScrubStatus {
+        bytes_per_second: status.bytes_per_second,
+        running: status.running,
+        done_bytes: status.done,
+        total_bytes: status.total,
+        last_ended_ms: status.last.map(|last| last.ended_ms),
+        damaged: status.findings.into_iter().map(damaged).collect(),
+        unread: running.store().avoided() as u64,
     }
 }
 
@@ -220,6 +256,11 @@ fn counters(core: &Core, running: Option<&Running>) -> v1::Counters {
     counters.entries_per_sync_p50 = journal.entries_per_sync_p50;
     counters.peer_frames = transport.frames;
     counters.peer_messages = transport.messages;
+    let store = running.store();
+    counters.block_cache_hits = store.block_cache().hits();
+    counters.block_cache_misses = store.block_cache().misses();
+    counters.row_cache_hits = store.row_cache().map_or(0, RowCache::hits);
+    counters.row_cache_misses = store.row_cache().map_or(0, RowCache::misses);
     let mut packed = HistogramCounts::default();
     for shard in running.registry().all() {
         let info = shard.info();

@@ -1,13 +1,14 @@
 //! One read against one snapshot.
 
 use atoll_env::Instant;
-use atoll_storage::{Journal, Missed, ReadValue, ValueRef, View};
+use atoll_storage::{Found, Journal, Missed, ReadAhead, ReadError, ReadValue, ValueRef, View};
 use atoll_types::limits::SCAN_PAGE_BYTES;
 use atoll_types::{Epoch, SlotId, Version};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::read::{ReadItem, ReadOp, ScanOp, ScanPage, SlotSet, Step};
 use super::reply::{Failure, Proof, Reply, Row};
+use super::rows_view::RowsView;
 use super::state::{ShardState, Snapshot};
 
 /// Steps that a page may take on the task that others wait behind.
@@ -144,15 +145,52 @@ impl Fetch<'_> {
     }
 
     fn row(&self, key: &[u8]) -> Result<Option<(Version, Bytes)>, Miss> {
-        Ok(match self.view().get(key, self.may_block)? {
-            Some((version, value)) => Some((version, self.value(key, &value)?)),
-            None => None,
-        })
+        let view = match self.view() {
+            RowsView::Index(view) => view,
+            RowsView::Other(view) => return Ok(view.get(key, self.may_block)?),
+        };
+        let row = match view.find(key, self.may_block)? {
+            Some(Found::Row(row)) => row,
+            Some(Found::Bytes(version, bytes)) => return Ok(Some((version, bytes))),
+            None => return Ok(None),
+        };
+        let bytes = self.value(view, key, &row.value)?;
+        view.keep(key, &row, &bytes);
+        Ok(Some((row.version, bytes)))
+    }
+
+    /// A value's bytes, checked, also from the cache of rows; a scan leaves nothing there.
+    pub(crate) fn value_of(
+        &self,
+        view: &View,
+        key: &[u8],
+        version: Version,
+        value: &ValueRef,
+    ) -> Result<Bytes, Miss> {
+        match view.cached_value(key, version) {
+            Some(bytes) => Ok(bytes),
+            None => self.value(view, key, value),
+        }
+    }
+
+    /// The same of a row of a walk in order, appended to `out`.
+    pub(crate) fn append_value(
+        &self,
+        view: &View,
+        row: (&[u8], Version, &ValueRef),
+        ahead: &mut ReadAhead,
+        out: &mut BytesMut,
+    ) -> Result<(), Miss> {
+        match view.append_value(self.journal, row, self.may_block, ahead, out) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Miss::Cold),
+            Err(error) => Err(corrupt(row.0, &error)),
+        }
     }
 
     /// A value's bytes, checked.
-    pub(crate) fn value(&self, key: &[u8], value: &ValueRef) -> Result<Bytes, Miss> {
-        match self.view().read_value(self.journal, key, value, self.may_block) {
+    fn value(&self, view: &View, key: &[u8], value: &ValueRef) -> Result<Bytes, Miss> {
+        match view.read_value(self.journal, key, value, self.may_block) {
             Ok(ReadValue::Ready(value)) => Ok(value),
             Ok(ReadValue::WouldBlock) => Err(Miss::Cold),
             Err(error) => Err(corrupt(key, &error)),
@@ -188,7 +226,7 @@ impl Fetch<'_> {
         }
     }
 
-    fn view(&self) -> &View {
+    fn view(&self) -> &RowsView {
         &self.snapshot.view
     }
 
@@ -204,7 +242,7 @@ impl Fetch<'_> {
 }
 
 /// What it means that a value does not read.
-pub(crate) fn corrupt(key: &[u8], error: &dyn std::fmt::Display) -> Miss {
+fn corrupt(key: &[u8], error: &ReadError) -> Miss {
     Miss::Corrupt(format!(
         "the value of key \"{}\" cannot be read: {error}",
         key.escape_ascii()

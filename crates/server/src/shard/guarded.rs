@@ -6,11 +6,12 @@
 //! somewhat more by then; the answer of the guard never depends on the count.
 
 use atoll_kv::{Command, Guard};
-use atoll_storage::{Missed, View};
+use atoll_storage::Missed;
 use atoll_types::limits::GUARD_KEYS_MAX;
 
 use super::fetch::Miss;
 use super::reply::{Failure, RETRY_AFTER_MS};
+use super::rows_view::RowsView;
 use super::state::ShardState;
 
 /// What a key in a guarded range weighs in an entry, in bytes: as many as one write may have fill one.
@@ -49,7 +50,7 @@ impl GuardedKeys {
                 "too many writes that are guarded by long ranges came at once",
             ));
         }
-        let view = state.index.view();
+        let view = state.view();
         let mut found = Found::default();
         for (start, end) in ranges {
             match found.count(&view, (start, end), wait) {
@@ -98,7 +99,7 @@ struct Found {
 
 impl Found {
     /// Adds the keys from `start` up to `end`, but no more than about as many as are allowed.
-    fn count(&mut self, view: &View, (start, end): (&[u8], &[u8]), wait: bool) -> Result<(), Missed> {
+    fn count(&mut self, view: &RowsView, (start, end): (&[u8], &[u8]), wait: bool) -> Result<(), Missed> {
         let mut from = start.to_vec();
         while self.looked_at <= GUARD_KEYS_MAX {
             let walked = view.walk_keys((&from, end), false, wait, |_, _| {

@@ -1,20 +1,16 @@
-//! The joint of the pure state machine, the index and the journal: what apply means on this node.
+//! What apply means on this node: the pure state machine over the rows of its backend.
 //!
-//! Per committed entry, in this order: `kv` decides and writes index rows that point at the bytes the
-//! journal already holds (an appended value is a row of several such pieces); ownership, if the entry changed it, is filed under the entry's index; the
-//! rows become visible, all at once; the journal's tail may let go of the entry. Nothing here waits.
+//! Per committed entry, in this order: `kv` decides and changes rows, which nobody sees yet; ownership, if the entry changed it, is filed
+//! under the entry's index; the rows become visible, all at once; the journal's tail may let go of the entry. Nothing here waits.
 
 use std::sync::Arc;
 
 use atoll_env::{BoxFuture, Spawn, trouble};
-use atoll_kv::{FreezeId, SessionLimits, StateView, Stored, ValueSlice};
+use atoll_kv::{FreezeId, SessionLimits};
 use atoll_raft::{Committed, Position, SnapshotStore, Staged};
-use atoll_storage::{
-    Checkpoint, GroupLog, GroupStore, IndexWriter, InlineValue, JournalPointer, Restored, StagedSnapshot,
-    Suffix, ValueRef,
-};
-use atoll_types::limits::{APPEND_MEMORY_BYTES_MAX, INLINE_VALUE_BYTES_MAX};
-use atoll_types::{ClusterId, GroupKey, Key, LogId, Mutant, Outcome, Version, mutant};
+use atoll_state::{Backend, Entry};
+use atoll_storage::{Checkpoint, GroupStore, Restored, StagedSnapshot};
+use atoll_types::{ClusterId, GroupKey, Mutant, Outcome, mutant};
 
 use super::ownership::Ownership;
 use super::state::ShardState;
@@ -27,7 +23,7 @@ pub(crate) struct ShardMachine {
     cluster: ClusterId,
     sessions: SessionLimits,
     kv: atoll_kv::Machine,
-    rows: IndexWriter,
+    rows: Box<dyn Backend>,
     state: Arc<ShardState>,
     store: GroupStore,
     had_genesis: bool,
@@ -47,14 +43,14 @@ impl ShardMachine {
         cluster: ClusterId,
         sessions: SessionLimits,
         state: Arc<ShardState>,
-        (store, restored): (GroupStore, Option<Restored>),
+        (store, rows, restored): (GroupStore, Box<dyn Backend>, Option<Restored>),
         spawn: Spawn,
     ) -> Result<Self, String> {
         let mut machine = Self {
             cluster,
             sessions,
             kv: atoll_kv::Machine::with_limits(cluster, state.key, sessions),
-            rows: state.index.writer(),
+            rows,
             state,
             store,
             had_genesis: false,
@@ -87,19 +83,15 @@ impl ShardMachine {
         entry: &Committed<'_>,
         outcomes: Option<&mut Vec<Outcome>>,
     ) -> Result<(), String> {
-        let mut view = IndexView {
-            rows: &mut self.rows,
-            log: entry.log,
-            id: entry.id,
-            trouble: None,
+        let (id, log) = (entry.id, entry.log);
+        let committed = Entry {
+            id,
+            payload: entry.payload,
+            log,
         };
-        self.kv
-            .apply(entry.payload, &mut view, outcomes)
-            .map_err(|error| format!("entry {} cannot be applied: {error}", entry.id))?;
-        let unread = view.rows.take_trouble().map(|missed| missed.to_string());
-        if let Some(trouble) = view.trouble.or(unread) {
-            return Err(format!("entry {} cannot be applied: {trouble}", entry.id));
-        }
+        self.rows
+            .apply(&committed, &mut self.kv, outcomes)
+            .map_err(|stop| format!("entry {id} cannot be applied: {stop}"))?;
         self.note_genesis(entry.id.index);
         Ok(())
     }
@@ -121,25 +113,27 @@ impl ShardMachine {
 
 impl atoll_raft::Machine for ShardMachine {
     fn apply(&mut self, entry: Committed<'_>, outcomes: Option<&mut Vec<Outcome>>) -> Result<(), String> {
-        self.rows.begin(0);
+        self.rows.begin();
         let skipped = mutant::is(Mutant::EntrySkipped)
             && entry.id.index % 50 == 49
             && self.state.replica.0.is_multiple_of(3);
         if entry.normal && !skipped {
             self.apply_normal(&entry, outcomes)?;
         }
-        self.rows.publish(self.kv.last_version(), entry.id.index);
+        self.rows
+            .publish(self.kv.last_version(), entry.id.index)
+            .map_err(|stop| format!("entry {} cannot be shown: {stop}", entry.id))?;
         self.state.applied(entry.id, &self.kv);
         entry.log.release(entry.id.index);
-        self.due = self.store.note_applied(&self.rows, entry.payload.len());
+        self.due = self.rows.note_applied(entry.payload.len());
         Ok(())
     }
 
     fn prepare(&mut self, entry: &Committed<'_>) -> Option<BoxFuture<'static, ()>> {
-        if !entry.normal || !self.state.index.has_files() {
+        if !entry.normal || !self.state.has_files() {
             return None;
         }
-        let cold = ColdRows::of(entry.payload, self.state.index.view())?;
+        let cold = ColdRows::of(entry.payload, self.state.view())?;
         trouble::sometimes("rows that an entry looks at were read ahead");
         let spawn = self.spawn.clone();
         Some(Box::pin(async move { spawn.blocking(|| cold.read()).await }))
@@ -163,7 +157,7 @@ impl atoll_raft::Machine for ShardMachine {
             let kv = restored_kv(self.cluster, self.state.key, self.sessions, checkpoint)?;
             self.file_ownership(&kv, checkpoint.applied.index);
             self.had_genesis = kv.has_genesis();
-            let installed = self.store.install(&mut self.rows, staged).await;
+            let installed = self.rows.ingest(staged).await;
             self.begin_with(&installed.map_err(|error| error.to_string())?)?;
             Ok(self.restored.clone())
         })
@@ -186,7 +180,7 @@ impl atoll_raft::Machine for ShardMachine {
         self.frozen = Some(frozen.id);
         let version = self.kv.last_version();
         let checkpoint = checkpoint::checkpoint_of(position, version, frozen.rows);
-        self.store.checkpoint(&mut self.rows, checkpoint);
+        self.rows.checkpoint(checkpoint);
     }
 }
 
@@ -199,93 +193,4 @@ fn restored_kv(
 ) -> Result<atoll_kv::Machine, String> {
     let rows = checkpoint::rows_of(checkpoint);
     atoll_kv::Machine::restore(cluster, group, sessions, rows).map_err(|error| error.to_string())
-}
-
-/// The index as `kv` sees it while one entry is applied.
-struct IndexView<'a> {
-    rows: &'a mut IndexWriter,
-    log: &'a GroupLog,
-    id: LogId,
-    /// Why rows written since cannot be believed, so that the replica must stop.
-    trouble: Option<String>,
-}
-
-impl IndexView<'_> {
-    /// Where a value of this entry stands. Without a place a row would point nowhere.
-    fn place(&mut self, value: ValueSlice<'_>) -> Option<JournalPointer> {
-        let len = value.bytes.len() as u32;
-        let place = self
-            .log
-            .pointer(self.id, value.offset_in_payload, len, value.vcrc);
-        if place.is_none() {
-            self.stop("it is committed but not in this replica's journal");
-        }
-        place
-    }
-
-    fn stop(&mut self, why: impl Into<String>) {
-        self.trouble.get_or_insert(why.into());
-    }
-}
-
-impl StateView for IndexView<'_> {
-    fn version_of(&mut self, key: &[u8]) -> Option<Version> {
-        self.rows.version_of(key)
-    }
-
-    fn newest_in(&mut self, start: &[u8], end: &[u8]) -> Option<Version> {
-        self.rows.newest_in(start, end)
-    }
-
-    fn stored(&mut self, key: &[u8]) -> Option<Stored> {
-        let value = self.rows.value_of(key)?;
-        Some(match value.inline_checked(key) {
-            Some(Ok(bytes)) => Stored::short(&bytes, value.vcrc()),
-            // Others would compute with what was written, this one with something else.
-            Some(Err(mismatch)) => {
-                self.stop(format!("the value of key \"{}\": {mismatch}", key.escape_ascii()));
-                Stored::long(value.len(), value.vcrc())
-            }
-            None => Stored::long(value.len(), value.vcrc()),
-        })
-    }
-
-    fn keys_in(&mut self, start: &[u8], end: &[u8], limit: usize) -> Vec<Key> {
-        self.rows.keys_in(start, end, limit)
-    }
-
-    fn put(&mut self, key: &[u8], version: Version, value: ValueSlice<'_>) {
-        let place = if value.bytes.len() <= INLINE_VALUE_BYTES_MAX {
-            InlineValue::new(value.bytes, value.vcrc).map(ValueRef::Inline)
-        } else {
-            self.place(value).map(ValueRef::Journal)
-        };
-        if let Some(place) = place {
-            self.rows.put(key, version, place);
-        }
-    }
-
-    fn put_number(&mut self, key: &[u8], version: Version, text: &[u8], vcrc: u32) {
-        match InlineValue::new(text, vcrc) {
-            Some(value) => self.rows.put(key, version, ValueRef::Inline(value)),
-            None => self.stop("a number is longer than any is"),
-        }
-    }
-
-    fn append(&mut self, key: &[u8], version: Version, suffix: ValueSlice<'_>, vcrc: u32) {
-        let place = if suffix.bytes.len() <= APPEND_MEMORY_BYTES_MAX {
-            Some(Suffix::Memory(suffix.bytes))
-        } else {
-            self.place(suffix).map(Suffix::Journal)
-        };
-        match (self.rows.value_of(key), place) {
-            (Some(old), Some(place)) => self.rows.put(key, version, old.with_suffix(place, vcrc)),
-            (None, _) => self.stop("a value to append to is not there any more"),
-            (Some(_), None) => {}
-        }
-    }
-
-    fn delete(&mut self, key: &[u8], version: Version) {
-        self.rows.delete(key, version);
-    }
 }

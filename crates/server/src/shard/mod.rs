@@ -1,7 +1,7 @@
 //! One replica of one data group: the only place where `kv`, `raft` and `storage` meet.
 //!
 //! A write: [`mod@write`] refuses what can be refused for nothing, the group's proposer gathers what
-//! waits, [`pack`] makes one log entry of it, and once that is committed [`machine`] applies it on
+//! waits (packed in [`packing`], if that gains), [`pack`] makes one log entry of it, and once that is committed [`machine`] applies it on
 //! every replica and `pack` hands the outcomes back, a stream at a time. A read: [`read`] waits with
 //! its whole batch for one read point, takes one snapshot and answers from it by [`fetch`].
 //!
@@ -20,9 +20,11 @@ mod info;
 mod machine;
 mod ownership;
 mod pack;
+mod packing;
 mod pool;
 mod read;
 mod reply;
+mod rows_view;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -47,14 +49,16 @@ use atoll_env::watch;
 use atoll_env::{Env, Task};
 use atoll_kv::{Command, EntryHeader, SessionLimits, encode_entry};
 use atoll_raft::{Group, ProposeError, Proposer, RaftError, RaftHost, ReadGate};
-use atoll_storage::{GroupStore, Journal, Store, StoreError};
+use atoll_state::NativeBackend;
+use atoll_storage::{GroupStore, Journal, Packer, Store, StoreError};
 use atoll_types::{ClusterId, Epoch, GroupKey, Outcome, ReplicaId, Version};
 use parking_lot::Mutex;
 
-use crate::room::DiskRoom;
+use crate::room::{DiskRoom, MemoryRoom};
+use crate::state_backend::Backends;
 use counters::Counters;
 use machine::ShardMachine;
-use pack::Packer;
+use pack::EntryPacker;
 use read::{Refresher, Waits};
 use state::ShardState;
 use tick::LastEntry;
@@ -66,10 +70,14 @@ pub(crate) struct Shared {
     pub(crate) host: RaftHost,
     pub(crate) journal: Journal,
     pub(crate) store: Store,
+    pub(crate) backends: Backends,
     pub(crate) pool: ReadPool,
+    /// Packs values of writes.
+    pub(crate) packer: Arc<Packer>,
     pub(crate) cluster: ClusterId,
     pub(crate) sessions: SessionLimits,
     pub(crate) room: Arc<DiskRoom>,
+    pub(crate) memory_room: Arc<MemoryRoom>,
 }
 
 /// One data group's replica on this node.
@@ -83,11 +91,13 @@ pub(crate) struct Shard {
     journal: Journal,
     store: GroupStore,
     pool: ReadPool,
+    packer: Arc<Packer>,
     state: Arc<ShardState>,
     counters: Arc<Counters>,
     refresher: Refresher,
     waits: Waits,
     room: Arc<DiskRoom>,
+    memory_room: Arc<MemoryRoom>,
     ticker: Mutex<Option<Task<()>>>,
 }
 
@@ -104,26 +114,35 @@ impl Shard {
             host,
             journal,
             store,
+            backends,
             pool,
+            packer,
             cluster,
             sessions,
             room,
+            memory_room,
         } = shared.clone();
-        let opened = env.spawn.blocking(move || store.open_group(key, replica)).await;
-        let (store, restored) = opened.map_err(unopened)?;
-        let state = Arc::new(ShardState::new(key, replica, store.index().clone()));
+        let (values, spawn) = (journal.clone(), env.spawn.clone());
+        let open = move || {
+            let (store, restored) = store.open_group(key, replica).map_err(unopened)?;
+            let rows = backends.make(NativeBackend::new(store.clone(), values), &spawn)?;
+            Ok::<_, RaftError>((store, rows, restored))
+        };
+        let (store, rows, restored) = env.spawn.blocking(open).await?;
+        let state = ShardState::new(key, replica, store.index().clone()).read_from(rows.reader);
+        let state = Arc::new(state);
         let machine = ShardMachine::open(
             cluster,
             sessions,
             state.clone(),
-            (store.clone(), restored),
+            (store.clone(), rows.backend, restored),
             env.spawn.clone(),
         )
         .map_err(damaged)?;
         let group = host.start_group(key, replica, Box::new(machine)).await?;
         let counters = Arc::new(Counters::default());
         let last_entry = Arc::new(LastEntry::new(env.clock.now()));
-        let proposer = group.proposer(Packer {
+        let proposer = group.proposer(EntryPacker {
             clock: env.clock.clone(),
             state: state.clone(),
             counters: counters.clone(),
@@ -143,11 +162,13 @@ impl Shard {
             journal,
             store,
             pool,
+            packer,
             state,
             counters,
             refresher: Refresher::default(),
             waits: Waits::default(),
             room,
+            memory_room,
             env,
         }))
     }

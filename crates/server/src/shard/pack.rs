@@ -15,14 +15,14 @@ use super::tick::LastEntry;
 use super::write::WriteItem;
 
 /// The group's packer; lives on its proposer task.
-pub(crate) struct Packer {
+pub(crate) struct EntryPacker {
     pub(crate) clock: Clock,
     pub(crate) state: Arc<ShardState>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) last_entry: Arc<LastEntry>,
 }
 
-impl Packer {
+impl EntryPacker {
     /// The leader's hybrid clock reading. Apply raises it above the group's last version, so entries
     /// packed while earlier ones are not applied yet need no counting here.
     fn stamp(&self) -> Version {
@@ -58,7 +58,7 @@ fn swap_first_two(outcomes: &[Outcome]) -> Vec<Outcome> {
     swapped
 }
 
-impl Pack for Packer {
+impl Pack for EntryPacker {
     type Item = WriteItem;
 
     fn weight(&self, item: &WriteItem) -> (usize, usize) {

@@ -4,18 +4,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use atoll_env::trouble;
-use atoll_storage::{GroupIndex, View};
+use atoll_state::Reader;
+use atoll_storage::GroupIndex;
 use atoll_types::{Epoch, GroupKey, LogId, Mutant, ReplicaId, SlotId, Version, mutant};
 use parking_lot::Mutex;
 
 use super::ownership::{Ownership, Ownerships};
 use super::reply::{Failure, Proof};
+use super::rows_view::RowsView;
 
 /// Shared by the apply side (one writer) and any number of readers.
 pub(crate) struct ShardState {
     pub(crate) key: GroupKey,
     pub(crate) replica: ReplicaId,
     pub(crate) index: GroupIndex,
+    /// What is read instead of the index.
+    other: Option<Arc<dyn Reader>>,
     pub(crate) ownerships: Ownerships,
     applied_index: AtomicU64,
     version: AtomicU64,
@@ -44,7 +48,7 @@ pub(super) fn facts(key: GroupKey, replica: ReplicaId, index: u64, fact: u64) ->
 
 /// One consistent state: rows and ownership of the same log index.
 pub(crate) struct Snapshot {
-    pub(crate) view: View,
+    pub(crate) view: RowsView,
     pub(crate) ownership: Arc<Ownership>,
 }
 
@@ -55,6 +59,7 @@ impl ShardState {
             key,
             replica,
             index,
+            other: None,
             ownerships: Ownerships::new(),
             applied_index: AtomicU64::new(0),
             version: AtomicU64::new(0),
@@ -64,10 +69,28 @@ impl ShardState {
         }
     }
 
+    /// The same, read from another backend, if there is one.
+    pub(crate) fn read_from(self, other: Option<Arc<dyn Reader>>) -> Self {
+        Self { other, ..self }
+    }
+
+    /// The published rows.
+    pub(crate) fn view(&self) -> RowsView {
+        match &self.other {
+            Some(other) => RowsView::Other(other.view()),
+            None => RowsView::Index(self.index.view()),
+        }
+    }
+
+    /// True if looking a row up may wait for a disk.
+    pub(crate) fn has_files(&self) -> bool {
+        self.other.is_some() || self.index.has_files()
+    }
+
     /// Pins the published rows together with the ownership that held when they were published.
     pub(crate) fn snapshot(&self) -> Snapshot {
         loop {
-            let view = self.index.view();
+            let view = self.view();
             if let Some(ownership) = self.ownerships.at(view.applied_index()) {
                 return Snapshot { view, ownership };
             }

@@ -6,12 +6,14 @@
 //! an entry does never depends on it.
 
 use atoll_kv::{EntryView, Look};
-use atoll_storage::{Missed, View};
+use atoll_storage::Missed;
 use bytes::Bytes;
+
+use super::rows_view::RowsView;
 
 /// Rows to read, and a view that has them.
 pub(super) struct ColdRows {
-    view: View,
+    view: RowsView,
     rows: Vec<Rows>,
 }
 
@@ -24,7 +26,7 @@ struct Rows {
 
 impl ColdRows {
     /// Those of an entry's rows that are not in memory; `None` if all are.
-    pub(super) fn of(payload: &Bytes, view: View) -> Option<Self> {
+    pub(super) fn of(payload: &Bytes, view: RowsView) -> Option<Self> {
         // What cannot be read is told when it is applied.
         let entry = EntryView::parse(payload).ok()?;
         let rows: Vec<Rows> = entry
@@ -60,9 +62,9 @@ impl Rows {
         }
     }
 
-    fn look(&self, view: &View, wait: bool) -> Result<(), Missed> {
+    fn look(&self, view: &RowsView, wait: bool) -> Result<(), Missed> {
         let Some(end) = &self.end else {
-            return view.get(&self.start, wait).map(drop);
+            return view.version_of(&self.start, wait).map(drop);
         };
         let (mut from, mut left) = (self.start.to_vec(), self.most);
         loop {

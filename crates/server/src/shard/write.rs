@@ -54,6 +54,11 @@ impl WriteItem {
         self.bytes + self.removals * REMOVAL_BYTES + self.guarded * GUARDED_KEY_BYTES
     }
 
+    /// Its values may have been packed: what it takes in an entry from now on. What it was admitted for stays.
+    pub(super) fn measure(&mut self) {
+        self.bytes = self.command.encoded_len();
+    }
+
     /// Bytes the write takes in an entry.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
@@ -78,6 +83,7 @@ impl Shard {
             ownership: &self.state.ownerships.newest(),
             now: self.env.clock.now(),
             journal_bytes: self.journal.used_bytes(),
+            memory: self.memory_room.refuses(self.store.row_memory()),
             newest_after: newest_after(&self.env.clock, self.state.version()),
         };
         let mut admitted = Vec::with_capacity(items.len());
@@ -97,7 +103,7 @@ impl Shard {
             }
         }
         answer_all(refused.into_iter());
-        self.propose(admitted);
+        self.pack_and_propose(admitted);
     }
 
     /// Counts what guards a write where that may wait for a disk, and goes on from there.
@@ -128,7 +134,9 @@ impl Shard {
         match GuardedKeys::default().of(&item.command, &self.state, true) {
             Ok(Counted::Keys(keys)) => {
                 item.guarded = keys;
-                self.propose(vec![item]);
+                let mut items = vec![item];
+                self.pack(&mut items);
+                self.propose(items);
             }
             Ok(Counted::Cold) => {
                 let what = "a blocking count did not count".into();
@@ -138,7 +146,7 @@ impl Shard {
         }
     }
 
-    fn propose(&self, mut admitted: Vec<WriteItem>) {
+    pub(super) fn propose(&self, mut admitted: Vec<WriteItem>) {
         if admitted.is_empty() {
             return;
         }
@@ -173,6 +181,9 @@ impl Shard {
         let slot = item.command.slot;
         if item.is_on_a_slot() {
             self.state.check_owner(admission.ownership, slot, Epoch(0))?;
+        }
+        if let Some(failure) = &admission.memory {
+            return Err(failure.clone());
         }
         let removes = item.command.only_removes();
         if let Some(failure) = self.room.refuses(admission.journal_bytes, removes) {
@@ -212,6 +223,8 @@ struct Admission<'a> {
     ownership: &'a Ownership,
     now: Instant,
     journal_bytes: u64,
+    /// Why rows in memory allow no write.
+    memory: Option<Failure>,
     newest_after: Version,
 }
 

@@ -19,7 +19,7 @@ use atoll_env::net::MemNet;
 use atoll_env::trouble;
 use atoll_env::vfs::{MemLatency, MemVfs, MemVfsOptions};
 use atoll_env::{Clock, Env, Halt, Instant, Rng, Scope, Spawn};
-use atoll_server::{Node, NodeConfig, SessionLimits, StoreOptions};
+use atoll_server::{Compression, KeyRing, Node, NodeConfig, SessionLimits, StoreOptions};
 use parking_lot::Mutex;
 
 use crate::invariants::Invariants;
@@ -232,6 +232,10 @@ fn machine(scenario: &Scenario, luck: &Luck) -> Machine {
 fn config(node: usize, scenario: &Scenario) -> NodeConfig {
     let mut config = NodeConfig::new("/data", node_address(node));
     config.insecure = true;
+    if scenario.sealed {
+        let keys = KeyRing::parse(&[*b"0123456789abcdef"; 2].concat());
+        config.keys = Some(Arc::new(keys.expect("32 bytes are a key")));
+    }
     config.raft.keep_log.entries = scenario.keep_entries;
     config.raft.keep_log.segments = scenario.keep_segments;
     config.disk_keep_free_bytes = scenario.disk_keep_free;
@@ -239,7 +243,7 @@ fn config(node: usize, scenario: &Scenario) -> NodeConfig {
     config.preallocate = false;
     // So little that followers who fall behind, and readers, are served from the disk.
     config.tail_bytes = 16 * 1024;
-    config.cache_bytes = if scenario.cold_reads_permille > 0 {
+    let cache = if scenario.cold_reads_permille > 0 {
         0
     } else {
         1024 * 1024
@@ -248,11 +252,22 @@ fn config(node: usize, scenario: &Scenario) -> NodeConfig {
         // A memory of a few rows takes about as much as one of a thousand.
         checkpoint_memory: scenario.checkpoint_bytes.max(512 << 10) as usize,
         checkpoint_log: scenario.checkpoint_bytes,
-        block_cache: config.cache_bytes,
+        // Of several groups the largest is made to go before it must.
+        row_memory: 2 << 20,
+        block_cache: cache,
+        // Also where all else is cold: a stale row would be seen.
+        row_cache: 256 * 1024,
         snapshot_chunk: 16 * 1024,
+        keep_free: scenario.disk_keep_free,
         journal_budget: scenario.journal_budget,
         value_file_bytes: 64 * 1024,
         maintenance_rate: 0,
+        // Each in another way: what one leader packs, others read, and move to files as they are set to.
+        compression: match node % 3 {
+            0 => Compression::Off,
+            1 => Compression::Lz4,
+            _ => Compression::Zstd,
+        },
     };
     if let Some(ttl) = scenario.session_ttl {
         config.sessions = SessionLimits {

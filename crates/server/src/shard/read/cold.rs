@@ -43,11 +43,27 @@ impl Shard {
         if self.pool.submit(job).is_err()
             && let Some(cold) = handed.lock().take()
         {
-            let what = "too many reads wait for the disk";
-            cold.single.fail(&Failure::Overloaded {
-                what,
-                retry_after_ms: RETRY_AFTER_MS,
-            });
+            cold.single.fail(&overloaded());
+        }
+    }
+
+    /// Answers a whole batch where a disk may be waited for: of a backend that does not say when it would.
+    pub(super) fn serve_on_pool(self: &Arc<Self>, batch: ReadBatch, stand: &Stand) {
+        if batch.items().is_empty() {
+            return;
+        }
+        let handed = Arc::new(Mutex::new(Some(batch)));
+        let (shard, stand, taken) = (self.clone(), stand.clone(), handed.clone());
+        let job = Box::new(move || {
+            let batch = taken.lock().take();
+            if let Some(batch) = batch {
+                shard.answer(batch, &stand, true);
+            }
+        });
+        if self.pool.submit(job).is_err()
+            && let Some(batch) = handed.lock().take()
+        {
+            batch.fail(&overloaded());
         }
     }
 
@@ -95,5 +111,12 @@ impl Shard {
                 Ok(None)
             }
         }
+    }
+}
+
+fn overloaded() -> Failure {
+    Failure::Overloaded {
+        what: "too many reads wait for the disk",
+        retry_after_ms: RETRY_AFTER_MS,
     }
 }

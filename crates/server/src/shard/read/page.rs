@@ -5,19 +5,24 @@
 //! so the page is of one state however long it takes. Keys and short values of a page share one buffer.
 
 use atoll_placement::slot_of;
-use atoll_storage::{ValueRef, Walked};
+use atoll_state::{Ask, PinnedView};
+use atoll_storage::{ReadAhead, ValueRef, View, Walked};
 use atoll_types::limits::{COUNT_PAGE_ROWS_MAX, SCAN_PAGE_BYTES};
 use atoll_types::{Mutant, Version, mutant};
 use bytes::{Bytes, BytesMut};
 
 use super::{ScanOp, ScanWhat, SlotSet};
-use crate::shard::fetch::{Fetch, Miss, corrupt};
+use crate::shard::fetch::{Fetch, Miss};
 use crate::shard::reply::{Proof, Reply, Row};
+use crate::shard::rows_view::RowsView;
 
 /// Rows that one hold of the index's lock gives.
 const CHUNK_ROWS: usize = 256;
 /// Chunks of a step that reads no values: still well below a millisecond.
 const CHUNKS_WITHOUT_VALUES: usize = 16;
+
+/// Longer values are handed on as they were read, without being copied into the page's buffer.
+const PACKED_BYTES_MAX: usize = 4 * 1024;
 
 /// What a step came to.
 pub(crate) enum Step {
@@ -33,8 +38,9 @@ pub(crate) struct ScanPage {
     from: Vec<u8>,
     to: Vec<u8>,
     found: Vec<Found>,
-    /// Keys and values that stand in the index.
+    /// Keys and short values.
     packed: BytesMut,
+    ahead: ReadAhead,
     /// Rows that belong to the page.
     count: usize,
     /// Bytes of their keys and values.
@@ -68,6 +74,7 @@ impl ScanPage {
             to: scan.end.to_vec(),
             found: Vec::new(),
             packed: BytesMut::new(),
+            ahead: ReadAhead::default(),
             count: 0,
             bytes: 0,
             looked_at: 0,
@@ -86,7 +93,10 @@ impl ScanPage {
         };
         for _ in 0..chunks {
             match scan.what {
-                ScanWhat::Rows => self.rows(scan, fetch)?,
+                ScanWhat::Rows => match &fetch.snapshot.view {
+                    RowsView::Index(view) => self.rows(scan, fetch, view)?,
+                    RowsView::Other(view) => self.rows_of_other(scan, fetch, &**view)?,
+                },
                 ScanWhat::Keys | ScanWhat::Count => self.keys(scan, fetch)?,
             }
             if self.done {
@@ -111,36 +121,66 @@ impl ScanPage {
         scan.limit.saturating_sub(self.count).min(CHUNK_ROWS)
     }
 
-    fn rows(&mut self, scan: &ScanOp, fetch: &Fetch<'_>) -> Result<(), Miss> {
+    fn rows(&mut self, scan: &ScanOp, fetch: &Fetch<'_>, view: &View) -> Result<(), Miss> {
         let filter = Self::filter(scan, fetch);
         let (from, to) = (std::mem::take(&mut self.from), std::mem::take(&mut self.to));
         let mut values: Vec<ValueRef> = Vec::with_capacity(self.room(scan));
-        let view = &fetch.snapshot.view;
         let walked = view.walk(
             (&from, &to),
             scan.reverse,
             fetch.may_block,
             |key, version, value| {
                 if self.takes(scan, filter, key, value.len()) {
-                    self.push(key, version);
+                    self.push(key, version, Value::None);
                     values.push(value);
                 }
                 !self.more
             },
         )?;
         let fresh = self.found.len() - values.len();
+        let mut key = Vec::new();
         for (found, value) in self.found.iter_mut().skip(fresh).zip(&values) {
             let (start, end) = found.key;
-            let key = self.packed.get(start..end).unwrap_or_default();
-            let Some(inline) = value.inline_in_place(key) else {
-                found.value = Value::Own(fetch.value(key, value)?);
+            key.clear();
+            key.extend_from_slice(self.packed.get(start..end).unwrap_or_default());
+            if value.len() > PACKED_BYTES_MAX {
+                found.value = Value::Own(fetch.value_of(view, &key, found.version, value)?);
                 continue;
-            };
-            let bytes = inline.map_err(|error| corrupt(key, &error))?;
+            }
             let start = self.packed.len();
-            self.packed.extend_from_slice(bytes);
+            let row = (&key[..], found.version, value);
+            fetch.append_value(view, row, &mut self.ahead, &mut self.packed)?;
             found.value = Value::Packed(start, self.packed.len());
         }
+        self.advance(scan, walked, from, to);
+        Ok(())
+    }
+
+    /// The same from a backend that gives pages of whole rows.
+    fn rows_of_other(&mut self, scan: &ScanOp, fetch: &Fetch<'_>, view: &dyn PinnedView) -> Result<(), Miss> {
+        let filter = Self::filter(scan, fetch);
+        let (from, to) = (std::mem::take(&mut self.from), std::mem::take(&mut self.to));
+        let page = view.page(&Ask {
+            start: &from,
+            end: &to,
+            reverse: scan.reverse,
+            // One too many says that there are more.
+            rows: self.room(scan) + 1,
+            values: true,
+            wait: fetch.may_block,
+        })?;
+        let mut walked = Walked {
+            looked_at: page.rows.len(),
+            last: None,
+            complete: page.passed.is_none(),
+        };
+        for row in page.rows {
+            if self.takes(scan, filter, row.key.as_bytes(), row.value.len()) {
+                self.push(row.key.as_bytes(), row.version, Value::Own(row.value));
+            }
+            walked.last = Some(row.key);
+        }
+        walked.last = page.passed.or(walked.last);
         self.advance(scan, walked, from, to);
         Ok(())
     }
@@ -151,7 +191,7 @@ impl ScanPage {
         let view = &fetch.snapshot.view;
         let walked = view.walk_keys((&from, &to), scan.reverse, fetch.may_block, |key, version| {
             if self.takes(scan, filter, key, 0) && scan.what == ScanWhat::Keys {
-                self.push(key, version);
+                self.push(key, version, Value::None);
             }
             !self.more
         })?;
@@ -177,13 +217,13 @@ impl ScanPage {
         true
     }
 
-    fn push(&mut self, key: &[u8], version: Version) {
+    fn push(&mut self, key: &[u8], version: Version, value: Value) {
         let start = self.packed.len();
         self.packed.extend_from_slice(key);
         self.found.push(Found {
             key: (start, self.packed.len()),
             version,
-            value: Value::None,
+            value,
         });
     }
 

@@ -11,6 +11,7 @@ use super::{Consistency, Delivery, Failure, Mark, ReadBatch, ReadItem, Reply, Sh
 use crate::shard::counters::Counters;
 use crate::shard::fetch::{Fetch, Miss};
 use crate::shard::reply::Replies;
+use crate::shard::rows_view::RowsView;
 use crate::shard::state::Snapshot;
 
 /// Rows a read may touch on the group's read task; more go to the pool.
@@ -141,8 +142,16 @@ impl Shard {
         }));
     }
 
-    /// Answers everything from one snapshot.
-    fn serve(self: &Arc<Self>, mut batch: ReadBatch, stand: &Stand) {
+    /// Answers everything from one snapshot, sooner or later.
+    fn serve(self: &Arc<Self>, batch: ReadBatch, stand: &Stand) {
+        match &stand.snapshot.view {
+            RowsView::Index(_) => self.answer(batch, stand, false),
+            RowsView::Other(_) => self.serve_on_pool(batch, stand),
+        }
+    }
+
+    /// Answers everything from one snapshot; what would wait for a disk, elsewhere unless it may.
+    pub(super) fn answer(self: &Arc<Self>, mut batch: ReadBatch, stand: &Stand, may_block: bool) {
         let now = self.env.clock.now();
         let items = batch.take();
         let mut replies = Vec::with_capacity(items.len());
@@ -154,7 +163,7 @@ impl Shard {
                 self.deliver(std::mem::take(&mut replies), &**batch.to());
                 bytes = 0;
             }
-            let fetch = self.fetch(stand, false);
+            let fetch = self.fetch(stand, may_block);
             let tried = match fetch.admit(&item, now) {
                 Ok(_) if item.op.rows_max() > ROWS_INLINE_MAX => Err(Miss::Cold),
                 Ok(epoch) => fetch.read(&item.op, epoch),

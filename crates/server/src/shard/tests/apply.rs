@@ -79,7 +79,10 @@ async fn ownership_belongs_to_the_view_it_is_asked_in() {
         (before.ownership.epoch(slot), after.ownership.epoch(slot)),
         (None, Some(EPOCH))
     );
-    assert!(before.view.get(b"k", true).unwrap().is_none() && after.view.get(b"k", true).unwrap().is_some());
+    assert!(
+        before.view.version_of(b"k", true).unwrap().is_none()
+            && after.view.version_of(b"k", true).unwrap().is_some()
+    );
     assert!(
         bench
             .state

@@ -88,14 +88,14 @@ async fn a_pinned_snapshot_sees_a_value_as_it_was_before_it_grew() {
     bench.commit(&[append("k", long(1, 60))]).await;
     let mut seen = Vec::new();
     for round in 0..20_u8 {
-        let (snapshot, before) = (bench.state.snapshot(), value(&bench, "k").unwrap());
-        seen.push((snapshot, before));
+        let (view, before) = (bench.state.index.view(), value(&bench, "k").unwrap());
+        seen.push((view, before));
         bench
             .commit(&[append("k", long(round, 500 * usize::from(round)))])
             .await;
     }
-    for (snapshot, before) in seen {
-        let (_, then) = snapshot.view.get(b"k", true).unwrap().unwrap();
+    for (view, before) in seen {
+        let (_, then) = view.get(b"k", true).unwrap().unwrap();
         assert_eq!(
             (then.len(), then.vcrc()),
             (before.len(), atoll_kv::value_crc(b"k", &before))
@@ -132,8 +132,8 @@ fn everything(round: u8) -> Vec<Command> {
 fn rows(bench: &Bench) -> Vec<(Vec<u8>, Bytes)> {
     let keys = bench
         .state
-        .snapshot()
-        .view
+        .index
+        .view()
         .scan(&[], &[], false, usize::MAX)
         .unwrap();
     let row = |(key, ..): (atoll_types::Key, _, _)| {

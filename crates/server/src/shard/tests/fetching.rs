@@ -34,14 +34,14 @@ pub(super) fn get(key: &str) -> ReadOp {
     ReadOp::Get { key, slot }
 }
 
-fn multi_get(keys: &[&str]) -> ReadOp {
+pub(super) fn multi_get(keys: &[&str]) -> ReadOp {
     let keys = keys
         .iter()
         .map(|key| (Bytes::copy_from_slice(key.as_bytes()), slot_of(key.as_bytes())));
     ReadOp::MultiGet { keys: keys.collect() }
 }
 
-fn scan(start: &[u8], end: &[u8], limit: usize, reverse: bool) -> ReadOp {
+pub(super) fn scan(start: &[u8], end: &[u8], limit: usize, reverse: bool) -> ReadOp {
     let (start, end) = (Bytes::copy_from_slice(start), Bytes::copy_from_slice(end));
     ReadOp::Scan(Box::new(ScanOp {
         start,
@@ -68,7 +68,7 @@ fn plain(row: Row) -> Plain {
 }
 
 /// 700 keys, some values inline and some in the journal, some keys deleted again.
-async fn filled() -> (Bench, Model) {
+pub(super) async fn filled() -> (Bench, Model) {
     let mut bench = Bench::born(0).await;
     let mut model = Model::new();
     for chunk in 0..7 {

@@ -4,6 +4,8 @@ mod apply;
 mod compute;
 mod fetching;
 mod levels;
+mod other;
+mod packed;
 mod pages;
 mod warm;
 mod whole;
@@ -17,7 +19,8 @@ use atoll_env::{Clock, Env, Halt, Rng, Scope, Spawn};
 use atoll_kv::{Command, EntryHeader, Op, SessionLimits, encode_entry};
 use atoll_placement::slot_of;
 use atoll_raft::{Committed, Machine};
-use atoll_storage::{GroupLog, Identity, Journal, JournalOptions, LogEntry, Store, StoreOptions};
+use atoll_state::NativeBackend;
+use atoll_storage::{GroupLog, GroupStore, Identity, Journal, JournalOptions, LogEntry, Store, StoreOptions};
 use atoll_types::{
     ClusterId, Epoch, GroupGen, GroupId, GroupKey, LogId, NodeId, Outcome, ReplicaId, Version,
 };
@@ -74,23 +77,22 @@ async fn open_journal(env: &Env) -> Journal {
 }
 
 fn start_store(env: &Env, journal: &Journal) -> Store {
+    start_store_with(env, journal, StoreOptions::default())
+}
+
+fn start_store_with(env: &Env, journal: &Journal, options: StoreOptions) -> Store {
     let identity = Identity {
         cluster: CLUSTER,
         node: NodeId(1),
     };
-    Store::start(
-        env,
-        "/data".as_ref(),
-        journal.clone(),
-        identity,
-        StoreOptions::default(),
-    )
+    Store::start(env, "/data".as_ref(), journal.clone(), identity, options)
 }
 
 /// A machine with its log; entries are committed by saying so.
 struct Bench {
     journal: Journal,
     log: GroupLog,
+    store: GroupStore,
     state: Arc<ShardState>,
     machine: ShardMachine,
     index: u64,
@@ -109,17 +111,19 @@ impl Bench {
         let store = start_store(&env, &journal);
         let (store, restored) = store.open_group(group(), REPLICA).unwrap();
         let state = Arc::new(ShardState::new(group(), REPLICA, store.index().clone()));
+        let rows = Box::new(NativeBackend::new(store.clone(), journal.clone()));
         let machine = ShardMachine::open(
             CLUSTER,
             SessionLimits::default(),
             state.clone(),
-            (store, restored),
+            (store.clone(), rows, restored),
             env.spawn.clone(),
         )
         .unwrap();
         Self {
             journal,
             log,
+            store,
             state,
             machine,
             index: 0,

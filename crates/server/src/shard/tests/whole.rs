@@ -4,15 +4,20 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::*;
-use crate::room::DiskRoom;
+use crate::config::NodeConfig;
+use crate::room::{DiskRoom, relief};
 use crate::shard::read::{Consistency, ReadBatch, ReadItem, ReadOp, ScanOp};
 use crate::shard::reply::{Delivery, Failure, Replies, Reply, ReplySlot};
 use crate::shard::{ReadPool, Shard, Shared, WriteItem};
+use crate::state_backend::{Backends, StateBackend};
 use atoll_env::BoxFuture;
 use atoll_env::net::Link;
+use atoll_env::vfs::Fault;
 use atoll_raft::{Peers, RaftHost, RaftOptions};
+use atoll_storage::{Compression, InlineValue, Packer, ValueRef};
 use atoll_types::limits::PROPOSER_COMMANDS_MAX;
 use parking_lot::Mutex;
+use tempfile::TempDir;
 use tokio::sync::Notify;
 
 /// No other process exists.
@@ -62,8 +67,21 @@ impl Inbox {
 
 pub(super) struct Whole {
     pub(super) env: Env,
+    shared: Shared,
     pub(super) shard: Arc<Shard>,
     pub(super) inbox: Arc<Inbox>,
+    /// Where the backend may keep files.
+    _dir: TempDir,
+}
+
+/// With the feature `backend-sled` all tests of whole shards are about sled.
+fn backends() -> (Backends, TempDir) {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = NodeConfig::new(dir.path(), "127.0.0.1:0");
+    if StateBackend::Sled.is_built_in() {
+        config.state_backend = StateBackend::Sled;
+    }
+    (Backends::open(&config).unwrap(), dir)
 }
 
 impl Whole {
@@ -76,6 +94,15 @@ impl Whole {
     }
 
     async fn start_with(env: Env, room: Arc<DiskRoom>) -> Self {
+        // The sizes of tests are those of values as they are.
+        let options = StoreOptions {
+            compression: Compression::Off,
+            ..StoreOptions::default()
+        };
+        Self::start_of(env, room, options).await
+    }
+
+    pub(super) async fn start_of(env: Env, room: Arc<DiskRoom>, options: StoreOptions) -> Self {
         let journal = open_journal(&env).await;
         let host = RaftHost::new(
             env.clone(),
@@ -84,21 +111,27 @@ impl Whole {
             RaftOptions::default(),
         );
         let pool = ReadPool::new(env.spawn.clone());
+        let (backends, dir) = backends();
         let shared = Shared {
             env: env.clone(),
             host,
-            store: start_store(&env, &journal),
+            store: start_store_with(&env, &journal, options),
             journal,
+            backends,
             pool,
+            packer: Packer::new(options.compression.of_entries()).into(),
             cluster: CLUSTER,
             sessions: SessionLimits::default(),
             room,
+            memory_room: Arc::default(),
         };
         let shard = Shard::start(&shared, group(), REPLICA).await.unwrap();
         Self {
             env,
+            shared,
             shard,
             inbox: Arc::default(),
+            _dir: dir,
         }
     }
 
@@ -111,7 +144,7 @@ impl Whole {
         Self::lead(Self::start_in(env).await).await
     }
 
-    async fn lead(whole: Self) -> Self {
+    pub(super) async fn lead(whole: Self) -> Self {
         whole
             .shard
             .group()
@@ -478,4 +511,101 @@ async fn a_full_quota_refuses_writes_before_the_log_and_nothing_else() {
         .submit_reads(ReadBatch::new(vec![read], whole.inbox.clone()));
     let read = whole.inbox.one().await;
     assert!(matches!(read, Reply::Value { found: Some(_), .. }), "{read:?}");
+}
+
+/// An entry of a hundred short rows.
+fn many(round: usize) -> Command {
+    let key = |row| Bytes::from(format!("{{t}}{round:05}/{row:03}"));
+    let puts = (0..100).map(|row| Op::Put {
+        key: key(row),
+        value: Bytes::from_static(b"short"),
+    });
+    Command::write(slot_of(&key(0)), puts.collect())
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_rows_in_memory_wait_for_the_disk_writes_are_refused_and_taken_again_later() {
+    let disk = disk(0);
+    let mut env = env_on(disk.clone());
+    env.clock = Clock::simulated(1.0, 1_700_000_000_000);
+    let options = StoreOptions {
+        row_memory: 64 * 1024,
+        ..StoreOptions::default()
+    };
+    let whole = Whole::lead(Whole::start_of(env, Arc::default(), options).await).await;
+    disk.fail_next(Fault::Write, "groups/");
+    let mut rounds = 0;
+    let refused = loop {
+        match whole.submit(many(rounds)).await {
+            Reply::Written { .. } => rounds += 1,
+            other => break other,
+        }
+        assert!(rounds < 100, "memory grows without end");
+    };
+    let Reply::Failed(failure @ Failure::Overloaded { .. }) = &refused else {
+        panic!("{refused:?}")
+    };
+    assert!(failure.to_string().contains("rows in memory"), "{failure}");
+    let rows = whole.shard.store.row_memory();
+    assert!((2 * rows.limit..3 * rows.limit).contains(&rows.bytes), "{rows:?}");
+    let log_end = whole.shard.group().status().last_index;
+    let read = whole.read(1, Consistency::Linearizable, get("{t}00000/000"));
+    whole
+        .shard
+        .submit_reads(ReadBatch::new(vec![read], whole.inbox.clone()));
+    let read = whole.inbox.one().await;
+    assert!(matches!(read, Reply::Value { found: Some(_), .. }), "{read:?}");
+    assert_eq!(
+        whole.shard.group().status().last_index,
+        log_end,
+        "nothing came into the log"
+    );
+    // The checkpoint is tried again after a second.
+    let deadline = whole.env.clock.now() + Duration::from_secs(10);
+    while !matches!(whole.submit(many(rounds)).await, Reply::Written { .. }) {
+        assert!(whole.env.clock.now() < deadline, "writes are refused for ever");
+        whole.env.clock.sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_group_with_the_most_rows_checkpoints_when_another_one_needs_the_memory() {
+    let mut env = test_env(0);
+    env.clock = Clock::simulated(1.0, 1_700_000_000_000);
+    let options = StoreOptions {
+        row_memory: 512 * 1024,
+        ..StoreOptions::default()
+    };
+    let whole = Whole::lead(Whole::start_of(env, Arc::default(), options).await).await;
+    for round in 0..20 {
+        let written = whole.submit(many(round)).await;
+        assert!(matches!(written, Reply::Written { .. }), "{written:?}");
+    }
+    let Shared { env, host, store, .. } = &whole.shared;
+    let relief = env
+        .spawn
+        .spawn(relief::run(env.clock.clone(), store.clone(), host.clone()));
+    let (other, _) = store
+        .open_group(GroupKey::new(GroupId(2), GroupGen(1)), REPLICA)
+        .unwrap();
+    let mut writer = other.index().writer();
+    assert_eq!(whole.shard.store.flushed_index(), 0);
+    for row in 1.. {
+        writer.begin(1);
+        let value = InlineValue::new(b"short", 0).unwrap();
+        let key = format!("{row:08}");
+        writer.put(key.as_bytes(), Version(row), ValueRef::Inline(value));
+        writer.publish(Version(row), row);
+        assert!(!other.note_applied(&writer, 0), "it is the smaller one");
+        if store.row_memory().bytes > 257 * 1024 {
+            break;
+        }
+    }
+    let deadline = env.clock.now() + Duration::from_secs(10);
+    while whole.shard.store.flushed_index() == 0 {
+        assert!(env.clock.now() < deadline, "the idle group was not called");
+        env.clock.sleep(Duration::from_millis(10)).await;
+    }
+    assert!(store.row_memory().bytes < 128 * 1024, "{:?}", store.row_memory());
+    relief.stop();
 }
