@@ -10,6 +10,7 @@ mod context;
 mod encoding;
 mod failure;
 mod faults;
+mod keys;
 mod options;
 mod output;
 mod records;

@@ -1,6 +1,8 @@
 //! `atoll start`
 
 use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use atoll_env::Env;
@@ -10,8 +12,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::failure::{Exit, Failure, Result};
-use crate::settings::{SettingFlags, failure};
-use crate::{runtime, telemetry};
+use crate::settings::{Field, SettingFlags, failure};
+use crate::{keys, runtime, telemetry};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -19,6 +21,7 @@ Examples:
   atoll start --data-dir d2 --listen 127.0.0.1:7402 --join 127.0.0.1:7401,127.0.0.1:7403
   atoll start --data-dir d --listen 0.0.0.0:7401 --advertise db1.internal:7401 --insecure
   atoll start --config /etc/atoll.toml --zone b
+  atoll start --data-dir d --encryption-key-file /etc/atoll/keys
 
 A fresh node waits for `atoll init`, or joins the cluster that --join leads to. Options go before the
 environment, that before the file, that before defaults. A node that was stopped or killed is started the same way again
@@ -32,7 +35,7 @@ const STOP_MAX: Duration = Duration::from_secs(20);
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Start {
     #[command(flatten)]
-    settings: SettingFlags,
+    settings: Box<SettingFlags>,
 
     /// Stop when standard input closes, so that a node cannot outlive the process that started it.
     #[arg(long, hide = true)]
@@ -61,10 +64,17 @@ impl Start {
         let resolved = self.settings.resolve().map_err(|problems| failure(&problems))?;
         telemetry::init(&resolved.log, resolved.log_format)?;
         telemetry::abort_on_panic();
+        let key_file = resolved.text(Field::EncryptionKeyFile);
+        let key_command = resolved.text(Field::EncryptionKeyCommand);
         let mut config = resolved.config;
         config.data_dir = std::path::absolute(&config.data_dir)?;
         config.dial_map = self.dial_map;
-        runtime::run(resolved.threads, serve(config, self.exit_with_stdin))
+        runtime::run(resolved.threads, async {
+            let file = key_file.as_deref().map(Path::new);
+            let keys = keys::load(&Env::real(), file, key_command.as_deref()).await?;
+            config.keys = keys.map(Arc::new);
+            serve(config, self.exit_with_stdin).await
+        })
     }
 }
 
@@ -97,6 +107,7 @@ fn start_failure(error: &StartError) -> Failure {
         | StartError::Locked(_)
         | StartError::Listen { .. }
         | StartError::BadFolder(_)
+        | StartError::Keys(_)
         | StartError::NotAdmitted { .. }
         | StartError::OtherCluster { .. } => Exit::Usage,
         _ => Exit::Internal,

@@ -9,11 +9,17 @@ pub(crate) enum Field {
     Join,
     Zone,
     Insecure,
+    EncryptionKeyFile,
+    EncryptionKeyCommand,
     Threads,
+    MemoryMib,
     SegmentMib,
     Preallocate,
     DiskQuotaMib,
     DiskKeepFreeMib,
+    ScrubMibPerSecond,
+    StateBackend,
+    Compression,
     HeartbeatMs,
     ElectionMinMs,
     ElectionMaxMs,
@@ -41,23 +47,33 @@ pub(super) enum Kind {
 const LOG_DEFAULT: &str = "info,openraft=warn,openraft::raft::raft_inner=off";
 /// A month; an upper bound only so that sums cannot overflow.
 const MS_MAX: u64 = 2_678_400_000;
-/// A pebibyte, for the same reason.
+/// A tebibyte, for the same reason.
+const MEMORY_MIB_MAX: u64 = 1 << 20;
+/// A pebibyte, too.
 const DISK_QUOTA_MIB_MAX: u64 = 1 << 30;
+/// A tebibyte per second.
+const SCRUB_MIB_MAX: u64 = 1 << 20;
 
 impl Field {
     /// All, in the order in which they are shown.
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 22] = [
         Self::DataDir,
         Self::Listen,
         Self::Advertise,
         Self::Join,
         Self::Zone,
         Self::Insecure,
+        Self::EncryptionKeyFile,
+        Self::EncryptionKeyCommand,
         Self::Threads,
+        Self::MemoryMib,
         Self::SegmentMib,
         Self::Preallocate,
         Self::DiskQuotaMib,
         Self::DiskKeepFreeMib,
+        Self::ScrubMibPerSecond,
+        Self::StateBackend,
+        Self::Compression,
         Self::HeartbeatMs,
         Self::ElectionMinMs,
         Self::ElectionMaxMs,
@@ -74,11 +90,17 @@ impl Field {
             Self::Join => "join",
             Self::Zone => "zone",
             Self::Insecure => "insecure",
+            Self::EncryptionKeyFile => "encryption-key-file",
+            Self::EncryptionKeyCommand => "encryption-key-command",
             Self::Threads => "threads",
+            Self::MemoryMib => "memory-mib",
             Self::SegmentMib => "segment-mib",
             Self::Preallocate => "preallocate",
             Self::DiskQuotaMib => "disk-quota-mib",
             Self::DiskKeepFreeMib => "disk-keep-free-mib",
+            Self::ScrubMibPerSecond => "scrub-mib-per-second",
+            Self::StateBackend => "state-backend",
+            Self::Compression => "compression",
             Self::HeartbeatMs => "heartbeat-ms",
             Self::ElectionMinMs => "election-min-ms",
             Self::ElectionMaxMs => "election-max-ms",
@@ -101,11 +123,17 @@ impl Field {
             Self::Join => "ATOLL_JOIN",
             Self::Zone => "ATOLL_ZONE",
             Self::Insecure => "ATOLL_INSECURE",
+            Self::EncryptionKeyFile => "ATOLL_ENCRYPTION_KEY_FILE",
+            Self::EncryptionKeyCommand => "ATOLL_ENCRYPTION_KEY_COMMAND",
             Self::Threads => "ATOLL_THREADS",
+            Self::MemoryMib => "ATOLL_MEMORY_MIB",
             Self::SegmentMib => "ATOLL_SEGMENT_MIB",
             Self::Preallocate => "ATOLL_NO_PREALLOCATE",
             Self::DiskQuotaMib => "ATOLL_DISK_QUOTA_MIB",
             Self::DiskKeepFreeMib => "ATOLL_DISK_KEEP_FREE_MIB",
+            Self::ScrubMibPerSecond => "ATOLL_SCRUB_MIB_PER_SECOND",
+            Self::StateBackend => "ATOLL_STATE_BACKEND",
+            Self::Compression => "ATOLL_COMPRESSION",
             Self::HeartbeatMs => "ATOLL_HEARTBEAT_MS",
             Self::ElectionMinMs => "ATOLL_ELECTION_MIN_MS",
             Self::ElectionMaxMs => "ATOLL_ELECTION_MAX_MS",
@@ -123,11 +151,17 @@ impl Field {
             Self::Join => "--join",
             Self::Zone => "--zone",
             Self::Insecure => "--insecure",
+            Self::EncryptionKeyFile => "--encryption-key-file",
+            Self::EncryptionKeyCommand => "--encryption-key-command",
             Self::Threads => "--threads",
+            Self::MemoryMib => "--memory-mib",
             Self::SegmentMib => "--segment-mib",
             Self::Preallocate => "--no-preallocate",
             Self::DiskQuotaMib => "--disk-quota-mib",
             Self::DiskKeepFreeMib => "--disk-keep-free-mib",
+            Self::ScrubMibPerSecond => "--scrub-mib-per-second",
+            Self::StateBackend => "--state-backend",
+            Self::Compression => "--compression",
             Self::HeartbeatMs => "--heartbeat-ms",
             Self::ElectionMinMs => "--election-min-ms",
             Self::ElectionMaxMs => "--election-max-ms",
@@ -143,20 +177,36 @@ impl Field {
 
     pub(super) fn kind(self) -> Kind {
         match self {
-            Self::DataDir | Self::Listen | Self::Advertise | Self::Zone | Self::Log => Kind::Text,
+            Self::DataDir
+            | Self::Listen
+            | Self::Advertise
+            | Self::Zone
+            | Self::EncryptionKeyFile
+            | Self::EncryptionKeyCommand
+            | Self::Log => Kind::Text,
             Self::Join => Kind::List,
             Self::Insecure | Self::Preallocate => Kind::Flag,
             Self::Threads => Kind::Number { least: 1, most: 256 },
+            Self::MemoryMib => Kind::Number {
+                least: 64,
+                most: MEMORY_MIB_MAX,
+            },
             Self::SegmentMib => Kind::Number { least: 8, most: 1024 },
             Self::DiskQuotaMib | Self::DiskKeepFreeMib => Kind::Number {
                 least: 0,
                 most: DISK_QUOTA_MIB_MAX,
             },
+            Self::ScrubMibPerSecond => Kind::Number {
+                least: 0,
+                most: SCRUB_MIB_MAX,
+            },
             Self::HeartbeatMs | Self::ElectionMinMs | Self::ElectionMaxMs => Kind::Number {
                 least: 1,
                 most: MS_MAX,
             },
+            Self::StateBackend => Kind::Choice(&["native", "sled"]),
             Self::LogFormat => Kind::Choice(&["text", "json"]),
+            Self::Compression => Kind::Choice(&["off", "lz4", "zstd"]),
         }
     }
 
@@ -168,6 +218,9 @@ impl Field {
             Self::SegmentMib => "64",
             Self::DiskQuotaMib => "0",
             Self::DiskKeepFreeMib => "1024",
+            Self::ScrubMibPerSecond => "8",
+            Self::StateBackend => "native",
+            Self::Compression => "zstd",
             Self::Log => LOG_DEFAULT,
             Self::LogFormat => "text",
             _ => "",

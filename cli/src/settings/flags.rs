@@ -39,9 +39,22 @@ pub(crate) struct SettingFlags {
     #[arg(long)]
     insecure: bool,
 
+    /// Encrypt files at rest with the first key in this file; the others open older files [env: ATOLL_ENCRYPTION_KEY_FILE].
+    #[arg(long, value_name = "FILE")]
+    encryption_key_file: Option<String>,
+
+    /// As --encryption-key-file, with the keys that this command prints [env: ATOLL_ENCRYPTION_KEY_COMMAND].
+    #[arg(long, value_name = "COMMAND")]
+    encryption_key_command: Option<String>,
+
     /// Threads for requests, replication and apply [env: ATOLL_THREADS] [default: the number of cores, at most 4].
     #[arg(long, value_name = "N")]
     threads: Option<String>,
+
+    /// Memory for rows, log and caches, in MiB
+    /// [env: ATOLL_MEMORY_MIB] [default: a quarter of the machine's, 256 to 4096].
+    #[arg(long, value_name = "MIB")]
+    memory_mib: Option<String>,
 
     /// Size of one journal segment in MiB [env: ATOLL_SEGMENT_MIB] [default: 64].
     #[arg(long, value_name = "MIB")]
@@ -61,6 +74,19 @@ pub(crate) struct SettingFlags {
     /// [env: ATOLL_DISK_KEEP_FREE_MIB] [default: 1024].
     #[arg(long, value_name = "MIB")]
     disk_keep_free_mib: Option<String>,
+
+    /// How fast all files are read again to find damage, in MiB per second; 0: never
+    /// [env: ATOLL_SCRUB_MIB_PER_SECOND] [default: 8].
+    #[arg(long, value_name = "MIB")]
+    scrub_mib_per_second: Option<String>,
+    /// What holds live rows: native, or sled (experimental; only in programs built with the feature backend-sled)
+    /// [env: ATOLL_STATE_BACKEND] [default: native].
+    #[arg(long, value_name = "BACKEND")]
+    state_backend: Option<String>,
+    /// How values are packed: zstd (lz4 in the log, zstd in value files), lz4 for both, or off; any node reads all
+    /// [env: ATOLL_COMPRESSION] [default: zstd].
+    #[arg(long, value_name = "HOW")]
+    compression: Option<String>,
 
     /// Between two heartbeats of a leader, in ms [env: ATOLL_HEARTBEAT_MS].
     #[arg(long, value_name = "MS")]
@@ -95,11 +121,17 @@ impl SettingFlags {
             (Field::Join, (!self.join.is_empty()).then(|| self.join.join(","))),
             (Field::Zone, self.zone.clone()),
             (Field::Insecure, word(self.insecure)),
+            (Field::EncryptionKeyFile, self.encryption_key_file.clone()),
+            (Field::EncryptionKeyCommand, self.encryption_key_command.clone()),
             (Field::Threads, self.threads.clone()),
+            (Field::MemoryMib, self.memory_mib.clone()),
             (Field::SegmentMib, self.segment_mib.clone()),
             (Field::Preallocate, word(self.no_preallocate)),
             (Field::DiskQuotaMib, self.disk_quota_mib.clone()),
             (Field::DiskKeepFreeMib, self.disk_keep_free_mib.clone()),
+            (Field::ScrubMibPerSecond, self.scrub_mib_per_second.clone()),
+            (Field::StateBackend, self.state_backend.clone()),
+            (Field::Compression, self.compression.clone()),
             (Field::HeartbeatMs, self.heartbeat_ms.clone()),
             (Field::ElectionMinMs, self.election_min_ms.clone()),
             (Field::ElectionMaxMs, self.election_max_ms.clone()),

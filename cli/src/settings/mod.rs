@@ -8,10 +8,12 @@ mod field;
 mod file;
 mod flags;
 mod given;
+mod machine;
 mod resolve;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use self::field::Field;
 pub(crate) use self::flags::SettingFlags;
 pub(crate) use self::given::{Problem, Value};
 pub(crate) use self::resolve::{Resolved, failure, from_file};

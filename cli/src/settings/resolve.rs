@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use atoll_env::Env;
-use atoll_server::{NodeConfig, RaftOptions};
+use atoll_server::{Compression, NodeConfig, RaftOptions, StateBackend};
 use tracing_subscriber::EnvFilter;
 
 use super::field::Field;
 use super::given::{Given, Problem, Source, Value, parse};
+use super::machine::default_memory_mib;
 use super::{SettingFlags, file};
 use crate::failure::Failure;
 use crate::telemetry::LogFormat;
@@ -29,6 +30,14 @@ pub(crate) struct Resolved {
     pub(crate) log_format: LogFormat,
     /// Every setting with its source, in order.
     pub(crate) all: BTreeMap<Field, Given>,
+}
+
+impl Resolved {
+    /// The text of a setting, if it is set.
+    pub(crate) fn text(&self, field: Field) -> Option<String> {
+        let text = self.all.get(&field)?.value.to_string();
+        Some(text).filter(|text| !text.is_empty())
+    }
 }
 
 /// Settings from a file and the defaults alone.
@@ -89,11 +98,12 @@ struct Layers {
 impl Layers {
     fn defaults() -> Self {
         let mut layers = Self::default();
-        let raft = RaftOptions::default();
+        let (env, raft) = (Env::real(), RaftOptions::default());
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         for field in Field::ALL {
             let text = match field {
                 Field::Threads => cores.min(THREADS_DEFAULT_MAX).to_string(),
+                Field::MemoryMib => default_memory_mib(&*env.vfs).to_string(),
                 Field::HeartbeatMs => raft.heartbeat_ms.to_string(),
                 Field::ElectionMinMs => raft.election_min_ms.to_string(),
                 Field::ElectionMaxMs => raft.election_max_ms.to_string(),
@@ -186,12 +196,25 @@ impl Layers {
         config.preallocate = self.flag(Field::Preallocate);
         // At most 1,024, so it fits.
         config.segment_bytes = self.number(Field::SegmentMib) as u32 * 1024 * 1024;
+        // A tebibyte at most, so it fits.
+        config.set_memory(self.number(Field::MemoryMib) * 1024 * 1024);
         config.disk_quota_bytes = match self.number(Field::DiskQuotaMib) {
             0 => None,
             mib => Some(mib * 1024 * 1024),
         };
         // A pebibyte at most, so it fits.
         config.disk_keep_free_bytes = self.number(Field::DiskKeepFreeMib) * 1024 * 1024;
+        // A tebibyte at most, so it fits.
+        config.scrub.bytes_per_second = self.number(Field::ScrubMibPerSecond) * 1024 * 1024;
+        config.state_backend = match self.text(Field::StateBackend).as_str() {
+            "sled" => StateBackend::Sled,
+            _ => StateBackend::Native,
+        };
+        config.store.compression = match self.text(Field::Compression).as_str() {
+            "off" => Compression::Off,
+            "lz4" => Compression::Lz4,
+            _ => Compression::Zstd,
+        };
         config.raft.heartbeat_ms = self.number(Field::HeartbeatMs);
         config.raft.election_min_ms = self.number(Field::ElectionMinMs);
         config.raft.election_max_ms = self.number(Field::ElectionMaxMs);

@@ -81,8 +81,9 @@ fn options_go_before_the_environment_that_before_the_file_that_before_defaults()
 #[test]
 fn every_setting_can_be_an_option_and_a_variable() {
     let line = "--data-dir d --listen 127.0.0.1:0 --advertise h:1 --join a:1,b:1 --join c:1 --zone z --insecure \
-                --threads 3 --segment-mib 8 --no-preallocate --disk-quota-mib 500 --disk-keep-free-mib 300 --heartbeat-ms 100 --election-min-ms 400 \
-                --election-max-ms 900 --log warn --log-format json";
+                --threads 3 --memory-mib 320 --segment-mib 8 --no-preallocate --disk-quota-mib 500 --disk-keep-free-mib 300 --scrub-mib-per-second 20 --state-backend native --compression lz4 --heartbeat-ms 100 --election-min-ms 400 \
+                --election-max-ms 900 --log warn --log-format json \
+                --encryption-key-file keys --encryption-key-command ask";
     let by_options = flags(line).resolve_in(none).unwrap();
     let variable = |name: &str| {
         let text = match name {
@@ -91,11 +92,17 @@ fn every_setting_can_be_an_option_and_a_variable() {
             "ATOLL_ADVERTISE" => "h:1",
             "ATOLL_JOIN" => "a:1,b:1,c:1",
             "ATOLL_ZONE" => "z",
+            "ATOLL_ENCRYPTION_KEY_FILE" => "keys",
+            "ATOLL_ENCRYPTION_KEY_COMMAND" => "ask",
             "ATOLL_INSECURE" | "ATOLL_NO_PREALLOCATE" => "1",
             "ATOLL_THREADS" => "3",
+            "ATOLL_MEMORY_MIB" => "320",
             "ATOLL_SEGMENT_MIB" => "8",
             "ATOLL_DISK_QUOTA_MIB" => "500",
             "ATOLL_DISK_KEEP_FREE_MIB" => "300",
+            "ATOLL_SCRUB_MIB_PER_SECOND" => "20",
+            "ATOLL_STATE_BACKEND" => "native",
+            "ATOLL_COMPRESSION" => "lz4",
             "ATOLL_HEARTBEAT_MS" => "100",
             "ATOLL_ELECTION_MIN_MS" => "400",
             "ATOLL_ELECTION_MAX_MS" => "900",
@@ -114,10 +121,19 @@ fn every_setting_can_be_an_option_and_a_variable() {
     }
     assert!(!by_options.config.preallocate && by_options.config.insecure);
     assert_eq!(by_options.config.raft.election_min_ms, 400);
+    assert_eq!(by_options.config.memory_bytes, 320 << 20);
+    assert_eq!(by_options.config.store.row_memory, 80 << 20);
     assert_eq!(by_options.config.disk_quota_bytes, Some(500 << 20));
     assert_eq!(by_options.config.disk_keep_free_bytes, 300 << 20);
+    assert_eq!(by_options.config.scrub.bytes_per_second, 20 << 20);
+    assert_eq!(
+        by_options.config.store.compression,
+        atoll_server::Compression::Lz4
+    );
     let by_default = flags("--data-dir d").resolve_in(none).unwrap();
+    assert_eq!(by_default.config.scrub, atoll_server::ScrubOptions::default());
     assert_eq!(by_default.config.disk_quota_bytes, None);
+    assert!((256 << 20..=4096 << 20).contains(&by_default.config.memory_bytes));
 }
 
 #[test]

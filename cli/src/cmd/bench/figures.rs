@@ -65,6 +65,10 @@ fn difference(before: &Counters, after: &Counters) -> Option<Counters> {
         forwarded: after.forwarded.checked_sub(before.forwarded)?,
         redirected: after.redirected.checked_sub(before.redirected)?,
         overloaded: after.overloaded.checked_sub(before.overloaded)?,
+        block_cache_hits: after.block_cache_hits.checked_sub(before.block_cache_hits)?,
+        block_cache_misses: after.block_cache_misses.checked_sub(before.block_cache_misses)?,
+        row_cache_hits: after.row_cache_hits.checked_sub(before.row_cache_hits)?,
+        row_cache_misses: after.row_cache_misses.checked_sub(before.row_cache_misses)?,
         ..*after
     })
 }

@@ -1,6 +1,6 @@
 //! The survey for programs. 64-bit numbers are strings.
 
-use atoll_proto::v1::{Counters, DiskStatus};
+use atoll_proto::v1::{Counters, DiskStatus, MemoryStatus, ScrubStatus};
 use serde_json::{Value, json};
 
 use super::problems;
@@ -36,6 +36,8 @@ fn node_json(seen: &Surveyed) -> Value {
             "uptime_ms": reply.uptime_ms.to_string(),
             "clock_offset_ms": reply.clock_offset_ms.map(|ms| ms.to_string()),
             "disk": reply.disk.map(disk_json),
+            "memory": reply.memory.map(memory_json),
+            "scrub": reply.scrub.as_ref().map(scrub_json),
             "counters": counters_json(&reply.counters.unwrap_or_default()),
         }),
     }
@@ -48,6 +50,39 @@ fn disk_json(disk: DiskStatus) -> Value {
         "free_bytes": disk.free_bytes.map(|bytes| bytes.to_string()),
         "keep_free_bytes": disk.keep_free_bytes.to_string(),
         "refuses_writes": disk.refuses_writes,
+    })
+}
+
+fn scrub_json(scrub: &ScrubStatus) -> Value {
+    let damaged = scrub.damaged.iter().map(|file| {
+        json!({
+            "path": file.path,
+            "offset": file.offset.to_string(),
+            "what": file.what,
+            "group": file.group.map(|group| group.to_string()),
+            "found_ms": file.found_ms.to_string(),
+        })
+    });
+    json!({
+        "bytes_per_second": scrub.bytes_per_second.to_string(),
+        "running": scrub.running,
+        "done_bytes": scrub.done_bytes.to_string(),
+        "total_bytes": scrub.total_bytes.to_string(),
+        "last_ended_ms": scrub.last_ended_ms.map(|ms| ms.to_string()),
+        "unread": scrub.unread.to_string(),
+        "damaged": damaged.collect::<Vec<_>>(),
+    })
+}
+
+fn memory_json(memory: MemoryStatus) -> Value {
+    json!({
+        "limit_bytes": memory.limit_bytes.to_string(),
+        "row_bytes": memory.row_bytes.to_string(),
+        "row_limit_bytes": memory.row_limit_bytes.to_string(),
+        "tail_bytes": memory.tail_bytes.to_string(),
+        "block_cache_bytes": memory.block_cache_bytes.to_string(),
+        "row_cache_bytes": memory.row_cache_bytes.to_string(),
+        "refuses_writes": memory.refuses_writes,
     })
 }
 
@@ -66,6 +101,10 @@ fn counters_json(counters: &Counters) -> Value {
         "forwarded": counters.forwarded.to_string(),
         "redirected": counters.redirected.to_string(),
         "overloaded": counters.overloaded.to_string(),
+        "block_cache_hits": counters.block_cache_hits.to_string(),
+        "block_cache_misses": counters.block_cache_misses.to_string(),
+        "row_cache_hits": counters.row_cache_hits.to_string(),
+        "row_cache_misses": counters.row_cache_misses.to_string(),
         "cpu_us": counters.cpu_us.to_string(),
         "resident_bytes": counters.resident_bytes.to_string(),
         "commands_per_entry_p50": counters.commands_per_entry_p50.to_string(),

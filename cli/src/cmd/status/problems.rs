@@ -29,7 +29,10 @@ pub(super) fn find(survey: &Survey) -> Vec<Problem> {
     problems.extend(groups.iter().filter_map(|view| thin(view, survey)));
     problems.extend(groups.iter().flat_map(behind));
     problems.extend(survey.nodes.iter().filter_map(disk));
+    problems.extend(survey.nodes.iter().filter_map(memory));
     problems.extend(survey.nodes.iter().filter_map(clock));
+    problems.extend(survey.nodes.iter().filter_map(damage));
+    problems.extend(survey.nodes.iter().filter_map(unread));
     problems.extend(versions(survey));
     problems.sort_by_key(|problem| !problem.grave);
     problems
@@ -115,6 +118,33 @@ fn thin(view: &GroupView, survey: &Survey) -> Option<Problem> {
     Some(problem(false, what, next))
 }
 
+/// Files that scrubbing has found damaged.
+fn damage(seen: &Surveyed) -> Option<Problem> {
+    let scrub = seen.answer.as_ref().ok()?.scrub.as_ref()?;
+    let first = scrub.damaged.first()?;
+    let files = match scrub.damaged.len() {
+        1 => "a damaged file".to_owned(),
+        some => format!("{some} damaged files"),
+    };
+    let what = format!(
+        "node {} has {files} on its disk: {} at offset {}: {}",
+        seen.node, first.path, first.offset, first.what
+    );
+    let next = "what is read from there is read from other replicas; look at the disk, and see docs/operations.md, \"When a file is damaged\"";
+    Some(problem(false, what, next))
+}
+
+/// Space that does not come back because the disk does not read what stands there.
+fn unread(seen: &Surveyed) -> Option<Problem> {
+    let scrub = seen.answer.as_ref().ok()?.scrub.as_ref()?;
+    let what = format!(
+        "node {} cannot read what should leave {} of its files, so their space does not come back",
+        seen.node, scrub.unread
+    );
+    let next = "it is tried again every ten minutes; if it lasts, the disk fails: see the node's log";
+    (scrub.unread > 0).then(|| problem(false, what, next))
+}
+
 fn behind(view: &GroupView) -> Vec<Problem> {
     let late = view.applied.iter().filter_map(|(node, &applied)| {
         let lag = view.last_index.saturating_sub(applied);
@@ -161,6 +191,18 @@ fn disk(seen: &Surveyed) -> Option<Problem> {
     ))
 }
 
+fn memory(seen: &Surveyed) -> Option<Problem> {
+    let memory = seen.answer.as_ref().ok()?.memory;
+    let memory = memory.filter(|memory| memory.refuses_writes)?;
+    let (waiting, limit) = (bytes(memory.row_bytes), bytes(memory.row_limit_bytes));
+    let what = format!(
+        "rows in memory of node {} wait for its disk: {waiting}, {limit} would be enough: groups that it leads refuse writes",
+        seen.node
+    );
+    let next = "see its log: the disk is too slow or fails; it goes on by itself";
+    Some(problem(true, what, next))
+}
+
 fn clock(seen: &Surveyed) -> Option<Problem> {
     let offset = seen.answer.as_ref().ok()?.clock_offset_ms?;
     (offset.unsigned_abs() > CLOCK_MS_MAX).then(|| {
@@ -189,7 +231,7 @@ fn versions(survey: &Survey) -> Option<Problem> {
 mod tests {
     use super::super::tables::tests::survey;
     use super::*;
-    use atoll_proto::v1::DiskStatus;
+    use atoll_proto::v1::{DamagedFile, DiskStatus, MemoryStatus, ScrubStatus};
 
     fn all(survey: &Survey) -> String {
         let problems = find(survey);
@@ -225,7 +267,23 @@ mod tests {
             refuses_writes: true,
             ..DiskStatus::default()
         });
+        reply.memory = Some(MemoryStatus {
+            row_bytes: 200 << 20,
+            row_limit_bytes: 64 << 20,
+            refuses_writes: true,
+            ..MemoryStatus::default()
+        });
         reply.groups[0].last_index = 1_000_000;
+        reply.scrub = Some(ScrubStatus {
+            damaged: vec![DamagedFile {
+                path: "journal/1.jnl".to_owned(),
+                offset: 4096,
+                what: "a frame is not what was written".to_owned(),
+                ..DamagedFile::default()
+            }],
+            unread: 3,
+            ..ScrubStatus::default()
+        });
         let mut other = survey(1).nodes.remove(0);
         other.node = 9;
         let reply = other.answer.as_mut().unwrap();
@@ -243,7 +301,10 @@ mod tests {
             "node 1 (a:1) is not ready: starting",
             "node 1 has used up its disk quota: 950.0 MiB of 1000.0 MiB",
             "the disk of node 9 is almost full: 500.0 MiB free, 1.0 GiB needed",
+            "rows in memory of node 1 wait for its disk: 200.0 MiB, 64.0 MiB would be enough",
             "-900 ms off",
+            "node 1 has a damaged file on its disk: journal/1.jnl at offset 4096: a frame is not what was written",
+            "node 1 cannot read what should leave 3 of its files",
             "group 1 on node 1 is 999,993 entries behind",
             "different versions: , 9.9",
             "group 1 runs 2 of 3 replicas -> see the log of node 2, 3",

@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 
 use atoll_env::Env;
-use atoll_server::offline::{CheckOptions, Offline, Report as Found};
+use atoll_server::offline::{self, CheckOptions, Offline, Report as Found};
 use clap::Args;
+use serde_json::json;
 
 use super::progress::Progress;
-use super::{advice, report};
+use super::{advice, environment, report};
 use crate::failure::{Exit, Failure, Result};
+use crate::keys::KeyFlags;
 use crate::output::{Output, Report};
 use crate::screen::{Screen, Tint};
 
@@ -28,6 +30,9 @@ pub(super) struct Check {
     /// The data directory of a node that does not run.
     dir: PathBuf,
 
+    #[command(flatten)]
+    keys: KeyFlags,
+
     /// Read every value too, and compare it with the checksum that its row has; takes long.
     #[arg(long)]
     deep: bool,
@@ -38,19 +43,41 @@ pub(super) struct Check {
 }
 
 impl Check {
-    pub(super) fn run(self, screen: Screen) -> Result {
-        let env = Env::real();
+    pub(super) async fn run(self, screen: Screen) -> Result {
+        let env = environment(&self.keys, &self.dir).await?;
         let offline = Offline::open(&env, &self.dir)?;
         let mut progress = Progress::new(&env);
         let options = CheckOptions { deep: self.deep };
         let found = offline.check(options, &mut |done, total| progress.show(done, total))?;
         drop(progress);
+        let in_use = offline::keys_in_use(&*Env::real().vfs, &self.dir)?;
         let (verdict, next) = (advice::verdict(&found), advice::next(&found, &self.dir));
         let mut output = Output::stdout();
         if self.output == Report::Json {
-            output.json(&report::json(&found, &verdict, &next))?;
+            let mut object = report::json(&found, &verdict, &next);
+            let keys = in_use
+                .keys
+                .iter()
+                .map(|(key, files)| (key.to_string(), json!(files.to_string())));
+            report::set(&mut object, "keys", keys.collect());
+            output.json(&object)?;
         } else {
             print(&mut output, &found, self.output.screen(screen))?;
+            for path in &in_use.halves {
+                let path = path.display();
+                output.line(&format!(
+                    "{path}: one copy of its header is damaged; the next start makes it good"
+                ))?;
+            }
+            for path in &in_use.unread {
+                let path = path.display();
+                output.line(&format!(
+                    "{path}: the disk does not read its header, so nobody knows its key"
+                ))?;
+            }
+            for (key, files) in &in_use.keys {
+                output.line(&format!("encrypted: {files} files under key {key}"))?;
+            }
             for step in &next {
                 output.line(&format!("next: {step}"))?;
             }

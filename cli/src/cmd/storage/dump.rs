@@ -2,16 +2,17 @@
 
 use std::path::PathBuf;
 
-use atoll_env::Env;
 use atoll_server::offline::{self, DumpError, DumpedEntry, DumpedRow, Manifest, Offline, Space};
 use atoll_types::GroupKey;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
+use super::environment;
 use super::group::GroupName;
 use super::report::{json_id, set};
 use crate::encoding::{Encoding, base64_encode};
 use crate::failure::{Exit, Failure, Result};
+use crate::keys::KeyFlags;
 use crate::output::{Output, Report};
 use crate::screen::Screen;
 
@@ -59,6 +60,9 @@ pub(super) struct Dump {
     #[arg(long, value_name = "GROUP", value_parser = GroupName::parse)]
     group: Option<GroupName>,
 
+    #[command(flatten)]
+    keys: KeyFlags,
+
     /// Entries of the log from this index on.
     #[arg(long, value_name = "INDEX", default_value_t = 0)]
     from: u64,
@@ -81,8 +85,8 @@ pub(super) struct Dump {
 }
 
 impl Dump {
-    pub(super) fn run(self, _screen: Screen) -> Result {
-        let env = Env::real();
+    pub(super) async fn run(self, _screen: Screen) -> Result {
+        let env = environment(&self.keys, &self.dir).await?;
         let offline = Offline::open(&env, &self.dir)?;
         let dump = offline.dump(self.what == What::Log)?;
         let mut groups: Vec<_> = dump.groups()?.into_iter().map(|(group, _)| group).collect();

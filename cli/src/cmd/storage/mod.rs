@@ -11,13 +11,17 @@ mod progress;
 mod repair;
 mod report;
 
-use atoll_server::offline::OfflineError;
+use std::path::Path;
+
+use atoll_env::Env;
+use atoll_server::offline::{self, OfflineError};
 use clap::{Args, Subcommand};
 
 use self::check::Check;
 use self::dump::Dump;
 use self::repair::Repair;
 use crate::failure::{Exit, Failure, Result};
+use crate::keys::KeyFlags;
 use crate::runtime;
 use crate::screen::Screen;
 
@@ -49,12 +53,21 @@ impl Storage {
     pub(crate) fn run(self, screen: Screen) -> Result {
         runtime::run(1, async {
             match self.what {
-                What::Check(check) => check.run(screen),
-                What::Dump(dump) => dump.run(screen),
-                What::Repair(repair) => repair.run(screen),
+                What::Check(check) => check.run(screen).await,
+                What::Dump(dump) => dump.run(screen).await,
+                What::Repair(repair) => repair.run(screen).await,
             }
         })
     }
+}
+
+/// The machine, with the files of the directory as its keys show them.
+async fn environment(keys: &KeyFlags, dir: &Path) -> Result<Env> {
+    let env = Env::real();
+    Ok(match keys.load(&env).await? {
+        Some(keys) => offline::with_keys(&env, dir, keys),
+        None => env,
+    })
 }
 
 impl From<OfflineError> for Failure {
@@ -66,6 +79,9 @@ impl From<OfflineError> for Failure {
             OfflineError::NotThere { .. } | OfflineError::Foreign { .. } => {
                 Self::usage(what).next("name the folder that `atoll start --data-dir` was given")
             }
+            OfflineError::Sealed { .. } => Self::usage(what)
+                .next("--encryption-key-file or --encryption-key-command, as the node was started"),
+            OfflineError::Clear { .. } => Self::usage(what),
             _ => Self::new(Exit::Internal, what),
         }
     }

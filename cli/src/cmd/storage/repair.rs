@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
-use atoll_env::Env;
 use atoll_server::offline::{self, CheckOptions, Offline};
 use clap::{ArgGroup, Args};
 
+use super::environment;
 use super::group::GroupName;
 use super::progress::Progress;
 use crate::failure::{Exit, Failure, Result};
+use crate::keys::KeyFlags;
 use crate::output::Output;
 use crate::screen::{Screen, Tint};
 use crate::units::bytes;
@@ -31,6 +32,9 @@ pub(super) struct Repair {
     /// The data directory of a node that does not run.
     dir: PathBuf,
 
+    #[command(flatten)]
+    keys: KeyFlags,
+
     /// Remove files that nothing names and that were being written, where all files beside them are sound.
     #[arg(long, group = "repair")]
     remove_leftovers: bool,
@@ -45,8 +49,8 @@ pub(super) struct Repair {
 }
 
 impl Repair {
-    pub(super) fn run(self, screen: Screen) -> Result {
-        let env = Env::real();
+    pub(super) async fn run(self, screen: Screen) -> Result {
+        let env = environment(&self.keys, &self.dir).await?;
         let offline = if self.yes {
             Offline::open_to_repair(&env, &self.dir)?
         } else {
