@@ -116,7 +116,19 @@ fn allowed(package: &str) -> &'static [&'static str] {
         // The benchmarks are a workspace of their own, beside the engines of others that they compare.
         "raft" | "benches" => &["types", "env", "storage"],
         "client" => &["types", "env", "proto", "placement"],
-        "server" => &["types", "env", "storage", "raft", "kv", "placement", "proto"],
+        "state" => &["types", "env", "storage", "kv"],
+        "backend-sled" => &["types", "env", "storage", "kv", "state"],
+        "server" => &[
+            "types",
+            "env",
+            "storage",
+            "raft",
+            "kv",
+            "state",
+            "backend-sled",
+            "placement",
+            "proto",
+        ],
         "sim" => &[
             "types",
             "env",

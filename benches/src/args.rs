@@ -22,7 +22,7 @@ pub(crate) enum Command {
     /// Put, get, scan, overwrite and restart, one engine after the other.
     ///
     /// Phases of each run: load all keys in durable batches; get keys that are there, then keys that are not; scan everything
-    /// warm, then reopened and with the page cache dropped; a mix of half puts and half gets that goes to a fifth of the
+    /// for the first time, again warm, then reopened and with the page cache dropped; a mix of half puts and half gets that goes to a fifth of the
     /// keys four times out of five; close and open again, warm and with the page cache dropped; at last every row is
     /// read and checked. After the load and after the mix the engine is given time until it writes nothing any more.
     Storage(StorageArgs),

@@ -21,3 +21,4 @@ mod sizes;
 mod support;
 mod tools;
 mod unary;
+mod upgrade;

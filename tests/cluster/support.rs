@@ -112,18 +112,20 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
+    /// Nodes that were never started.
+    pub(crate) fn stopped(count: usize) -> Self {
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+            addresses: free_addresses(count),
+            nodes: (0..count).map(|_| None).collect(),
+            env: Env::real(),
+        }
+    }
+
     /// Processes that wait for `init`.
     pub(crate) fn fresh(count: usize) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let addresses = free_addresses(count);
-        let mut cluster = Self {
-            dir,
-            addresses,
-            nodes: Vec::new(),
-            env: Env::real(),
-        };
+        let mut cluster = Self::stopped(count);
         for node in 0..count {
-            cluster.nodes.push(None);
             cluster.start(node);
         }
         cluster
@@ -137,13 +139,19 @@ impl Cluster {
     /// A cluster of so many nodes and data groups that serves.
     pub(crate) async fn with_groups(count: usize, groups: usize) -> Self {
         let cluster = Self::fresh(count);
-        cluster.wait_answering().await;
+        cluster.init(groups).await;
+        cluster
+    }
+
+    /// Makes a cluster of all nodes with so many data groups, and waits until it serves.
+    pub(crate) async fn init(&self, groups: usize) {
+        self.wait_answering().await;
         let output = atoll(&[
             "init",
             "--endpoints",
-            &cluster.addresses[0],
+            &self.addresses[0],
             "--nodes",
-            &cluster.addresses.join(","),
+            &self.addresses.join(","),
             "--groups",
             &groups.to_string(),
         ]);
@@ -153,8 +161,7 @@ impl Cluster {
             text(&output.stdout),
             text(&output.stderr)
         );
-        cluster.wait_serving().await;
-        cluster
+        self.wait_serving().await;
     }
 
     pub(crate) fn data_dir(&self, node: usize) -> PathBuf {

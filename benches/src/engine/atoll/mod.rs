@@ -13,12 +13,12 @@ use atoll_env::net::NoNet;
 use atoll_env::vfs::OsVfs;
 use atoll_env::{Clock, Env, Halt, Instant, Rng, Spawn, Vfs};
 use atoll_storage::{
-    Checkpoint, GroupLog, GroupStore, Identity, IndexWriter, InlineValue, Journal, JournalOptions, LogEntry,
-    Missed, ReadValue, Restored, Store, StoreOptions, ValueRef, View,
+    Checkpoint, Found, GroupLog, GroupStore, Identity, IndexWriter, InlineValue, Journal, JournalOptions,
+    LogEntry, Missed, ReadAhead, ReadValue, Restored, Store, StoreOptions, ValueRef, View,
 };
 use atoll_types::limits::INLINE_VALUE_BYTES_MAX;
-use atoll_types::{GroupGen, GroupId, GroupKey, Key, LogId, ReplicaId, Version};
-use bytes::Bytes;
+use atoll_types::{GroupGen, GroupId, GroupKey, LogId, ReplicaId, Version};
+use bytes::{Bytes, BytesMut};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 
@@ -68,10 +68,15 @@ impl Atoll {
     pub(super) fn open(dir: &Path, cache: u64) -> Result<Self> {
         let runtime = Builder::new_current_thread().enable_time().build()?;
         let env = env();
-        let (mut for_journal, mut for_store) = (JournalOptions::default(), StoreOptions::default());
+        // Whole rows are kept above the journal, which keeps none (`server/node`, `server/memory`).
+        let for_journal = JournalOptions {
+            cache_bytes: 0,
+            ..JournalOptions::default()
+        };
+        let mut for_store = StoreOptions::default();
         if cache > 0 {
-            for_journal.cache_bytes = cache as usize / 2;
             for_store.block_cache = cache as usize / 2;
+            for_store.row_cache = cache as usize / 2;
         }
         let identity = Identity::default();
         let folder = dir.join("journal");
@@ -218,33 +223,53 @@ impl Engine for Atoll {
 
     fn get(&self, key: &[u8], value: &mut Vec<u8>) -> Result<bool> {
         let view = self.group.index().view();
-        let found = match view.get(key, false) {
-            Err(Missed::WouldBlock) => view.get(key, true)?,
+        let found = match view.find(key, false) {
+            Err(Missed::WouldBlock) => view.find(key, true)?,
             found => found?,
         };
-        if let Some((_, found)) = &found {
-            value.extend_from_slice(&self.value(&view, key, found)?);
+        match found {
+            None => return Ok(false),
+            Some(Found::Bytes(_, bytes)) => value.extend_from_slice(&bytes),
+            Some(Found::Row(row)) => {
+                let bytes = self.value(&view, key, &row.value)?;
+                view.keep(key, &row, &bytes);
+                value.extend_from_slice(&bytes);
+            }
         }
-        Ok(found.is_some())
+        Ok(true)
     }
 
     fn scan(&self, each: Each<'_>) -> Result<()> {
-        let mut from = Vec::new();
+        let (mut from, mut ahead) = (Vec::new(), ReadAhead::default());
+        let (mut rows, mut keys, mut packed) = (Vec::with_capacity(SCAN_ROWS), Vec::new(), BytesMut::new());
         loop {
             let view = self.group.index().view();
-            let mut page: Vec<(Key, ValueRef)> = Vec::with_capacity(SCAN_ROWS);
-            let walked = view.walk((&from, &[]), false, true, |key, _, value| {
-                page.push((Key::from_unchecked(key), value));
-                page.len() < SCAN_ROWS
+            rows.clear();
+            keys.clear();
+            let walked = view.walk((&from, &[]), false, true, |key, version, value| {
+                keys.extend_from_slice(key);
+                rows.push((keys.len(), version, value));
+                rows.len() < SCAN_ROWS
             })?;
-            for (key, value) in &page {
-                each(key.as_bytes(), &self.value(&view, key.as_bytes(), value)?)?;
+            let mut start = 0;
+            for (end, version, value) in &rows {
+                let key = keys.get(start..*end).unwrap_or_default();
+                start = *end;
+                packed.clear();
+                let row = (key, *version, value);
+                if !view.append_value(&self.journal, row, true, &mut ahead, &mut packed)? {
+                    return Err("a blocking read did not read".into());
+                }
+                each(key, &packed)?;
             }
             match walked.last.filter(|_| !walked.complete) {
                 Some(last) => from = [last.as_bytes(), &[0]].concat(),
-                None => return Ok(()),
+                None => break,
             }
         }
+        // As a node does every second.
+        self.store.look();
+        Ok(())
     }
 
     fn settle(&mut self) -> Result<()> {
