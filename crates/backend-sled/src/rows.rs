@@ -129,14 +129,13 @@ impl StateView for SledRows<'_> {
 
     fn put(&mut self, key: &[u8], version: Version, value: ValueSlice<'_>) {
         self.native.put(key, version, value);
-        match unpack(value.codec, value.bytes, value.len as usize) {
-            Some(bytes) => self.set(key, version, &bytes, value.vcrc),
-            None => {
-                let key = key.escape_ascii();
-                let reason = format!("what the value of key \"{key}\" is packed in is no value");
-                self.trouble.get_or_insert(Stop(reason));
-            }
+        if let Some(bytes) = unpack(value.codec, value.bytes, value.len as usize) {
+            self.set(key, version, &bytes, value.vcrc);
+            return;
         }
+        let key = key.escape_ascii();
+        let reason = format!("what the value of key \"{key}\" is packed in is no value");
+        self.trouble.get_or_insert(Stop(reason));
     }
 
     fn put_number(&mut self, key: &[u8], version: Version, text: &[u8], vcrc: u32) {

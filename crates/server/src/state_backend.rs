@@ -70,6 +70,13 @@ impl Backends {
     }
 
     /// The rows of a group that was opened. Waits for disks.
+    #[cfg_attr(
+        not(feature = "backend-sled"),
+        expect(
+            clippy::unnecessary_wraps,
+            reason = "without sled there is nothing that can fail"
+        )
+    )]
     pub(crate) fn make(&self, native: NativeBackend, spawn: &Spawn) -> Result<Rows, RaftError> {
         match self {
             Self::Native => {

@@ -116,6 +116,25 @@ fn a_file_that_is_cut_or_gone_is_named() {
     });
 }
 
+/// Flips bits all over a sealed file, each for itself; how many of them are told of.
+async fn bits_seen(vfs: &MemVfs, path: &Path) -> u64 {
+    let kind = file(&report(vfs), path).kind;
+    if matches!(kind, FileKind::Lock | FileKind::Spare) {
+        return 0;
+    }
+    let mut seen = 0;
+    let len = vfs.durable_bytes(path).unwrap().len() as u64;
+    for offset in (0..len).step_by(173) {
+        let (flipped, found) = flipped(vfs, path, offset, (offset % 8) as u8);
+        let told = is_damaged(&file(&found, path).state);
+        let shown = path.display();
+        assert_eq!(told, offset >= 8192, "{shown} offset {offset}: {found:#?}");
+        seen += u64::from(told);
+        assert!(told || offset % 50 != 0 || starts(&flipped).await);
+    }
+    seen
+}
+
 /// Every page is under a tag; of the header, one of two copies is enough.
 #[test]
 fn bits_all_over_sealed_files_are_seen() {
@@ -124,23 +143,7 @@ fn bits_all_over_sealed_files_are_seen() {
             let vfs = stopped().await;
             let mut seen = 0;
             for path in files(&vfs) {
-                let kind = file(&report(&vfs), &path).kind;
-                if matches!(kind, FileKind::Lock | FileKind::Spare) {
-                    continue;
-                }
-                let len = vfs.durable_bytes(&path).unwrap().len() as u64;
-                for offset in (0..len).step_by(173) {
-                    let (flipped, found) = flipped(&vfs, &path, offset, (offset % 8) as u8);
-                    let told = is_damaged(&file(&found, &path).state);
-                    assert_eq!(
-                        told,
-                        offset >= 8192,
-                        "{} offset {offset}: {found:#?}",
-                        path.display()
-                    );
-                    seen += u64::from(told);
-                    assert!(told || offset % 50 != 0 || starts(&flipped).await);
-                }
+                seen += bits_seen(&vfs, &path).await;
             }
             assert!(seen > 100, "{seen}");
         });
