@@ -59,10 +59,16 @@ impl Backend for SledBackend {
         rows.finish()
     }
 
+    fn keep_history(&mut self, horizon: Option<Version>) {
+        self.native.keep_history(horizon);
+    }
+
     fn publish(&mut self, version: Version, applied_index: u64) -> Result<(), Stop> {
         let generation = self.current.read().clone();
+        // The native rows first: they answer what is asked of earlier versions, and what can be read here can be asked for there.
+        self.native.publish(version, applied_index)?;
         generation.publish(&self.changes, version, applied_index)?;
-        self.native.publish(version, applied_index)
+        Ok(())
     }
 
     fn note_applied(&mut self, payload_bytes: usize) -> bool {

@@ -80,3 +80,8 @@ fn a_write_retried_after_a_restart_is_applied_once() {
 fn a_snapshot_replaces_everything_at_once() {
     with_sled(|sled| simulate(must::a_snapshot_replaces_everything_at_once(sled)));
 }
+
+#[test]
+fn what_was_stays_in_the_index() {
+    with_sled(|sled| simulate(must::what_was_stays_in_the_index(sled)));
+}

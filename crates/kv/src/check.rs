@@ -6,7 +6,7 @@ use atoll_types::limits::{
 use atoll_types::{Key, KeyError};
 
 use crate::ownership::valid_runs;
-use crate::{Command, CommandKind, Guard, Op, SessionRef};
+use crate::{Command, CommandKind, Guard, HistoryLimits, Op, SessionRef};
 
 /// Why a command is not proposed. The text is meant for the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -110,6 +110,9 @@ pub enum InvalidCommand {
     /// Slots of a Genesis overlap, are out of order or do not exist.
     #[error("the slot runs of the genesis are not ascending runs of existing slots")]
     BadRuns,
+    /// History of no length.
+    #[error("history of no time, or of no bytes, cannot be kept")]
+    NoHistory,
     /// Guards or operations on a kind that has none.
     #[error("only a write has operations and guards")]
     NotAWrite,
@@ -126,6 +129,9 @@ impl Command {
             CommandKind::Genesis { slots, .. } if !valid_runs(slots.iter().copied()) => {
                 Err(InvalidCommand::BadRuns)
             }
+            CommandKind::KeepHistory {
+                limits: Some(HistoryLimits { window_ms, bytes }),
+            } if *window_ms == 0 || *bytes == 0 => Err(InvalidCommand::NoHistory),
             _ => Ok(()),
         }
     }

@@ -3,8 +3,8 @@
 use atoll_types::{ClientId, ClusterId, Epoch, GroupKey, SlotId, Version};
 use bytes::Bytes;
 
-use crate::PackedValue;
 use crate::codec::{NUMBER_BYTES, RANGE_LIMIT_BYTES};
+use crate::{HistoryLimits, PackedValue};
 
 /// Makes a write safe to repeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub struct Command {
     pub ops: Vec<Op>,
 }
 
-/// The kinds of command. The last seven have a number from the first version on, so that replicas
+/// The kinds of command. Those that are reserved have a number from the first version on, so that replicas
 /// of this version answer [`atoll_types::Refusal::Unsupported`] instead of stopping.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CommandKind {
@@ -60,7 +60,8 @@ pub enum CommandKind {
     },
     /// Only lets group time pass.
     Tick,
-    /// Reserved.
+    /// Makes the group reach the version that the command is [`Command::after`], so that nothing it writes later is as low: then it
+    /// can be read at. A group beyond it stays where it is.
     CloseAt,
     /// Reserved.
     Prepare,
@@ -74,6 +75,11 @@ pub enum CommandKind {
     Activate,
     /// Reserved.
     Reject,
+    /// Says how much history is kept from this entry on.
+    KeepHistory {
+        /// `None`: none.
+        limits: Option<HistoryLimits>,
+    },
 }
 
 /// A condition on the state that the command finds, commands before it in the same entry included.
@@ -268,6 +274,19 @@ impl Command {
     /// Lets group time pass.
     pub fn tick() -> Self {
         Self::of_kind(CommandKind::Tick, SlotId(0))
+    }
+
+    /// Makes the group reach a version.
+    pub fn close_at(version: Version) -> Self {
+        Self {
+            after: version,
+            ..Self::of_kind(CommandKind::CloseAt, SlotId(0))
+        }
+    }
+
+    /// Says how much history is kept; `None`: none.
+    pub fn keep_history(limits: Option<HistoryLimits>) -> Self {
+        Self::of_kind(CommandKind::KeepHistory { limits }, SlotId(0))
     }
 
     /// A command of a kind, with nothing in it.

@@ -21,7 +21,9 @@
 //! 6. What a computing operation finds depends on the rows alone, and on no more of them than the index
 //!    holds: applying never reads a disk. That an operation does not fit what is stored is an outcome
 //!    like any other, remembered by the session.
-//! 7. An entry that is not understood in full is not applied at all: the replica stops.
+//! 7. How far back the group can be read follows from the log alone, and never falls while history is kept (`history`). What is
+//!    kept of the past is no part of the state: it changes neither outcomes nor [`Machine::state_hash`].
+//! 8. An entry that is not understood in full is not applied at all: the replica stops.
 //!
 //! # How the tables become rows
 //!
@@ -44,6 +46,7 @@ mod error;
 mod fingerprint;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod history;
 mod looks;
 mod machine;
 mod number;
@@ -70,6 +73,7 @@ pub use codec::{
 };
 pub use command::{Command, CommandKind, Guard, Op, SessionRef};
 pub use error::{ApplyError, DecodeError};
+pub use history::HistoryLimits;
 pub use looks::Look;
 pub use machine::{Applied, ELAPSED_MS_MAX, Machine};
 pub use packed::PackedValue;

@@ -6,9 +6,10 @@ use crate::checkpoint::Freezes;
 use crate::codec::{CommandView, EntryView, GenesisView, GuardView, KindView};
 use crate::compute::Plan;
 use crate::fingerprint::Fingerprint;
+use crate::history::History;
 use crate::ownership::{Birth, Genesis, Ownership, valid_runs};
 use crate::sessions::{Admission, Moment, SessionLimits, Sessions};
-use crate::{ApplyError, StateView};
+use crate::{ApplyError, HistoryLimits, StateView};
 
 /// No single entry makes more group time pass than this, whatever its leader's clock did.
 pub const ELAPSED_MS_MAX: u32 = 60_000;
@@ -23,6 +24,8 @@ pub struct Machine {
     pub(crate) ownership: Ownership,
     pub(crate) sessions: Sessions,
     pub(crate) fingerprint: Fingerprint,
+    /// How far back the group can be read, if it can.
+    pub(crate) history: Option<History>,
     /// Not part of the state: what of it has been written as system rows.
     pub(crate) freezes: Freezes,
 }
@@ -50,6 +53,7 @@ impl Machine {
             ownership: Ownership::default(),
             sessions: Sessions::new(sessions),
             fingerprint: Fingerprint::default(),
+            history: None,
             freezes: Freezes::default(),
         }
     }
@@ -68,14 +72,29 @@ impl Machine {
         if mutant::is(Mutant::ExpiryByWallClock) {
             self.now_ms = header.stamp.millis();
         }
+        let mut wanted = self.history_limits();
         for command in entry.commands() {
+            if let KindView::KeepHistory(limits) = command.kind() {
+                wanted = limits;
+            }
             let outcome = self.command(&command, header.stamp, state);
             self.fingerprint.outcome(&outcome);
             if let Some(outcomes) = outcomes.as_deref_mut() {
                 outcomes.push(outcome);
             }
         }
+        self.pass_history(wanted, payload.len() as u64);
         Ok(Applied { version: self.last })
+    }
+
+    /// The lowest version that can be read at; `None`: no history is kept, so only the last.
+    pub fn history_horizon(&self) -> Option<Version> {
+        self.history.as_ref().map(History::horizon)
+    }
+
+    /// How much history is kept.
+    pub fn history_limits(&self) -> Option<HistoryLimits> {
+        self.history.as_ref().map(|history| history.limits)
     }
 
     /// Whether the group owns a slot, and since which epoch.
@@ -111,7 +130,8 @@ impl Machine {
     /// Whether time has to pass here even if nothing is written, so that an idle leader ticks: at
     /// least every [`ELAPSED_MS_MAX`], or time is lost.
     pub fn has_deadlines(&self) -> bool {
-        self.sessions.len() > 0
+        let passing = |history: &History| history.is_passing(self.last);
+        self.sessions.len() > 0 || self.history.as_ref().is_some_and(passing)
     }
 
     /// A running hash of all outcomes, versions and changes: equal on two replicas that applied the
@@ -130,12 +150,28 @@ impl Machine {
         }
     }
 
+    /// At the end of an entry: rows that it replaced before it asked for history are gone.
+    fn pass_history(&mut self, wanted: Option<HistoryLimits>, bytes: u64) {
+        self.history = match (wanted, self.history.take()) {
+            (Some(limits), Some(history)) => Some(History { limits, ..history }),
+            (Some(limits), None) => Some(History::begin(limits, self.now_ms, self.last)),
+            (None, _) => None,
+        };
+        if let Some(history) = &mut self.history {
+            history.advance(self.now_ms, self.last, bytes);
+        }
+    }
+
     fn command(&mut self, command: &CommandView<'_>, stamp: Version, state: &mut impl StateView) -> Outcome {
         let outcome = match command.kind() {
             KindView::Write => self.write(command, stamp, state),
             KindView::OpenSession { version } => self.open_session(command, version, stamp),
             KindView::Genesis(genesis) => self.genesis(&genesis, command, stamp),
-            KindView::Tick => Ok(Outcome::Done { version: self.last }),
+            KindView::Tick | KindView::KeepHistory(_) => Ok(Outcome::Done { version: self.last }),
+            KindView::CloseAt => {
+                self.last = self.last.max(command.after());
+                Ok(Outcome::Done { version: self.last })
+            }
             KindView::Reserved(_) => Err(Refusal::Unsupported),
         };
         outcome.unwrap_or_else(Outcome::Refused)

@@ -42,6 +42,11 @@ pub trait Backend: Send + Sync {
         outcomes: Option<&mut Vec<Outcome>>,
     ) -> Result<(), Stop>;
 
+    /// Says what of older versions is kept from now on: every one that is seen at `horizon` or above; `None`: none. The storage
+    /// engine's files and its index keep them, whatever holds the rows of now. To be said before the first entry, after
+    /// [`Backend::ingest`], and before every [`Backend::publish`] of an entry that changed it. A horizon never goes down.
+    fn keep_history(&mut self, horizon: Option<Version>);
+
     /// Makes the entry visible, all of it at once. `version` is the group's last, which may be the same as before.
     fn publish(&mut self, version: Version, applied_index: u64) -> Result<(), Stop>;
 

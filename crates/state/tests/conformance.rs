@@ -71,3 +71,8 @@ fn a_write_retried_after_a_restart_is_applied_once() {
 fn a_snapshot_replaces_everything_at_once() {
     simulate(must::a_snapshot_replaces_everything_at_once(&native));
 }
+
+#[test]
+fn what_was_stays_in_the_index() {
+    simulate(must::what_was_stays_in_the_index(&native));
+}

@@ -35,8 +35,8 @@ mod value_file;
 
 pub use codec::{Compression, Packed, Packer, unpack};
 pub use index::{
-    FilePointer, Found, GroupIndex, IndexWriter, InlineValue, Joined, Mismatch, Missed, ReadAhead, Row,
-    Suffix, ValueRef, View, Walked,
+    FilePointer, Found, GroupIndex, IndexWriter, InlineValue, Joined, Mismatch, Missed, NotKept, ReadAhead,
+    Row, Suffix, ValueRef, View, Walked,
 };
 pub use journal::{
     AppendDone, GroupLog, Identity, Journal, JournalOptions, JournalPointer, JournalSegments, JournalStats,
@@ -54,8 +54,8 @@ pub use snapshot::{
     SNAPSHOT_CHUNK_BYTES_MAX, SnapshotError, SnapshotPosition, SnapshotReader, SnapshotWriter, StagedSnapshot,
 };
 pub use store::{
-    Checkpoint, Finding, GroupStore, LastRound, Progress, Restored, RowMemory, Scrub, ScrubOptions,
-    ScrubStatus, ScrubbedFile, Store, StoreError, StoreOptions, SystemRow, WorkKind,
+    Checkpoint, Finding, GroupStore, JournalLoad, LastRound, Progress, Restored, RowMemory, Scrub,
+    ScrubOptions, ScrubStatus, ScrubbedFile, Store, StoreError, StoreOptions, SystemRow, WorkKind, Written,
 };
 pub use value_file::{
     Filed, FiledRecord, FiledRecords, FinishedValues, ValueFile, ValueFileError, ValueFileId, ValueWriter,

@@ -95,11 +95,19 @@ pub enum Mutant {
     SnapshotWithoutMembership,
     /// A log is not purged when a snapshot has replaced what was made of it.
     InstallKeepsOldLog,
+    /// A segment is let go although runs still point into it: only logs are asked.
+    SegmentFreedEarly,
+    /// A value file is let go although some of it is alive.
+    ValueFileDroppedEarly,
+    /// A manifest names value files that were not synced.
+    ValuesNotSynced,
+    /// A manifest names runs that were not synced, those of a snapshot too.
+    RunNotSynced,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 43] = [
+    pub const ALL: [Self; 47] = [
         Self::LeaderReadWithoutQuorum,
         Self::FollowerReadWithoutLeader,
         Self::ReadBeforeApply,
@@ -143,6 +151,10 @@ impl Mutant {
         Self::PurgeBeforeFlush,
         Self::SnapshotWithoutMembership,
         Self::InstallKeepsOldLog,
+        Self::SegmentFreedEarly,
+        Self::ValueFileDroppedEarly,
+        Self::ValuesNotSynced,
+        Self::RunNotSynced,
     ];
 
     /// The one of this name, as it is written in the source.

@@ -122,6 +122,10 @@ impl Vfs for FaultyVfs {
     fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
         self.inner.free_bytes(dir)
     }
+
+    fn total_bytes(&self, dir: &Path) -> io::Result<u64> {
+        self.inner.total_bytes(dir)
+    }
 }
 
 struct FaultyFile {

@@ -33,6 +33,15 @@ pub enum OpenMode {
     CreateNew,
 }
 
+/// What a file system keeps of a file for itself is not what it wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrontDamage {
+    /// For people.
+    pub what: &'static str,
+    /// The file can still be opened and read whole.
+    pub readable: bool,
+}
+
 /// A file system.
 pub trait Vfs: Send + Sync + 'static {
     /// Opens a file.
@@ -54,6 +63,12 @@ pub trait Vfs: Send + Sync + 'static {
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>>;
     /// Bytes free on the file system that holds `dir`.
     fn free_bytes(&self, dir: &Path) -> io::Result<u64>;
+
+    /// Bytes that this file system could ever hold; without a bound unless it says so.
+    fn total_bytes(&self, dir: &Path) -> io::Result<u64> {
+        let _ = dir;
+        Ok(u64::MAX)
+    }
 
     /// Bytes of a file in `dir` that reach the disk in one block: a write that begins and ends on multiples of this never
     /// touches the blocks of what was written before it. At least 512, and the same for as long as the files of the folder live.
@@ -127,6 +142,12 @@ pub trait File: Send + Sync + 'static {
     fn forget_range(&self, offset: u64, len: u64) -> io::Result<()> {
         let _ = (offset, len);
         self.forget_cached()
+    }
+
+    /// Looks on the disk at what the file system itself keeps of the file, to be able to read it at all, and which no read shows; says
+    /// what is wrong there. One that keeps nothing has nothing to look at.
+    fn check_front(&self) -> io::Result<Option<FrontDamage>> {
+        Ok(None)
     }
 
     /// Reserves space and sets the length, so that later writes inside need no new blocks.

@@ -106,6 +106,11 @@ impl Vfs for OsVfs {
         let answer = rustix::fs::statvfs(folder(dir)).map_err(|error| named(&error.into(), dir))?;
         Ok(answer.f_bavail.saturating_mul(answer.f_frsize))
     }
+
+    fn total_bytes(&self, dir: &Path) -> io::Result<u64> {
+        let answer = rustix::fs::statvfs(folder(dir)).map_err(|error| named(&error.into(), dir))?;
+        Ok(answer.f_blocks.saturating_mul(answer.f_frsize))
+    }
 }
 
 /// The parent of a relative path of one component is empty; the system calls it by another name.

@@ -175,6 +175,7 @@ async fn folders_list_their_names_in_order() {
         vfs.sync_dir(&dir).unwrap();
         assert_eq!(kind(vfs.sync_dir(&dir.join("nothing"))), ErrorKind::NotFound);
         assert!(vfs.free_bytes(&dir).unwrap() > 0);
+        assert!(vfs.total_bytes(&dir).unwrap() >= vfs.free_bytes(&dir).unwrap());
     })
     .await;
 }

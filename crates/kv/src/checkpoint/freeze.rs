@@ -4,7 +4,7 @@ use atoll_types::ClientId;
 
 use super::group::GroupRow;
 use super::row::SystemRow;
-use super::{ownership, session};
+use super::{history, ownership, session};
 use crate::Machine;
 
 /// Names a freeze of one machine; later ones are higher.
@@ -27,6 +27,8 @@ pub(crate) struct Freezes {
     newest: FreezeId,
     /// A row of the genesis was frozen and not lost. It never changes after that.
     genesis: bool,
+    /// There may be a row of history, which was not removed since.
+    history: bool,
     /// Freezes not known to be durable, oldest first.
     pending: Vec<Pending>,
 }
@@ -35,13 +37,15 @@ pub(crate) struct Freezes {
 struct Pending {
     id: FreezeId,
     clients: Vec<ClientId>,
+    removes_history: bool,
 }
 
 impl Freezes {
     /// Everything there is came from a durable checkpoint.
-    pub(crate) fn restored(genesis: bool) -> Self {
+    pub(crate) fn restored(genesis: bool, history: bool) -> Self {
         Self {
             genesis,
+            history,
             ..Self::default()
         }
     }
@@ -55,7 +59,7 @@ impl Machine {
     /// needed any more, the machine keeps 16 bytes for each of them.
     pub fn freeze(&mut self) -> Frozen {
         let clients = self.sessions.take_changed();
-        let mut rows = Vec::with_capacity(clients.len() + 2);
+        let mut rows = Vec::with_capacity(clients.len() + 3);
         rows.push(GroupRow::of(self).encode());
         if let Some(genesis) = self.ownership.genesis()
             && !self.freezes.genesis
@@ -64,9 +68,20 @@ impl Machine {
             self.freezes.genesis = true;
         }
         rows.extend(clients.iter().map(|&client| self.session_row(client)));
+        let removes_history = self.history.is_none() && self.freezes.history;
+        match &self.history {
+            Some(kept) => rows.push(history::encode(kept)),
+            None if removes_history => rows.push(history::removed()),
+            None => {}
+        }
+        self.freezes.history = self.history.is_some();
         let id = FreezeId(self.freezes.newest.0 + 1);
         self.freezes.newest = id;
-        self.freezes.pending.push(Pending { id, clients });
+        self.freezes.pending.push(Pending {
+            id,
+            clients,
+            removes_history,
+        });
         Frozen { id, rows }
     }
 
@@ -81,6 +96,7 @@ impl Machine {
     pub fn frozen_failed(&mut self) {
         self.freezes.genesis = false;
         for pending in self.freezes.pending.drain(..) {
+            self.freezes.history |= pending.removes_history;
             self.sessions.change_again(&pending.clients);
         }
     }
@@ -91,7 +107,8 @@ impl Machine {
         let genesis = self.ownership.genesis().map(ownership::encode);
         let clients = self.sessions.clients().into_iter();
         let sessions = clients.map(|client| self.session_row(client));
-        [group].into_iter().chain(genesis).chain(sessions)
+        let history = self.history.as_ref().map(history::encode);
+        [group].into_iter().chain(genesis).chain(sessions).chain(history)
     }
 
     fn session_row(&self, client: ClientId) -> SystemRow {

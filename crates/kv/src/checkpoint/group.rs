@@ -21,6 +21,7 @@ pub(super) struct GroupRow {
     pub(super) limits: SessionLimits,
     pub(super) sessions: usize,
     pub(super) genesis: bool,
+    pub(super) history: bool,
 }
 
 impl GroupRow {
@@ -35,6 +36,7 @@ impl GroupRow {
             limits: machine.sessions.limits(),
             sessions: machine.sessions.len(),
             genesis: machine.ownership.has_genesis(),
+            history: machine.history.is_some(),
         }
     }
 
@@ -50,12 +52,13 @@ impl GroupRow {
         out.put_u64_le(self.limits.ttl_ms);
         out.put_u64_le(self.limits.max as u64);
         out.put_u64_le(self.sessions as u64);
-        out.put_u8(u8::from(self.genesis));
+        // Without history the byte is what it was before there was any.
+        out.put_u8(u8::from(self.genesis) | u8::from(self.history) << 1);
         SystemRow::sealed(SystemKey::group_wide(SystemKey::GROUP, &[]).encode(), out)
     }
 
     pub(super) fn decode(mut input: &[u8]) -> Result<Self, Flaw> {
-        let row = Self {
+        let mut row = Self {
             cluster: ClusterId(input.try_get_u128_le()?),
             group: GroupKey::new(
                 GroupId(input.try_get_u64_le()?),
@@ -70,12 +73,14 @@ impl GroupRow {
                 max: count(&mut input)?,
             },
             sessions: count(&mut input)?,
-            genesis: match input.try_get_u8()? {
-                0 => false,
-                1 => true,
-                _ => return Err(Flaw("it neither has a genesis nor has none")),
-            },
+            genesis: false,
+            history: false,
         };
+        let flags = input.try_get_u8()?;
+        if flags > 3 {
+            return Err(Flaw("it neither has a genesis nor has none"));
+        }
+        (row.genesis, row.history) = (flags & 1 != 0, flags & 2 != 0);
         end(input)?;
         Ok(row)
     }

@@ -19,7 +19,7 @@
 //!    is allocated beyond what the bytes at hand can fill.
 //! 4. Rows of another cluster, group, incarnation or other session limits are refused: limits are part of the state
 //!    machine, because they decide who expires.
-//! 5. A row that is missing is noticed: the group's row counts the sessions and says whether there is a genesis. One
+//! 5. A row that is missing is noticed: the group's row counts the sessions and says whether there is a genesis and history. One
 //!    that is *older* than the group's is not in general, so a carrier must never mix rows of two checkpoints.
 //!
 //! Tests drive random logs through a machine that is frozen, killed and restored anywhere and one that is
@@ -35,6 +35,7 @@
 //! | 1 | group | | one; always the first |
 //! | 2 | ownership | | one, once there is a genesis |
 //! | 3 | session | client id u128, big-endian | one per session |
+//! | 4 | history | | one, while history is kept |
 //! | 16 | the control plane's state (`crates/server/src/control/checkpoint.rs`) | | one, and then no other row |
 //!
 //! # Values
@@ -47,10 +48,11 @@
 //! |---|---|
 //! | group | cluster u128, group u64, generation u32 |
 //! | | group time u64 (ms), last version u64, fingerprint u64, horizon u64 (a version) |
-//! | | session lifetime u64 (ms), sessions allowed u64, sessions open u64, genesis u8 (1: there was one, else 0) |
+//! | | session lifetime u64 (ms), sessions allowed u64, sessions open u64, flags u8 (bit 0: there was a genesis, bit 1: history is kept) |
 //! | ownership | epoch and version of the genesis u64 each, run count u32, per run first slot u16 and last slot u16 |
 //! | session | opened u64, reached u64 (versions), last use u64 (group time, ms), acknowledged u64 |
 //! | | record count u16, records |
+//! | history | window u64 (ms), bytes u64, bytes written u64, mark count u16, per mark time u64 (ms), version u64, bytes written u64 |
 //!
 //! A group owns what its genesis gave it, because slots do not move yet.
 //!
@@ -71,6 +73,7 @@ mod error;
 mod fields;
 mod freeze;
 mod group;
+mod history;
 mod ownership;
 mod restore;
 mod row;

@@ -5,8 +5,9 @@ use atoll_types::{ClientId, ClusterId, GroupKey, Key};
 use super::fields::Flaw;
 use super::group::{self, GroupRow};
 use super::row::{SystemKey, SystemRow};
-use super::{Freezes, RestoreError, ownership, session};
+use super::{Freezes, RestoreError, history, ownership, session};
 use crate::fingerprint::Fingerprint;
+use crate::history::History;
 use crate::ownership::Genesis;
 use crate::session::Session;
 use crate::sessions::Sessions;
@@ -78,6 +79,9 @@ impl Restoration {
             return self.begin(GroupRow::decode(fields).map_err(damaged)?);
         }
         let begun = self.begun.as_mut().ok_or(RestoreError::NoGroup)?;
+        if parsed.kind == SystemKey::HISTORY {
+            return begun.history(history::decode(fields).map_err(damaged)?);
+        }
         match session::client(parsed.id) {
             Some(client) => begun.session(client, session::decode(fields).map_err(damaged)?),
             None => begun.genesis(ownership::decode(fields).map_err(damaged)?),
@@ -95,7 +99,10 @@ impl Restoration {
         if machine.ownership.has_genesis() != row.genesis {
             return Err(RestoreError::Contradiction("the genesis is missing"));
         }
-        machine.freezes = Freezes::restored(row.genesis);
+        if machine.history.is_some() != row.history {
+            return Err(RestoreError::Contradiction("history is missing, or is not kept"));
+        }
+        machine.freezes = Freezes::restored(row.genesis, row.history);
         Ok(machine)
     }
 
@@ -150,6 +157,17 @@ impl Begun {
         Ok(())
     }
 
+    fn history(&mut self, history: History) -> Result<(), RestoreError> {
+        let newest = history.marks.back().copied().unwrap_or_default();
+        if newest.version > self.row.last || newest.time_ms > self.row.now_ms {
+            return Err(RestoreError::Contradiction(
+                "history goes on behind the group's last version",
+            ));
+        }
+        self.machine.history = Some(history);
+        Ok(())
+    }
+
     fn session(&mut self, client: ClientId, session: Session) -> Result<(), RestoreError> {
         let expected = self.row.sessions;
         let found = self.machine.sessions.len() + 1;
@@ -181,6 +199,7 @@ fn known(key: &SystemKey<'_>) -> Result<(&'static str, u8), RestoreError> {
         (SystemKey::GROUP_WIDE, SystemKey::GROUP, 0) => Ok(("group", group::FORMAT)),
         (SystemKey::GROUP_WIDE, SystemKey::OWNERSHIP, 0) => Ok(("ownership", ownership::FORMAT)),
         (SystemKey::GROUP_WIDE, SystemKey::SESSION, 16) => Ok(("session", session::FORMAT)),
+        (SystemKey::GROUP_WIDE, SystemKey::HISTORY, 0) => Ok(("history", history::FORMAT)),
         _ => Err(RestoreError::UnknownKind { slot, kind }),
     }
 }

@@ -68,6 +68,7 @@ impl<'a> SystemKey<'a> {
     pub const CONTROL: u8 = 16;
     pub(crate) const GROUP: u8 = 1;
     pub(crate) const OWNERSHIP: u8 = 2;
+    pub(crate) const HISTORY: u8 = 4;
     /// [`Self::kind`] of the row of a session; its id is the client's, the highest byte first.
     pub const SESSION: u8 = 3;
 
@@ -98,6 +99,7 @@ impl fmt::Display for SystemKey<'_> {
             Self::GROUP => write!(f, "group")?,
             Self::OWNERSHIP => write!(f, "ownership")?,
             Self::SESSION => write!(f, "session")?,
+            Self::HISTORY => write!(f, "history")?,
             Self::CONTROL => write!(f, "control")?,
             other => write!(f, "kind {other}")?,
         }

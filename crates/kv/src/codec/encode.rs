@@ -5,12 +5,12 @@ use bytes::Bytes;
 
 use super::layout::{
     CODEC_VERSION, COMMAND_ROW_BYTES, ENTRY_HEADER_BYTES, FLAG_SESSION, GENESIS_BYTES, GUARD_KEY,
-    GUARD_RANGE, GUARD_ROW_BYTES, KIND_ACTIVATE, KIND_CLOSE_AT, KIND_DECIDE, KIND_GENESIS, KIND_IMPORT,
-    KIND_OPEN_SESSION, KIND_PREPARE, KIND_REJECT, KIND_SEAL, KIND_TICK, KIND_WRITE, OP_APPEND, OP_BODY,
-    OP_DELETE, OP_DELETE_RANGE, OP_INCREMENT, OP_MAX, OP_MIN, OP_PUT, OP_ROW_BYTES, PAYLOAD_COMMANDS,
-    RUN_BYTES,
+    GUARD_RANGE, GUARD_ROW_BYTES, HISTORY_BYTES, KIND_ACTIVATE, KIND_CLOSE_AT, KIND_DECIDE, KIND_GENESIS,
+    KIND_IMPORT, KIND_KEEP_HISTORY, KIND_OPEN_SESSION, KIND_PREPARE, KIND_REJECT, KIND_SEAL, KIND_TICK,
+    KIND_WRITE, OP_APPEND, OP_BODY, OP_DELETE, OP_DELETE_RANGE, OP_INCREMENT, OP_MAX, OP_MIN, OP_PUT,
+    OP_ROW_BYTES, PAYLOAD_COMMANDS, RUN_BYTES,
 };
-use crate::{Command, CommandKind, Guard, Op, PackedValue, SessionRef, value_crc};
+use crate::{Command, CommandKind, Guard, HistoryLimits, Op, PackedValue, SessionRef, value_crc};
 
 /// What the leader adds to the commands of an entry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -99,6 +99,7 @@ fn body_len(kind: &CommandKind) -> Option<usize> {
     match kind {
         CommandKind::OpenSession { .. } => Some(8),
         CommandKind::Genesis { slots, .. } => Some(GENESIS_BYTES + slots.len() * RUN_BYTES),
+        CommandKind::KeepHistory { .. } => Some(HISTORY_BYTES),
         _ => None,
     }
 }
@@ -292,6 +293,14 @@ impl Writer<'_> {
                     self.values.u16(*last);
                 }
             }
+            CommandKind::KeepHistory { limits } => {
+                let HistoryLimits { window_ms, bytes } = limits.unwrap_or(HistoryLimits {
+                    window_ms: 0,
+                    bytes: 0,
+                });
+                self.values.u64(window_ms);
+                self.values.u64(bytes);
+            }
             _ => {}
         }
         let vcrc = value_crc(&[], self.values.since(start));
@@ -312,5 +321,6 @@ fn kind_number(kind: &CommandKind) -> u8 {
         CommandKind::Seal => KIND_SEAL,
         CommandKind::Activate => KIND_ACTIVATE,
         CommandKind::Reject => KIND_REJECT,
+        CommandKind::KeepHistory { .. } => KIND_KEEP_HISTORY,
     }
 }

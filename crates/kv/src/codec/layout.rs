@@ -28,6 +28,7 @@ pub(crate) const KIND_IMPORT: u8 = 7;
 pub(crate) const KIND_SEAL: u8 = 8;
 pub(crate) const KIND_ACTIVATE: u8 = 9;
 pub(crate) const KIND_REJECT: u8 = 10;
+pub(crate) const KIND_KEEP_HISTORY: u8 = 11;
 
 pub(crate) const GUARD_KEY: u8 = 0;
 pub(crate) const GUARD_RANGE: u8 = 1;
@@ -40,6 +41,9 @@ pub(crate) const OP_MIN: u8 = 4;
 pub(crate) const OP_MAX: u8 = 5;
 pub(crate) const OP_DELETE_RANGE: u8 = 6;
 pub(crate) const OP_BODY: u8 = 255;
+
+/// window u64, bytes u64.
+pub(crate) const HISTORY_BYTES: usize = 16;
 
 /// Bytes of an operation's number.
 pub(crate) const NUMBER_BYTES: usize = 8;

@@ -46,6 +46,11 @@
 //! Ops 2 to 6 came later than the others under the same codec version: a replica that does not know them
 //! stops at the first entry that has one. The same goes for codecs.
 //!
+//! Kinds: 0 write, 1 open session, 2 genesis, 3 tick, 4 close at (up to `after`), 11 keep history (its body: window u64 in ms, bytes u64;
+//! both 0: none). 5 to 10 are reserved. Kind 11 came later under the same codec version, as ops 2 to 6 did. Kind 4 was reserved: a replica that
+//! does not know it refuses it and goes on, with another last version. So it is only written where history is kept: such a replica has
+//! stopped before.
+//!
 //! Decoding is total. [`EntryView::parse`] checks every position, length and number once; what passes
 //! it can be walked without a failure. It allocates nothing. Whatever this version does not know
 //! is an error rather than a guess, because a replica that skips what others apply differs from them.

@@ -6,12 +6,13 @@ use atoll_types::{ClusterId, Epoch, GroupGen, GroupId, GroupKey, SlotId, Version
 
 use super::EntryHeader;
 use super::layout::{
-    CODEC_VERSION, COMMAND_ROW_BYTES, ENTRY_HEADER_BYTES, GENESIS_BYTES, KIND_GENESIS, KIND_OPEN_SESSION,
-    KIND_REJECT, KIND_TICK, KIND_WRITE, OP_BODY, OP_DELETE, OP_PUT, PAYLOAD_COMMANDS, RUN_BYTES,
+    CODEC_VERSION, COMMAND_ROW_BYTES, ENTRY_HEADER_BYTES, GENESIS_BYTES, KIND_CLOSE_AT, KIND_GENESIS,
+    KIND_KEEP_HISTORY, KIND_OPEN_SESSION, KIND_REJECT, KIND_TICK, KIND_WRITE, OP_BODY, OP_DELETE, OP_PUT,
+    PAYLOAD_COMMANDS, RUN_BYTES,
 };
 use super::op::OpView;
 use super::rows::{CommandRow, GuardRow, OpRow, Reader, malformed};
-use crate::{DecodeError, SessionRef, ValueSlice};
+use crate::{DecodeError, HistoryLimits, SessionRef, ValueSlice};
 
 /// An entry whose every position, length and number was checked.
 #[derive(Clone, Copy)]
@@ -50,6 +51,10 @@ pub enum KindView<'a> {
     Genesis(GenesisView<'a>),
     /// Lets time pass.
     Tick,
+    /// Makes the group reach the version that the command is `after`.
+    CloseAt,
+    /// Says how much history is kept; `None`: none.
+    KeepHistory(Option<HistoryLimits>),
     /// Known by number only, or unknown and allowed to be skipped.
     Reserved(u8),
 }
@@ -201,6 +206,8 @@ impl<'a> EntryView<'a> {
         match row.kind {
             KIND_WRITE => Ok(KindView::Write),
             KIND_TICK => Ok(KindView::Tick),
+            KIND_CLOSE_AT => Ok(KindView::CloseAt),
+            KIND_KEEP_HISTORY => self.history_limits(row).map(KindView::KeepHistory),
             KIND_OPEN_SESSION => {
                 let mut body = Reader::new(self.body(row)?, 0);
                 let version = Version(body.u64()?);
@@ -213,6 +220,17 @@ impl<'a> EntryView<'a> {
                 command: position,
                 kind,
             }),
+        }
+    }
+
+    fn history_limits(&self, row: &CommandRow) -> Result<Option<HistoryLimits>, DecodeError> {
+        let mut body = Reader::new(self.body(row)?, 0);
+        let (window_ms, bytes) = (body.u64()?, body.u64()?);
+        body.end()?;
+        match (window_ms, bytes) {
+            (0, 0) => Ok(None),
+            (0, _) | (_, 0) => malformed("history of no length is kept", row.values_at as usize),
+            _ => Ok(Some(HistoryLimits { window_ms, bytes })),
         }
     }
 

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use super::{CLUSTER, GROUP};
 use crate::testing::MapState;
 use crate::{
-    Applied, Command, CommandKind, EntryHeader, EntryView, Guard, KindView, Machine, Op, OpView, PackedValue,
-    SessionRef, encode_entry, owned,
+    Applied, Command, CommandKind, EntryHeader, EntryView, Guard, HistoryLimits, KindView, Machine, Op,
+    OpView, PackedValue, SessionRef, encode_entry, owned,
 };
 
 /// An entry is understood in full or refused. What is understood lies within its bytes, is applied
@@ -70,8 +70,10 @@ fn kind(kind: KindView<'_>) -> CommandKind {
             epoch: genesis.epoch,
         },
         KindView::Tick => CommandKind::Tick,
+        KindView::CloseAt => CommandKind::CloseAt,
+        KindView::KeepHistory(limits) => CommandKind::KeepHistory { limits },
         // Their contents are opaque to this version, and so is the kind of those that may be skipped.
-        KindView::Reserved(_) => CommandKind::CloseAt,
+        KindView::Reserved(_) => CommandKind::Prepare,
     }
 }
 
@@ -165,6 +167,11 @@ pub fn entry_seeds() -> Vec<(String, Vec<u8>)> {
         }],
     );
     let reserved = Command::of_kind(CommandKind::Prepare, SlotId(3));
+    let limits = HistoryLimits {
+        window_ms: 60_000,
+        bytes: 1 << 20,
+    };
+    let history = Command::keep_history(Some(limits));
     let header = EntryHeader {
         stamp: Version(1 << 20),
         elapsed_ms: 30,
@@ -178,10 +185,12 @@ pub fn entry_seeds() -> Vec<(String, Vec<u8>)> {
     ];
     let seed = |name: &str, commands: &[Command]| (name.to_owned(), encode_entry(header, commands).to_vec());
     vec![
+        seed("closing", &[Command::close_at(Version(9))]),
         seed("computing", &[computing()]),
         seed("empty", &[]),
         seed("genesis", &[genesis]),
         seed("guarded", &[guarded]),
+        seed("history", &[history]),
         seed("opened", &[opened]),
         seed("packed", &[packed]),
         seed("reserved", &[reserved]),

@@ -10,7 +10,8 @@ use proptest::prelude::*;
 use super::support::*;
 use crate::{
     ApplyError, COMMAND_ROW_BYTES, Command, CommandKind, CommandView, DecodeError, ENTRY_HEADER_BYTES,
-    EntryHeader, EntryView, Guard, KindView, Op, OpView, PackedValue, SessionRef, encode_entry, value_crc,
+    EntryHeader, EntryView, Guard, HistoryLimits, KindView, Op, OpView, PackedValue, SessionRef,
+    encode_entry, value_crc,
 };
 
 const KIND_AT: usize = ENTRY_HEADER_BYTES + 40;
@@ -112,6 +113,10 @@ fn command() -> impl Strategy<Value = Command> {
         1 => (any::<u128>(), any::<u64>()).prop_map(|(c, v)| Command::open_session(ClientId(c), Version(v))),
         1 => Just(Command::tick()),
         1 => Just(Command::of_kind(CommandKind::Seal, SlotId(9))),
+        1 => any::<u64>().prop_map(|version| Command::close_at(Version(version))),
+        1 => prop::option::of((1..9_u64, 1..u64::MAX)).prop_map(|limits| {
+            Command::keep_history(limits.map(|(window_ms, bytes)| HistoryLimits { window_ms, bytes }))
+        }),
     ]
 }
 
@@ -123,6 +128,8 @@ fn owned(view: &CommandView<'_>) -> Command {
     let kind = match view.kind() {
         KindView::Write => CommandKind::Write,
         KindView::Tick => CommandKind::Tick,
+        KindView::CloseAt => CommandKind::CloseAt,
+        KindView::KeepHistory(limits) => CommandKind::KeepHistory { limits },
         KindView::OpenSession { version } => CommandKind::OpenSession { version },
         KindView::Genesis(genesis) => CommandKind::Genesis {
             cluster: genesis.cluster,
@@ -391,8 +398,8 @@ fn what_a_later_version_wrote_stops_the_replica() {
     // The second command: the first one must not have been applied either.
     let second = KIND_AT + COMMAND_ROW_BYTES;
     assert_eq!(
-        stops(|bytes| bytes[second] = 11),
-        DecodeError::UnknownCommand { command: 1, kind: 11 }
+        stops(|bytes| bytes[second] = 12),
+        DecodeError::UnknownCommand { command: 1, kind: 12 }
     );
     assert!(matches!(
         stops(|bytes| bytes[FLAGS_AT] = 2),

@@ -4,6 +4,7 @@ mod checkpoint;
 mod checkpoint_bytes;
 mod codec;
 mod compute;
+mod history;
 mod limits;
 mod model;
 mod packed;

@@ -7,7 +7,7 @@ use atoll_types::{ClientId, Epoch, Misfit, Outcome, Refusal, SlotId, Version};
 use proptest::prelude::*;
 
 use super::support::*;
-use crate::{Command, CommandKind, EntryHeader, Guard, Op, SessionRef, encode_entry};
+use crate::{Command, CommandKind, EntryHeader, Guard, HistoryLimits, Op, SessionRef, encode_entry};
 
 #[derive(Default)]
 pub(super) struct Model {
@@ -59,9 +59,15 @@ impl Model {
 
     fn command(&mut self, stamp: u64, command: &Command) -> Outcome {
         match &command.kind {
-            CommandKind::Tick => Outcome::Done {
+            CommandKind::Tick | CommandKind::KeepHistory { .. } => Outcome::Done {
                 version: Version(self.last),
             },
+            CommandKind::CloseAt => {
+                self.last = self.last.max(command.after.0);
+                Outcome::Done {
+                    version: Version(self.last),
+                }
+            }
             CommandKind::OpenSession { version } => {
                 self.open(stamp, command.session.unwrap().client, version.0, command.after.0)
             }
@@ -268,6 +274,11 @@ pub(super) enum Plan {
     },
     Tick,
     Reserved,
+    CloseAt {
+        ahead: u64,
+    },
+    /// How much of time and of bytes; nothing: none.
+    History(Option<(u64, u64)>),
 }
 
 #[derive(Clone, Debug)]
@@ -291,6 +302,11 @@ fn key_name(n: u8) -> String {
 pub(super) fn resolve(plan: &Plan, model: &Model) -> Command {
     match plan {
         Plan::Tick => Command::tick(),
+        Plan::CloseAt { ahead } => Command::close_at(Version(model.last + ahead)),
+        Plan::History(limits) => {
+            let limits = limits.map(|(window_ms, bytes)| HistoryLimits { window_ms, bytes });
+            Command::keep_history(limits)
+        }
         Plan::Reserved => Command::of_kind(CommandKind::Prepare, SLOT),
         Plan::Genesis { other: false } => genesis(),
         Plan::Genesis { other: true } => Command::genesis(CLUSTER, GROUP, vec![(0, 99)], Epoch(1)),
@@ -436,6 +452,8 @@ fn any_plan() -> impl Strategy<Value = Plan> {
         1 => prop::bool::weighted(0.2).prop_map(|other| Plan::Genesis { other }),
         1 => Just(Plan::Tick),
         1 => Just(Plan::Reserved),
+        1 => (0..3_u64).prop_map(|ahead| Plan::CloseAt { ahead }),
+        1 => prop::option::of((1..400_000_u64, 1..5_000_u64)).prop_map(Plan::History),
     ]
 }
 

@@ -216,7 +216,6 @@ fn one_entry_makes_at_most_a_minute_pass() {
 fn reserved_kinds_are_known_and_refused() {
     let mut rig = Rig::new();
     for kind in [
-        CommandKind::CloseAt,
         CommandKind::Prepare,
         CommandKind::Decide,
         CommandKind::Import,

@@ -61,6 +61,10 @@ impl Backend for NativeBackend {
         rows.finish()
     }
 
+    fn keep_history(&mut self, horizon: Option<Version>) {
+        self.rows.keep_history(horizon);
+    }
+
     fn publish(&mut self, version: Version, applied_index: u64) -> Result<(), Stop> {
         self.rows.publish(version, applied_index);
         Ok(())

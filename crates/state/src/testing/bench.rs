@@ -1,12 +1,13 @@
 //! One replica's rows in the backend under test, over a log, beside the oracle.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use atoll_env::vfs::{Crash, MemVfs, MemVfsOptions};
 use atoll_kv::{Command, FreezeId, Machine, SessionLimits};
-use atoll_storage::{Checkpoint, Restored, StagedSnapshot, SystemRow};
-use atoll_types::{Epoch, Outcome};
+use atoll_storage::{Checkpoint, NotKept, ReadValue, Restored, StagedSnapshot, SystemRow};
+use atoll_types::{Epoch, Outcome, Version};
 use bytes::Bytes;
 
 use super::commands::entry;
@@ -14,6 +15,9 @@ use super::look::check;
 use super::node::{CLUSTER, GROUP, Node, Sizes, id};
 use super::oracle::Oracle;
 use crate::{Backend, Entry, NativeBackend, PinnedView, Reader};
+
+/// Rows by key, each with its version.
+type SeenRows = BTreeMap<Vec<u8>, (Version, Vec<u8>)>;
 
 /// Makes a backend out of the native one of a group that was opened.
 pub type Make<'a> = &'a dyn Fn(NativeBackend) -> Box<dyn Backend>;
@@ -73,6 +77,25 @@ impl<'a> Bench<'a> {
         self.reader.clone()
     }
 
+    /// The rows as they were at a version, at most a page of them, from the index: it keeps them below any backend.
+    pub fn rows_at(&self, version: Version) -> Result<SeenRows, NotKept> {
+        let view = self.node.group.index().view().at_version(version)?;
+        let mut found = Vec::new();
+        let walked = view.walk((&[], &[]), false, true, |key, version, value| {
+            found.push((key.to_vec(), version, value));
+            true
+        });
+        assert!(walked.unwrap().complete, "a page is enough");
+        let rows = found.into_iter().map(|(key, version, value)| {
+            let read = view.read_value(&self.node.journal, &key, &value, true);
+            match read.unwrap() {
+                ReadValue::Ready(bytes) => (key, (version, bytes.to_vec())),
+                ReadValue::WouldBlock => panic!("it may wait"),
+            }
+        });
+        Ok(rows.collect())
+    }
+
     /// Commits an entry of these commands, and applies it. Outcomes are those of the oracle.
     pub async fn commit(&mut self, commands: &[Command]) -> Vec<Outcome> {
         for command in commands {
@@ -129,6 +152,7 @@ impl<'a> Bench<'a> {
 
     /// Makes what was applied visible, and begins a checkpoint if one is due.
     pub(crate) fn publish(&mut self) {
+        self.backend.keep_history(self.machine.history_horizon());
         self.backend
             .publish(self.machine.last_version(), self.applied)
             .unwrap();
@@ -231,6 +255,7 @@ impl<'a> Bench<'a> {
         let rows = checkpoint.rows.iter();
         let rows = rows.filter_map(|row| Some((&row.key, row.value.as_ref()?)));
         self.machine = Machine::restore(CLUSTER, GROUP, SessionLimits::default(), rows).unwrap();
+        self.backend.keep_history(self.machine.history_horizon());
         self.applied = checkpoint.applied.index;
         self.frozen = None;
         assert_eq!(self.machine.last_version(), checkpoint.version);

@@ -221,8 +221,8 @@ impl Dump {
             wait: true,
             keep: true,
         };
-        let page = below.raw_page((&start, &end), ask)?;
-        let rows = page.rows.into_iter().map(|(key, version, value)| {
+        let rows = below.raw_rows((&start, &end), ask)?;
+        let rows = rows.into_iter().map(|(key, version, value)| {
             let key = key.get(1..).unwrap_or_default().to_vec();
             let value = dumped(values, &key, &value);
             DumpedRow { key, version, value }
@@ -267,7 +267,10 @@ impl Dump {
             }
         }
         let journal = self.survey.as_ref().map(|survey| survey.table.clone());
-        Ok((Below::new(runs, files.clone()), Values { journal, files }))
+        Ok((
+            Below::new(runs, files.clone(), manifest.horizon),
+            Values { journal, files },
+        ))
     }
 }
 

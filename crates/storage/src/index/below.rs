@@ -56,6 +56,8 @@ struct Durable {
     /// Newest first.
     runs: Vec<Arc<Run>>,
     values: ValueFiles,
+    /// Versions that only a reader below it would see may be missing.
+    horizon: Version,
     /// Bytes of values in the journal that walks had to read one by one, since the values were moved last.
     scattered: Arc<AtomicU64>,
 }
@@ -63,20 +65,16 @@ struct Durable {
 /// A row of a run, its key with the space.
 pub(crate) type RawRow = (Vec<u8>, Version, RunValue);
 
-/// Rows of a range, each key once, in the order asked for.
-pub(crate) struct Page<R> {
-    pub(crate) rows: Vec<R>,
-    /// The range has no more than these.
-    pub(crate) complete: bool,
-}
-
-/// The same of users. All keys share one buffer.
+/// Rows of users of a range, each key once, in the order asked for. All keys share one buffer.
 pub(crate) struct UserPage {
     pub(crate) keys: Vec<u8>,
     pub(crate) rows: Vec<UserRow>,
     /// The range has no more than these.
     pub(crate) complete: bool,
 }
+
+/// Room made for each key of a page before it is known.
+const KEY_BYTES_GUESS: usize = 32;
 
 /// A row of such a page.
 pub(crate) struct UserRow {
@@ -110,23 +108,31 @@ pub(crate) struct Ask {
 }
 
 impl Below {
-    /// These runs, newest first, and every value file that they point into.
-    pub(crate) fn new(runs: Vec<Arc<Run>>, values: ValueFiles) -> Self {
+    /// These runs, newest first, and every value file that they point into. Versions that only a reader below `horizon`
+    /// would see may be missing.
+    pub(crate) fn new(runs: Vec<Arc<Run>>, values: ValueFiles, horizon: Version) -> Self {
         Self(Arc::new(Durable {
             runs,
             values,
+            horizon,
             scattered: Arc::default(),
         }))
     }
 
-    /// The same, in the place of these, which goes on counting what is read one by one.
-    pub(crate) fn instead(&self, runs: Vec<Arc<Run>>, values: ValueFiles) -> Self {
-        let scattered = self.0.scattered.clone();
+    /// The same, in the place of these, which goes on counting what is read one by one. What is missing below these' horizon
+    /// stays missing.
+    pub(crate) fn instead(&self, runs: Vec<Arc<Run>>, values: ValueFiles, horizon: Version) -> Self {
         Self(Arc::new(Durable {
             runs,
             values,
-            scattered,
+            horizon: self.horizon().max(horizon),
+            scattered: self.0.scattered.clone(),
         }))
+    }
+
+    /// The lowest version that can be read at.
+    pub(crate) fn horizon(&self) -> Version {
+        self.0.horizon
     }
 
     /// So many bytes of a value in the journal were read alone, on a walk over rows in order.
@@ -155,18 +161,14 @@ impl Below {
 
     /// Adds where rows of the runs point.
     pub(crate) fn add_reach(&self, reach: &mut Reach) {
-        for summary in self.runs().iter().map(|run| run.summary()) {
-            let segments = summary.journal_bytes.iter().map(|(id, _)| *id);
-            segments.for_each(|id| reach.add_segment(id));
-            let files = summary.file_bytes.iter().map(|(number, _)| *number);
-            files.for_each(|number| reach.add_file(number));
-        }
+        self.runs().iter().for_each(|run| reach.add_run(run));
     }
 
-    /// With a run above the others, which points into no other value file than they may.
-    pub(crate) fn with_newest(&self, run: Arc<Run>) -> Self {
+    /// With a run above the others, which points into no other value file than they may, and in which versions below
+    /// `horizon` may be missing.
+    pub(crate) fn with_newest(&self, run: Arc<Run>, horizon: Version) -> Self {
         let runs = std::iter::once(run).chain(self.runs().iter().cloned());
-        self.instead(runs.collect(), self.values().clone())
+        self.instead(runs.collect(), self.values().clone(), horizon)
     }
 
     /// True if there is no run.
@@ -178,7 +180,7 @@ impl Below {
     pub(crate) fn len(&self) -> usize {
         let keys = self.runs().iter().map(|run| {
             let summary = run.summary();
-            let others = summary.tombstones + summary.system_rows;
+            let others = summary.tombstones + summary.system_rows + summary.replaced;
             summary.entries.saturating_sub(others) as usize
         });
         keys.sum()
@@ -211,9 +213,9 @@ impl Below {
             [] => vec![SPACE_SYSTEM],
             end => [&[SPACE_USER], end].concat(),
         };
-        let mut merge = self.rows((&start, &end), ask)?;
+        let mut merge = Merge::begin(self.runs(), (&start, &end), ask)?;
         let mut page = UserPage {
-            keys: Vec::new(),
+            keys: Vec::with_capacity(ask.most * KEY_BYTES_GUESS),
             rows: Vec::with_capacity(ask.most),
             complete: false,
         };
@@ -223,8 +225,12 @@ impl Below {
                     let key = merge.key().get(1..).unwrap_or_default();
                     page.push(key, (version, value.into()));
                 }
-                // Known to no one who looks from so far back.
-                Some(None) => {}
+                // Known to no one who looks from so far back: as good as removed. It counts, or a page of many such keys would take
+                // as long as all of them do.
+                Some(None) => {
+                    let key = merge.key().get(1..).unwrap_or_default();
+                    page.push(key, (Version::ZERO, None));
+                }
                 None => {
                     page.complete = true;
                     break;
@@ -234,32 +240,24 @@ impl Below {
         Ok(page)
     }
 
-    /// Walks over the rows of a range, of any space; how many is for the caller to say.
-    pub(crate) fn rows(&self, range: (&[u8], &[u8]), ask: Ask) -> Result<Merge, Missed> {
-        Merge::begin(self.runs(), range, ask)
-    }
-
-    /// The same of rows of any space.
-    pub(crate) fn raw_page(&self, range: (&[u8], &[u8]), ask: Ask) -> Result<Page<RawRow>, Missed> {
-        let mut merge = self.rows(range, ask)?;
+    /// The same of rows of any space, one after the other.
+    pub(crate) fn raw_rows(&self, range: (&[u8], &[u8]), ask: Ask) -> Result<Vec<RawRow>, Missed> {
+        let mut merge = Merge::begin(self.runs(), range, ask)?;
         let mut rows = Vec::new();
         while rows.len() < ask.most {
-            match merge.next()? {
-                Some(Some(row)) => rows.push(row),
+            match merge.advance()? {
+                Some(Some((version, value))) => rows.push((merge.key().to_vec(), version, value)),
                 // Known to no one who looks from so far back.
                 Some(None) => {}
-                None => return Ok(Page { rows, complete: true }),
+                None => break,
             }
         }
-        Ok(Page {
-            rows,
-            complete: false,
-        })
+        Ok(rows)
     }
 }
 
 /// Cursors on several runs, newest first, each on a row or at its end. After an error nobody knows where they stand.
-pub(crate) struct Merge {
+struct Merge {
     cursors: Vec<RunCursor>,
     ask: Ask,
     /// The key passed last.
@@ -294,39 +292,22 @@ impl Merge {
         })
     }
 
-    /// What is seen of the next key, if anything is; `None` at the end.
+    /// What is seen of the next key, which [`Merge::key`] tells, if anything is; `None` at the end.
     #[expect(
         clippy::option_option,
         reason = "the end is not the same as a key nothing is seen of"
     )]
-    pub(crate) fn next(&mut self) -> Result<Option<Option<RawRow>>, Missed> {
-        let Some(newest) = self.advance()? else {
-            return Ok(None);
-        };
-        Ok(Some(
-            newest.map(|(version, value)| (self.key.clone(), version, value)),
-        ))
-    }
-
-    /// The same, but for the key, which [`Merge::key`] tells.
-    #[expect(
-        clippy::option_option,
-        reason = "the end is not the same as a key nothing is seen of"
-    )]
-    pub(crate) fn advance(&mut self) -> Result<Option<Option<Newest>>, Missed> {
-        let keys = self
-            .cursors
-            .iter()
-            .filter_map(RunCursor::current)
-            .map(|row| row.key);
-        let Some(next) = keys.min_by(|left, right| self.order(left, right)) else {
-            return Ok(None);
-        };
+    fn advance(&mut self) -> Result<Option<Option<Newest>>, Missed> {
         let mut key = std::mem::take(&mut self.key);
+        let Some((first, next)) = self.next_key() else {
+            self.key = key;
+            return Ok(None);
+        };
         key.clear();
         key.extend_from_slice(next);
         let mut newest = None;
-        for cursor in &mut self.cursors {
+        // None before it stands on this key.
+        for cursor in self.cursors.iter_mut().skip(first) {
             let seen = pass(cursor, &key, self.ask)?;
             newest = newest.or(seen);
         }
@@ -334,8 +315,20 @@ impl Merge {
         Ok(Some(newest))
     }
 
+    /// The key that comes next, and the first cursor that stands on it.
+    fn next_key(&self) -> Option<(usize, &[u8])> {
+        let heads = self.cursors.iter().enumerate();
+        let mut heads = heads.filter_map(|(number, cursor)| Some((number, cursor.current()?.key)));
+        let first = heads.next()?;
+        let lower = |lowest: (usize, _), head: (usize, _)| match self.order(head.1, lowest.1) {
+            cmp::Ordering::Less => head,
+            cmp::Ordering::Equal | cmp::Ordering::Greater => lowest,
+        };
+        Some(heads.fold(first, lower))
+    }
+
     /// The key passed last, with its space.
-    pub(crate) fn key(&self) -> &[u8] {
+    fn key(&self) -> &[u8] {
         &self.key
     }
 
@@ -358,7 +351,7 @@ fn pass(cursor: &mut RunCursor, key: &[u8], ask: Ask) -> Result<Option<Newest>, 
     Ok(seen)
 }
 
-fn step(cursor: &mut RunCursor, wait: bool) -> Result<(), Missed> {
+pub(super) fn step(cursor: &mut RunCursor, wait: bool) -> Result<(), Missed> {
     match cursor.step(wait)? {
         Step::Row | Step::End => Ok(()),
         Step::WouldBlock => Err(Missed::WouldBlock),

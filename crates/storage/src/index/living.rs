@@ -28,6 +28,7 @@ use super::below::{Below, WeakBelow};
 use super::layers::Layers;
 use super::memory::Memory;
 use super::reach::Reach;
+use crate::run::Run;
 
 /// All parts of one group's layers that may live.
 #[derive(Default)]
@@ -62,12 +63,20 @@ impl Living {
     /// Where all rows point that can be read, now or later, but for entries not applied yet.
     pub(crate) fn reach(&self) -> Reach {
         let (memories, belows) = self.taken();
-        let mut reach = Reach::default();
-        for memory in &memories {
-            reach.join(memory.tree.read().reach());
-        }
+        let mut reach = reach_of(&memories);
         for below in &belows {
             below.add_reach(&mut reach);
+        }
+        reach
+    }
+
+    /// The same without the rows of these runs.
+    pub(crate) fn reach_besides(&self, runs: &[Arc<Run>]) -> Reach {
+        let (memories, belows) = self.taken();
+        let mut reach = reach_of(&memories);
+        let is_other = |run: &&Arc<Run>| !runs.iter().any(|one| Arc::ptr_eq(one, run));
+        for run in belows.iter().flat_map(Below::runs).filter(is_other) {
+            reach.add_run(run);
         }
         reach
     }
@@ -78,4 +87,12 @@ impl Living {
         let belows = parts.belows.iter().filter_map(WeakBelow::upgrade).collect();
         (memories, belows)
     }
+}
+
+fn reach_of(memories: &[Arc<Memory>]) -> Reach {
+    let mut reach = Reach::default();
+    for memory in memories {
+        reach.join(memory.tree.read().reach());
+    }
+    reach
 }

@@ -55,12 +55,22 @@ pub(crate) fn merge<'k, V: Content>(
     };
     let (mut walked, mut last) = (Walked::nothing(), None);
     walked.complete = false;
+    // Most rows of a long walk are of the page, so where the sides stand is asked only when one of them moved.
+    let mut above = next_above(&mut sides, pace);
     while walked.looked_at < pace.most {
-        let Some(key) = next(&mut sides, &below, pace) else {
-            walked.complete = true;
-            break;
+        let (key, seen) = match from_where(above, below.head(), pace) {
+            None => {
+                walked.complete = true;
+                break;
+            }
+            Some((key, Ordering::Greater)) => (key, below.take().map(V::of)),
+            Some((key, order)) => {
+                let newest = take_above(&mut sides, key);
+                let found = if order.is_eq() { below.take() } else { None };
+                above = next_above(&mut sides, pace);
+                (key, newest.or_else(|| found.map(V::of)))
+            }
         };
-        let seen = take(&mut sides, &mut below, key);
         walked.looked_at += 1;
         last = Some(key);
         let more = seen.is_none_or(|(version, value)| each(key, version, value));
@@ -89,31 +99,36 @@ impl<'p> Below<'p> {
     }
 }
 
-/// The key that comes next.
-fn next<'k, V>(sides: &mut [Side<'k, V>], below: &Below<'k>, pace: Pace) -> Option<&'k [u8]> {
-    let heads = sides.iter_mut().filter_map(Side::head);
-    let above = heads.min_by(|left, right| pace.order(left, right));
-    match (above, below.head()) {
-        (Some(above), Some(under)) if pace.order(under, above).is_lt() => Some(under),
-        (above, under) => above.or(under),
-    }
+/// The key that comes next, and how the sides stand to the page: less if only they have it, greater if only the page has.
+fn from_where<'k>(
+    above: Option<&'k [u8]>,
+    below: Option<&'k [u8]>,
+    pace: Pace,
+) -> Option<(&'k [u8], Ordering)> {
+    Some(match (above, below) {
+        (Some(above), Some(below)) => match pace.order(above, below) {
+            Ordering::Greater => (below, Ordering::Greater),
+            order => (above, order),
+        },
+        (Some(above), None) => (above, Ordering::Less),
+        (None, Some(below)) => (below, Ordering::Greater),
+        (None, None) => return None,
+    })
 }
 
-/// Moves all layers past a key; what the newest says of it.
-fn take<V: Content>(
-    sides: &mut [Side<'_, V>],
-    below: &mut Below<'_>,
-    key: &[u8],
-) -> Option<(Version, Option<V>)> {
+/// The key that comes next in any of the sides.
+fn next_above<'k, V>(sides: &mut [Side<'k, V>], pace: Pace) -> Option<&'k [u8]> {
+    let heads = sides.iter_mut().filter_map(Side::head);
+    heads.min_by(|left, right| pace.order(left, right))
+}
+
+/// Moves all sides past a key; what the newest says of it.
+fn take_above<V>(sides: &mut [Side<'_, V>], key: &[u8]) -> Option<(Version, Option<V>)> {
     let mut newest = None;
     for side in sides {
         if let Some((_, seen)) = side.0.next_if(|(head, _)| head.as_bytes() == key) {
             newest = newest.or(seen);
         }
     }
-    let found = below
-        .head()
-        .filter(|head| *head == key)
-        .and_then(|_| below.take());
-    newest.or_else(|| found.map(V::of))
+    newest
 }

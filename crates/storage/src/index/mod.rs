@@ -14,6 +14,11 @@
 //! tombstone for exactly as long, or, if there is a layer below that may still have the key, until that
 //! layer is gone. So with nobody reading, a memory holds one row per key that was written and nothing else.
 //!
+//! While history is kept ([`IndexWriter::keep_history`]) every version that is replaced stays readable ([`View::at_version`]) until the
+//! *horizon* has passed what replaced it: in memory until it is written to a run, and in runs until they are merged. Whoever drops one says
+//! so beside the layers that lack it ([`Below`]), so that nobody reads at a version that is not whole any more. Without history the
+//! horizon is wherever the group is.
+//!
 //! A view holds on to the layers of its moment, whatever is frozen or written since; a layer is dropped, and
 //! the files behind it may go, when no view has it any more.
 //!
@@ -24,28 +29,30 @@
 //! none of them held.
 
 mod ahead;
-mod arena;
 mod below;
 mod charge;
 mod joined;
+mod keys;
 mod layers;
 mod living;
 mod memory;
 mod merged;
-mod places;
 mod published;
 mod reach;
 mod read;
 mod tree;
 mod value;
+mod versions;
 mod view;
 mod writer;
 
 pub use ahead::ReadAhead;
 pub(crate) use joined::Piece;
 pub use joined::{Joined, Suffix};
+pub(crate) use published::Horizon;
 pub use value::{FilePointer, InlineValue, Mismatch, ValueRef};
-pub use view::{Found, Row, View, Walked};
+pub(crate) use versions::Versions;
+pub use view::{Found, NotKept, Row, View, Walked};
 pub use writer::IndexWriter;
 
 use std::sync::Arc;
@@ -53,8 +60,9 @@ use std::sync::Arc;
 use atoll_types::Version;
 use parking_lot::RwLock;
 
+use crate::run::Run;
 pub use below::Missed;
-pub(crate) use below::{Ask, Below, Merge, RawRow, ValueFiles};
+pub(crate) use below::{Ask, Below, RawRow, ValueFiles};
 pub(crate) use layers::Layers;
 use living::Living;
 pub(crate) use memory::{Memory, NodeRows};
@@ -155,6 +163,11 @@ impl GroupIndex {
         !self.layers().below.is_empty()
     }
 
+    /// What of older versions may be dropped now. What may be dropped once may be dropped ever after.
+    pub(crate) fn horizon(&self) -> Horizon {
+        self.layers().active.published.lock().horizon()
+    }
+
     pub(crate) fn layers(&self) -> Arc<Layers> {
         self.0.layers.read().clone()
     }
@@ -162,6 +175,11 @@ impl GroupIndex {
     /// Where all rows point that anybody can read, now or later: `living` says why nothing is missed.
     pub(crate) fn reach(&self) -> Reach {
         self.0.living.reach()
+    }
+
+    /// The same without the rows of these runs.
+    pub(crate) fn reach_besides(&self, runs: &[Arc<Run>]) -> Reach {
+        self.0.living.reach_besides(runs)
     }
 
     /// Puts other layers into the place of those of now, as one step.

@@ -4,10 +4,41 @@ use std::collections::BTreeMap;
 
 use atoll_types::Version;
 
+/// What of older versions is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Keeping {
+    /// Nobody has said it since the group was opened or a snapshot was installed. Its files may have history: nothing of it
+    /// may be dropped, as nobody knows how much of it is needed.
+    Unsaid,
+    /// Nothing.
+    #[default]
+    Newest,
+    /// What is seen at this version or above.
+    Above(Version),
+}
+
+/// What whoever writes rows anew may leave out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Horizon {
+    /// Versions that were replaced at this one or before are of no use. Without history: all that were replaced.
+    pub(crate) keep: Version,
+    /// The lowest version that can be read at afterwards.
+    pub(crate) least: Version,
+}
+
+impl Horizon {
+    /// Only the newest version of each key stays; nobody says what can be read afterwards.
+    pub(crate) const NEWEST_ONLY: Self = Self {
+        keep: Version(u64::MAX),
+        least: Version::ZERO,
+    };
+}
+
 #[derive(Default)]
 pub(crate) struct Published {
     pub(crate) version: Version,
     pub(crate) applied_index: u64,
+    pub(crate) keeping: Keeping,
     /// How many views hold each version.
     pins: BTreeMap<Version, usize>,
 }
@@ -18,17 +49,44 @@ impl Published {
         Self {
             version,
             applied_index,
+            keeping: Keeping::Unsaid,
             pins: BTreeMap::new(),
         }
     }
 
     /// The same point, held by nobody.
     pub(crate) fn continued(&self) -> Self {
-        Self::at(self.version, self.applied_index)
+        Self {
+            keeping: self.keeping,
+            ..Self::at(self.version, self.applied_index)
+        }
+    }
+
+    /// What of older versions may be dropped.
+    pub(crate) fn horizon(&self) -> Horizon {
+        let (keep, least) = match self.keeping {
+            Keeping::Unsaid => (Version::ZERO, Version::ZERO),
+            Keeping::Newest => (Version(u64::MAX), self.version),
+            Keeping::Above(horizon) => (horizon, horizon),
+        };
+        Horizon { keep, least }
+    }
+
+    /// The lowest version that can be read at, by what was said.
+    pub(crate) fn readable_from(&self) -> Version {
+        match self.keeping {
+            Keeping::Unsaid | Keeping::Newest => self.version,
+            Keeping::Above(horizon) => horizon,
+        }
     }
 
     pub(crate) fn pin(&mut self) {
-        *self.pins.entry(self.version).or_default() += 1;
+        self.pin_again(self.version);
+    }
+
+    /// Holds a version that is held already.
+    pub(crate) fn pin_again(&mut self, version: Version) {
+        *self.pins.entry(version).or_default() += 1;
     }
 
     pub(crate) fn unpin(&mut self, version: Version) {

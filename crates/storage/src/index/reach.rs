@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::joined::Piece;
 use super::value::ValueRef;
 use crate::journal::JournalPointer;
+use crate::run::Run;
 
 /// The segment that no journal has: a pointer into it names a value that was found rotten when it was to be moved.
 /// Reading it is an error for ever, and it holds on to nothing.
@@ -33,19 +34,28 @@ impl Reach {
         }
     }
 
+    /// Takes in where the rows of a run point.
+    pub(crate) fn add_run(&mut self, run: &Run) {
+        let summary = run.summary();
+        let segments = summary.journal_bytes.iter().map(|(id, _)| *id);
+        segments.for_each(|id| self.add_segment(id));
+        let files = summary.file_bytes.iter().map(|(number, _)| *number);
+        files.for_each(|number| self.add_file(number));
+    }
+
     /// Takes in what other rows need.
     pub(crate) fn join(&mut self, other: &Self) {
         other.segment.into_iter().for_each(|id| self.add_segment(id));
         self.files.extend(&other.files);
     }
 
-    pub(crate) fn add_segment(&mut self, id: u32) {
+    fn add_segment(&mut self, id: u32) {
         if id != LOST {
             self.segment = Some(self.segment.map_or(id, |lowest| lowest.min(id)));
         }
     }
 
-    pub(crate) fn add_file(&mut self, number: u32) {
+    fn add_file(&mut self, number: u32) {
         // Nearly always there already, and then nothing is allocated.
         self.files.insert(number);
     }

@@ -137,6 +137,9 @@ impl View {
         ahead: &mut ReadAhead,
         out: &mut BytesMut,
     ) -> Result<bool, ReadError> {
+        if ahead.append_held(key, value, out)? {
+            return Ok(true);
+        }
         // Those in value files mostly stand side by side, and looking them up would cost more than reading them.
         let alone = matches!(value, ValueRef::Journal(_) | ValueRef::Joined(_));
         if alone && let Some(bytes) = self.cached_value(key, version) {

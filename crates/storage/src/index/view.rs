@@ -16,7 +16,12 @@ use super::value::ValueRef;
 /// one request, not longer.
 pub struct View {
     layers: Arc<Layers>,
+    /// Which it holds.
     version: Version,
+    /// Up to which it sees rows: the same, or an earlier one.
+    at: Version,
+    /// The lowest that it could see rows up to.
+    horizon: Version,
     applied_index: u64,
 }
 
@@ -25,12 +30,40 @@ impl View {
         let mut published = layers.active.published.lock();
         published.pin();
         let (version, applied_index) = (published.version, published.applied_index);
+        let horizon = published.readable_from().max(layers.below.horizon());
         drop(published);
         Self {
             layers,
             version,
+            at: version,
+            horizon: horizon.min(version),
             applied_index,
         }
+    }
+
+    /// A view of the same moment that sees the rows of all keys as they were at an earlier version, whether or not anything was
+    /// written at just that one.
+    pub fn at_version(&self, at: Version) -> Result<Self, NotKept> {
+        let Self { version, horizon, .. } = *self;
+        if at > version {
+            return Err(NotKept::Ahead { newest: version });
+        }
+        if at < horizon {
+            return Err(NotKept::Compacted { oldest: horizon });
+        }
+        self.layers.active.published.lock().pin_again(version);
+        Ok(Self {
+            layers: self.layers.clone(),
+            version,
+            at,
+            horizon,
+            applied_index: self.applied_index,
+        })
+    }
+
+    /// The lowest version that [`View::at_version`] takes.
+    pub fn horizon(&self) -> Version {
+        self.horizon
     }
 
     pub(crate) fn layers(&self) -> &Layers {
@@ -49,7 +82,7 @@ impl View {
 
     /// A key's version and value. Without `wait` a disk is not waited for.
     pub fn get(&self, key: &[u8], wait: bool) -> Result<Option<(Version, ValueRef)>, Missed> {
-        let seen = self.layers.get(key, self.version, wait)?;
+        let seen = self.layers.get(key, self.at, wait)?;
         Ok(seen.and_then(|(version, value)| Some((version, value?))))
     }
 
@@ -57,7 +90,7 @@ impl View {
     /// not waited for.
     pub fn find(&self, key: &[u8], wait: bool) -> Result<Option<Found>, Missed> {
         let cached = &self.layers.active.cached;
-        let (seen, from_files) = match self.layers.get_in_memory(key, self.version) {
+        let (seen, from_files) = match self.layers.get_in_memory(key, self.at) {
             Some((version, Some(value))) if !matches!(value, ValueRef::Inline(_)) => {
                 if let Some(bytes) = cached.value(key, version) {
                     return Ok(Some(Found::Bytes(version, bytes)));
@@ -70,10 +103,10 @@ impl View {
                 if self.layers.below.is_empty() {
                     return Ok(None);
                 }
-                if let Some((version, bytes)) = cached.get(key, self.version) {
+                if let Some((version, bytes)) = cached.get(key, self.at) {
                     return Ok(Some(Found::Bytes(version, bytes)));
                 }
-                (self.layers.below.get(key, self.version, wait)?, true)
+                (self.layers.below.get(key, self.at, wait)?, true)
             }
         };
         Ok(seen.and_then(|(version, value)| {
@@ -87,8 +120,9 @@ impl View {
 
     /// Hands over the bytes of a row that this view gave, after they were checked, for whoever asks next.
     pub fn keep(&self, key: &[u8], row: &Row, bytes: &Bytes) {
-        // Bytes that somebody else holds too are a part of the log in memory, which need not be read.
-        if row.from_files && bytes.is_unique() {
+        // Bytes that somebody else holds too are a part of the log in memory, which need not be read. And the cache has
+        // only the newest row of a key, which one of an earlier version need not be.
+        if row.from_files && bytes.is_unique() && self.at == self.version {
             let cached = &self.layers.active.cached;
             cached.keep(key, (row.version, row.value.vcrc(), bytes), self.version);
         }
@@ -123,6 +157,23 @@ impl View {
         }
         Ok(rows)
     }
+}
+
+/// Why there is no view of a version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotKept {
+    /// Rows that it would see are gone.
+    #[error("what there was at that version is not kept any more; the oldest that can be read is {oldest}")]
+    Compacted {
+        /// The lowest version that can be read at.
+        oldest: Version,
+    },
+    /// It lies behind the last version of the group.
+    #[error("the group has not reached that version yet, its last is {newest}")]
+    Ahead {
+        /// The group's last version.
+        newest: Version,
+    },
 }
 
 /// A row that a view sees.
@@ -170,7 +221,7 @@ impl View {
         let mut each = |key: &[u8], version, value: Option<ValueRef>| {
             value.is_none_or(|value| each(key, version, value))
         };
-        self.layers.walk(range, self.version, (reverse, wait), &mut each)
+        self.layers.walk(range, self.at, (reverse, wait), &mut each)
     }
 
     /// As [`View::walk`], without the values.
@@ -182,7 +233,7 @@ impl View {
         mut each: impl FnMut(&[u8], Version) -> bool,
     ) -> Result<Walked, Missed> {
         let mut each = |key: &[u8], version, there: Option<()>| there.is_none_or(|()| each(key, version));
-        self.layers.walk(range, self.version, (reverse, wait), &mut each)
+        self.layers.walk(range, self.at, (reverse, wait), &mut each)
     }
 }
 

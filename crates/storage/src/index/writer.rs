@@ -9,8 +9,10 @@ use atoll_types::{Key, Mutant, Version, mutant};
 use rustc_hash::FxHasher;
 
 use super::below::Missed;
+use super::keys::Keys;
 use super::layers::Layers;
 use super::memory::Memory;
+use super::published::Keeping;
 use super::tree::Tree;
 use super::value::ValueRef;
 use super::{GroupIndex, SLICE_ROWS};
@@ -41,12 +43,16 @@ pub struct IndexWriter {
     /// The same, from earlier entries.
     left: BTreeSet<Box<[u8]>>,
     left_cursor: Box<[u8]>,
+    keeping: Keeping,
 }
 
 impl IndexWriter {
     pub(crate) fn new(index: GroupIndex) -> Self {
+        let active = index.layers().active.clone();
+        let keeping = active.published.lock().keeping;
         Self {
-            active: index.layers().active.clone(),
+            active,
+            keeping,
             layers: None,
             index,
             trouble: None,
@@ -56,6 +62,19 @@ impl IndexWriter {
             left: BTreeSet::new(),
             left_cursor: Box::default(),
         }
+    }
+
+    /// Says what of older versions is kept from now on: every one that somebody sees who reads at `horizon` or above;
+    /// `None`: none. To be said before the first entry after the group was opened or a snapshot was installed, else nothing that is in its
+    /// files is dropped. Between two entries, or at the end of one. A horizon never goes down; one that comes anew, or
+    /// again, is not below the group's last version.
+    pub fn keep_history(&mut self, horizon: Option<Version>) {
+        let keeping = horizon.map_or(Keeping::Newest, Keeping::Above);
+        if self.keeping == keeping {
+            return;
+        }
+        self.keeping = keeping;
+        self.active.published.lock().keeping = keeping;
     }
 
     /// Starts an entry.
@@ -90,6 +109,8 @@ impl IndexWriter {
         self.touched.clear();
         self.left.clear();
         self.left_cursor = Box::default();
+        // Also what is kept of history: after an installation nobody has said it yet.
+        self.keeping = active.published.lock().keeping;
         let before = std::mem::replace(&mut self.active, active);
         before.charge.freeze();
         before
@@ -241,6 +262,7 @@ impl IndexWriter {
             // What a view made before this point sees must stay; with none, and nothing of the
             // entry in the tree yet, nobody can tell.
             let keep = (self.spilled || published.is_pinned()).then_some(published.version);
+            tree.keep_past(self.keeping != Keeping::Newest);
             self.slice.write(&mut tree, keep, &mut self.touched);
             published.version = version;
             published.applied_index = applied_index;
@@ -258,6 +280,7 @@ impl IndexWriter {
         }
         let mut tree = self.active.tree.write();
         let seen = self.active.published.lock().version;
+        tree.keep_past(self.keeping != Keeping::Newest);
         self.slice.write(&mut tree, Some(seen), &mut self.touched);
         drop(tree);
         self.slice.clear();
@@ -363,38 +386,4 @@ impl Slice {
 
 fn hash(key: &[u8]) -> u32 {
     (BuildHasherDefault::<FxHasher>::default().hash_one(key) >> 32) as u32
-}
-
-/// A list of keys in one buffer.
-#[derive(Default)]
-struct Keys {
-    bytes: Vec<u8>,
-    ends: Vec<u32>,
-}
-
-impl Keys {
-    fn push(&mut self, key: &[u8]) {
-        self.bytes.extend_from_slice(key);
-        self.ends.push(self.bytes.len() as u32);
-    }
-
-    fn is_empty(&self) -> bool {
-        self.ends.is_empty()
-    }
-
-    fn len(&self) -> usize {
-        self.ends.len()
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        starts
-            .zip(&self.ends)
-            .filter_map(|(start, end)| self.bytes.get(start as usize..*end as usize))
-    }
-
-    fn clear(&mut self) {
-        self.bytes.clear();
-        self.ends.clear();
-    }
 }

@@ -238,11 +238,25 @@ impl GroupLog {
     }
 
     /// The last entry that stands in segments older than the newest `keep_segments`, as of now: once
-    /// everything up to it is purged, this group's log needs none of those.
+    /// everything up to it is purged, this group's log needs none of those. A segment known to be rotten is never among
+    /// those kept, nor is what stands before it: a start that finds it puts every group into quarantine.
     pub fn purge_limit(&self, keep_segments: u32) -> Option<LogId> {
         let newest = self.journal.segments.ends()?.newest;
-        let first_kept = newest.checked_sub(keep_segments)?.checked_add(1)?;
+        let old = newest.checked_sub(keep_segments);
+        let rotten = Some(self.journal.rotten.load(Ordering::Relaxed));
+        let rotten = rotten.filter(|rotten| *rotten > 0 && *rotten < newest);
+        let first_kept = old.max(rotten)?.checked_add(1)?;
         self.group.table.lock().last_before(first_kept)
+    }
+
+    /// Bytes of full segments from the one on that the entry behind `index` stands in; 0 if there is none: what stays at least
+    /// as long as that entry does, whoever else needs it.
+    pub fn bytes_behind(&self, index: u64) -> u64 {
+        let behind = index.saturating_add(1);
+        let Some(place) = self.group.table.lock().place_at(behind) else {
+            return 0;
+        };
+        self.journal.segments.bytes_of(place.segment..u32::MAX)
     }
 
     /// The segment that the first kept entry stands in: segments before it hold nothing of this log.

@@ -73,6 +73,7 @@ pub use stats::{JournalStats, SLOW_SYNC};
 pub use value::{JournalPointer, ReadError, ReadValue, value_crc};
 
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -332,6 +333,22 @@ impl Journal {
     /// The oldest segment that the groups' logs need, now or later.
     pub(crate) fn needed_by_logs(&self) -> u32 {
         self.0.needed_by_logs()
+    }
+
+    /// What the segments in a range take on disk, the newest left out.
+    pub(crate) fn bytes_of(&self, segments: Range<u32>) -> u64 {
+        self.0.segments.bytes_of(segments)
+    }
+
+    /// The newest segment that was found rotten; 0: none. It is to go with all before it: no log keeps entries there for
+    /// others ([`GroupLog::purge_limit`]).
+    pub(crate) fn rotten(&self) -> u32 {
+        self.0.rotten.load(Ordering::Relaxed)
+    }
+
+    /// Notes which segment is rotten.
+    pub(crate) fn set_rotten(&self, segment: u32) {
+        self.0.rotten.store(segment, Ordering::Relaxed);
     }
 
     /// Lets everything in segments before this one go: nobody but the groups' logs needs it any more, as far as

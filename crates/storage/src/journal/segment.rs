@@ -1,7 +1,7 @@
 //! Segments as the running process sees them.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::ops::Bound;
+use std::ops::{Bound, Range};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -186,6 +186,14 @@ impl SegmentTable {
         self.sealed_bytes.load(Ordering::Relaxed)
     }
 
+    /// What the segments from this one on and before that one take, as far as nothing is written to them any more.
+    pub(crate) fn bytes_of(&self, ids: Range<u32>) -> u64 {
+        let segments = self.segments.read();
+        let some = segments.0.iter().filter(|segment| ids.contains(&segment.id));
+        some.map(|segment| segment.sealed_bytes.load(Ordering::Relaxed))
+            .sum()
+    }
+
     /// Takes the oldest segment out if it is older than `below`: from now on nobody finds it.
     pub(crate) fn take_oldest(&self, below: u32) -> Option<Arc<Segment>> {
         let mut segments = self.segments.write();
@@ -284,6 +292,10 @@ mod tests {
         }
         let ends = |oldest, newest| Some(Ends { oldest, newest });
         assert_eq!((table.ends(), table.sealed_bytes()), (ends(3, 7), 2100));
+        assert_eq!(
+            (table.bytes_of(0..6), table.bytes_of(4..8), table.bytes_of(8..9)),
+            (800, 1800, 0)
+        );
         assert!(table.take_oldest(3).is_none());
         let taken = table.take_oldest(7).unwrap();
         assert_eq!((taken.id, table.ends(), table.freed()), (3, ends(5, 7), 1));

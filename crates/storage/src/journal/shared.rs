@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use atoll_env::{Env, watch};
 use atoll_types::GroupKey;
@@ -37,6 +37,8 @@ pub(crate) struct Shared {
     durable: AtomicU64,
     /// Bytes of the current file up to where the journal ends; what is prepared beyond does not count.
     pub(crate) current_bytes: AtomicU64,
+    /// The newest segment that was found rotten while the process runs; 0: none.
+    pub(crate) rotten: AtomicU32,
     /// Held by whoever frees segments.
     pub(crate) freeing: tokio::sync::Mutex<()>,
     /// The thread that prepares and frees files; gone when the journal has ended.
@@ -71,6 +73,7 @@ impl Shared {
             segments,
             durable: AtomicU64::new(0),
             current_bytes: AtomicU64::new(0),
+            rotten: AtomicU32::new(0),
             freeing: tokio::sync::Mutex::default(),
             preparer,
             tail_bytes: AtomicUsize::new(0),

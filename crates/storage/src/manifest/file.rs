@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use atoll_env::BoxFuture;
-use atoll_env::vfs::File;
+use atoll_env::vfs::{File, FrontDamage};
 use parking_lot::Mutex;
 
 /// Extension of a file that is being written.
@@ -153,6 +153,10 @@ impl File for GroupFile {
 
     fn forget_range(&self, offset: u64, len: u64) -> io::Result<()> {
         self.file.forget_range(offset, len)
+    }
+
+    fn check_front(&self) -> io::Result<Option<FrontDamage>> {
+        self.file.check_front()
     }
 
     fn allocate(&self, _len: u64) -> io::Result<()> {

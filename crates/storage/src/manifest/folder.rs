@@ -7,8 +7,9 @@ use std::sync::{Arc, Weak};
 
 use atoll_env::vfs::{File, OpenMode};
 use atoll_env::{Env, Vfs};
+use atoll_types::{Mutant, mutant};
 
-use super::file::{FileId, Garbage, GroupFile, NewFile, UNREADY};
+use super::file::{FileId, FileKind, Garbage, GroupFile, NewFile, UNREADY};
 use super::open::{self, Found, MANIFEST, NamedFiles};
 use super::{FolderError, FolderOwner, Manifest, codec};
 
@@ -112,7 +113,13 @@ impl GroupFolder {
         if !new.is_of(&self.garbage) {
             return Err(invalid("a file of another folder cannot be published here"));
         }
-        new.file.sync().await?;
+        let unsynced = match new.id.kind {
+            FileKind::Run => Mutant::RunNotSynced,
+            FileKind::Values => Mutant::ValuesNotSynced,
+        };
+        if !mutant::is(unsynced) {
+            new.file.sync().await?;
+        }
         let (id, path) = (new.id, self.dir.join(new.id.to_string()));
         let file = GroupFile::new(new.file(), path.clone(), Arc::clone(&self.garbage));
         self.broken = true;

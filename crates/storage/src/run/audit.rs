@@ -139,6 +139,11 @@ impl<'a> Audit<'a> {
         if !in_order {
             wrong(to, place, key, "does not stand in order");
         }
+        if let Some((last_key, newer)) = &self.before
+            && last_key == key
+        {
+            self.tally.count_replaced(key, *newer);
+        }
         self.tally.count(key, version, RowValue::from(value));
         to.row(place.offset, key, version, value);
         match &mut self.before {

@@ -17,6 +17,8 @@ pub(crate) const VERSION: u32 = 1;
 /// Feature of a footer: the run has rows whose values are packed. It is known only when all rows are written, so the header
 /// does not have it.
 const FEATURE_PACKED: u32 = 1 << 2;
+/// Feature of a footer, for the same reason: the run has history, of which its summary tells in two more fields.
+const FEATURE_HISTORY: u32 = 1 << 3;
 
 const MAGIC: [u8; 8] = *b"ATOLRUN\x01";
 const FOOTER_MAGIC: [u8; 8] = *b"ATOLRUNE";
@@ -113,6 +115,8 @@ pub(super) struct Footer {
     pub(super) blocks: u32,
     /// There are rows whose values are packed.
     pub(super) packed: bool,
+    /// There are rows that a newer row of their key replaces.
+    pub(super) history: bool,
     pub(super) filter: Section,
     pub(super) index: Section,
     pub(super) summary: Section,
@@ -122,7 +126,8 @@ impl Footer {
     /// The footer and its sum.
     pub(super) fn encode(&self, salt: u64) -> (Vec<u8>, u32) {
         let mut bytes = Vec::with_capacity(FOOTER_LEN);
-        let features = if self.packed { FEATURE_PACKED } else { 0 };
+        let packed = if self.packed { FEATURE_PACKED } else { 0 };
+        let features = packed | if self.history { FEATURE_HISTORY } else { 0 };
         bytes.extend_from_slice(&FOOTER_MAGIC);
         bytes.extend_from_slice(&VERSION.to_le_bytes());
         bytes.extend_from_slice(&features.to_le_bytes());
@@ -150,7 +155,7 @@ impl Footer {
         let Some(mut input) = sound(bytes, FOOTER_MAGIC, |bytes| sum(salt, offset, bytes)) else {
             return Err(damaged);
         };
-        let features = known(&mut input, FEATURE_PACKED)?;
+        let features = known(&mut input, FEATURE_PACKED | FEATURE_HISTORY)?;
         match Self::fields(&mut input, features) {
             Some((footer, own)) if own == salt && footer.file_len == file_len => Ok((
                 footer,
@@ -174,6 +179,7 @@ impl Footer {
             file_len,
             blocks,
             packed: features & FEATURE_PACKED != 0,
+            history: features & FEATURE_HISTORY != 0,
             filter: section()?,
             index: section()?,
             summary: section()?,
@@ -244,6 +250,7 @@ mod tests {
             file_len: 9000,
             blocks: 8,
             packed: true,
+            history: false,
             filter: section(1),
             index: section(2),
             summary: section(3),

@@ -89,13 +89,17 @@ impl Run {
         if !without_gaps {
             return Err(damaged("the footer", footer_at));
         }
+        let summary = read_summary(&*file, salt, summary)?;
+        if footer.history != (summary.replaced > 0) {
+            return Err(damaged("the footer", footer_at));
+        }
         Ok(Self {
             filter: read_filter(&*file, salt, filter)?,
             index: read_index(&*file, salt, &footer)?,
             summary: RunSummary {
                 file_len,
                 footer_crc,
-                ..read_summary(&*file, salt, summary)?
+                ..summary
             },
             file,
             identity,

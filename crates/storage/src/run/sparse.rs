@@ -88,10 +88,28 @@ pub(super) struct BlockPlace {
 }
 
 /// The index of a run's blocks.
+///
+/// A search by the whole keys would wait for memory at every step, once for the entry and once for the key. So a few bytes of each key stand
+/// in a row of their own, those behind what all keys begin with, and the keys are asked only where these are equal.
 pub(super) struct SparseIndex {
     entries: Vec<Entry>,
     keys: Vec<u8>,
+    /// Bytes that all keys begin with.
+    common: usize,
+    /// Of each key, [`head`] of the rest.
+    heads: Vec<u64>,
     end: u64,
+}
+
+/// The first eight bytes, and zeros behind a shorter key, as a number. Where those of two keys differ, they differ as the keys do.
+fn head(key: &[u8]) -> u64 {
+    let mut bytes = [0; 8];
+    let len = key.len().min(bytes.len());
+    let (to, from) = (bytes.get_mut(..len), key.get(..len));
+    if let (Some(to), Some(from)) = (to, from) {
+        to.copy_from_slice(from);
+    }
+    u64::from_be_bytes(bytes)
 }
 
 impl SparseIndex {
@@ -105,6 +123,8 @@ impl SparseIndex {
         let mut index = Self {
             entries: Vec::with_capacity(blocks as usize),
             keys,
+            common: 0,
+            heads: Vec::new(),
             end: HEADER_LEN as u64,
         };
         let mut input = Input(&bytes);
@@ -125,7 +145,16 @@ impl SparseIndex {
             });
             index.end = index.end.checked_add(len.into())?;
         }
+        index.note_heads();
         (key_end as usize == index.keys.len()).then_some(index)
+    }
+
+    fn note_heads(&mut self) {
+        let last = self.entries.len().saturating_sub(1);
+        // They are in order: what the first and the last begin with, all do.
+        self.common = common_len(self.key(0), self.key(last));
+        let rest = |block| self.key(block).get(self.common..).unwrap_or_default();
+        self.heads = (0..self.entries.len()).map(|block| head(rest(block))).collect();
     }
 
     pub(super) fn len(&self) -> usize {
@@ -147,7 +176,16 @@ impl SparseIndex {
 
     /// The first block that can hold a row at or behind (`key`, `version`); the number of blocks if none can.
     pub(super) fn find(&self, key: &[u8], version: Version) -> usize {
-        let (mut low, mut high) = (0, self.entries.len());
+        let common = self.key(0).get(..self.common).unwrap_or_default();
+        let (start, rest) = key.split_at(common.len().min(key.len()));
+        match start.cmp(common) {
+            Ordering::Less => return 0,
+            Ordering::Greater => return self.entries.len(),
+            Ordering::Equal => {}
+        }
+        let wanted = head(rest);
+        let mut low = self.heads.partition_point(|head| *head < wanted);
+        let mut high = self.heads.partition_point(|head| *head <= wanted);
         while low < high {
             let middle = low.midpoint(high);
             if self.order(middle, key, version) == Ordering::Less {
@@ -161,19 +199,24 @@ impl SparseIndex {
 
     /// How the place of a block stands to another.
     fn order(&self, block: usize, key: &[u8], version: Version) -> Ordering {
-        let end_of = |block: usize| self.entries.get(block).map_or(0, |entry| entry.key_end as usize);
-        let start = block.checked_sub(1).map_or(0, end_of);
-        let own = self.keys.get(start..end_of(block)).unwrap_or_default();
         let own_version = self
             .entries
             .get(block)
             .map_or(Version::ZERO, |entry| entry.version);
-        row_order(own.cmp(key), own_version, version)
+        row_order(self.key(block).cmp(key), own_version, version)
+    }
+
+    /// The key of the place of a block.
+    fn key(&self, block: usize) -> &[u8] {
+        let end_of = |block: usize| self.entries.get(block).map_or(0, |entry| entry.key_end as usize);
+        let start = block.checked_sub(1).map_or(0, end_of);
+        self.keys.get(start..end_of(block)).unwrap_or_default()
     }
 
     /// Bytes of memory it holds.
     pub(super) fn memory_bytes(&self) -> usize {
-        self.entries.capacity() * size_of::<Entry>() + self.keys.capacity()
+        let heads = self.heads.capacity() * size_of::<u64>();
+        self.entries.capacity() * size_of::<Entry>() + self.keys.capacity() + heads
     }
 }
 
@@ -195,6 +238,35 @@ mod tests {
             let separator = separator(&last, &next);
             prop_assert!(last <= separator && separator < next, "{separator:?}");
             prop_assert!(separator.len() <= last.len().max(common_len(&last, &next) + 1));
+        }
+
+        /// Keys of which many begin alike, some longer than a head, some with many versions.
+        #[test]
+        fn the_block_found_is_the_first_that_is_not_before(
+            prefix in proptest::collection::vec(any::<u8>(), 0..12),
+            rows in proptest::collection::btree_set(
+                (proptest::collection::vec(0_u8..3, 0..11), 0_u64..5), 1..40),
+            wanted in proptest::collection::vec(
+                (proptest::collection::vec(0_u8..3, 0..11), 0_u64..6, any::<bool>()), 1..40),
+        ) {
+            let whole = |key: &[u8]| [b"\0", &prefix[..], key].concat();
+            let mut places: Vec<_> = rows.iter().map(|(key, version)| (whole(key), *version)).collect();
+            places.sort_by(|a, b| row_order(a.0.cmp(&b.0), Version(a.1), Version(b.1)));
+            let mut builder = SparseBuilder::default();
+            for (key, version) in &places {
+                // The same key again keeps key and version as they are.
+                builder.push(100, (key, Version(*version)), Some(key)).unwrap();
+            }
+            let blocks = builder.blocks();
+            let index = SparseIndex::decode(builder.finish(), blocks).unwrap();
+            for (key, version, alone) in &wanted {
+                let key = if *alone { key.clone() } else { whole(key) };
+                let before = |(own, at): &&(Vec<u8>, u64)| {
+                    row_order(own.as_slice().cmp(&key), Version(*at), Version(*version)).is_lt()
+                };
+                let expected = places.iter().take_while(before).count();
+                prop_assert_eq!(index.find(&key, Version(*version)), expected, "{:?} {}", key, version);
+            }
         }
 
         #[test]

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::input::Input;
 use super::value::RowValue;
-use super::{ROW_KEY_MAX, SPACE_SYSTEM};
+use super::{ROW_KEY_MAX, SPACE_SYSTEM, SPACE_USER};
 use crate::index::{LOST, Piece};
 
 /// No summary is longer; it has room for a million segments and files.
@@ -36,6 +36,10 @@ pub struct RunSummary {
     pub journal_bytes: Vec<(u32, u64)>,
     /// Bytes stored in value files, by file, ascending.
     pub file_bytes: Vec<(u32, u64)>,
+    /// Rows of users that a newer row of their key in this very run replaces.
+    pub replaced: u64,
+    /// The highest version that replaces one of these: at this horizon none of them is needed any more.
+    pub replaced_until: Version,
     /// Bytes of the run's own file.
     pub file_len: u64,
     /// The sum in its footer, which stands for all of it but the blocks.
@@ -71,6 +75,11 @@ impl RunSummary {
                 bytes.extend_from_slice(&sum.to_le_bytes());
             }
         }
+        // Only where there is history: all other runs are what they were before there was any.
+        if self.replaced > 0 {
+            bytes.extend_from_slice(&self.replaced.to_le_bytes());
+            bytes.extend_from_slice(&self.replaced_until.0.to_le_bytes());
+        }
         bytes
     }
 
@@ -81,7 +90,7 @@ impl RunSummary {
             leader: ReplicaId(input.u64()?),
             index: input.u64()?,
         };
-        let summary = Self {
+        let mut summary = Self {
             covers,
             entries: input.u64()?,
             tombstones: input.u64()?,
@@ -92,9 +101,15 @@ impl RunSummary {
             max_key: key(&mut input)?,
             journal_bytes: list(&mut input)?,
             file_bytes: list(&mut input)?,
+            replaced: 0,
+            replaced_until: Version::ZERO,
             file_len: 0,
             footer_crc: 0,
         };
+        if !input.is_empty() {
+            summary.replaced = Some(input.u64()?).filter(|replaced| *replaced > 0)?;
+            summary.replaced_until = Version(input.u64()?);
+        }
         input.is_empty().then_some(summary)
     }
 }
@@ -145,6 +160,14 @@ impl Tally {
                 Piece::Journal(pointer) => self.in_journal(pointer.segment, pointer.stored_len),
                 Piece::Filed(pointer) => self.in_file(pointer.file, pointer.stored_len),
             }),
+        }
+    }
+
+    /// The row to be counted next is of the same key as the last one, which has this version.
+    pub(super) fn count_replaced(&mut self, key: &[u8], newer: Version) {
+        if key.first() == Some(&SPACE_USER) {
+            self.summary.replaced += 1;
+            self.summary.replaced_until = self.summary.replaced_until.max(newer);
         }
     }
 

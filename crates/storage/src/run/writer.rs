@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use atoll_env::vfs::File;
-use atoll_types::{LogId, Version};
+use atoll_types::{LogId, Mutant, Version, mutant};
 
 use super::block::{BLOCK_LEN_MAX, BLOCK_TARGET, BlockBuilder, common_len, row_order};
 use super::filter::{self, Filter};
@@ -99,7 +99,9 @@ impl RunWriter {
         self.block.push(key, common, version, &self.value);
         self.tally.count(key, version, value);
         self.packed |= value.is_packed();
-        if keys != Ordering::Equal {
+        if keys == Ordering::Equal {
+            self.tally.count_replaced(key, self.last_version);
+        } else {
             self.hashes.push(filter::hash(key, self.salt));
             self.last_key.truncate(common);
             self.last_key
@@ -134,13 +136,16 @@ impl RunWriter {
             index,
             blocks,
             packed: self.packed,
+            history: summary.replaced > 0,
             summary: self.whole_section(&encoded).await?,
             file_len: self.end() + super::layout::FOOTER_LEN as u64,
         };
         let (bytes, crc) = footer.encode(self.salt);
         self.out.extend_from_slice(&bytes);
         self.flush().await?;
-        self.file.sync().await?;
+        if !mutant::is(Mutant::RunNotSynced) {
+            self.file.sync().await?;
+        }
         summary.file_len = footer.file_len;
         summary.footer_crc = crc;
         Ok(summary)

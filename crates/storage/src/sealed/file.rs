@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use atoll_env::BoxFuture;
-use atoll_env::vfs::{File, OpenMode};
+use atoll_env::vfs::{File, FrontDamage, OpenMode};
 use parking_lot::{Mutex, RwLock};
 
 use super::header::{self, Secret};
-use super::page::{CONTENT, FileKey, HEAD, PAGE, len_of, len_on_disk, offset_on_disk, reveal};
+use super::page::{CONTENT, FileKey, HEAD, HEADER_BYTES, PAGE, len_of, len_on_disk, offset_on_disk, reveal};
 use super::vfs::Shared;
 
 /// Pages read from disk at once.
@@ -263,6 +263,16 @@ impl File for SealedFile {
         let start = offset_on_disk(offset / CONTENT as u64);
         let end = len_on_disk(offset.saturating_add(len));
         self.file.forget_range(start, end.saturating_sub(start))
+    }
+
+    fn check_front(&self) -> io::Result<Option<FrontDamage>> {
+        // What is not written yet cannot be damaged.
+        if self.header.lock().is_some() {
+            return Ok(None);
+        }
+        self.file.forget_range(0, HEADER_BYTES as u64)?;
+        let front = header::read_front(&*self.file)?;
+        Ok(header::damage(&front, &self.shared.keys))
     }
 
     fn allocate(&self, len: u64) -> io::Result<()> {

@@ -8,7 +8,7 @@ use std::io;
 use std::path::Path;
 
 use atoll_env::Rng;
-use atoll_env::vfs::File;
+use atoll_env::vfs::{File, FrontDamage};
 use ring::aead::{Aad, Nonce, Tag};
 use zeroize::Zeroizing;
 
@@ -160,6 +160,26 @@ pub(super) fn open(front: &[u8], keys: &KeyRing, path: &Path) -> io::Result<Opti
         }
     }
     refused.map_or(Ok(None), Err)
+}
+
+/// What is wrong with the copies at the front of a file; `None`: both open.
+pub(super) fn damage(front: &[u8], keys: &KeyRing) -> Option<FrontDamage> {
+    let copies = [front.get(..PAGE), front.get(PAGE..HEADER_BYTES)];
+    match copies.map(|copy| copy.is_some_and(|copy| opens(copy, keys))) {
+        [true, true] => None,
+        [false, false] => Some(FrontDamage {
+            what: "both copies of its header of encryption are damaged: after a restart nothing of it can be read",
+            readable: false,
+        }),
+        [true, false] | [false, true] => Some(FrontDamage {
+            what: "one copy of its header of encryption is damaged; the other one holds, and the next start makes it good",
+            readable: true,
+        }),
+    }
+}
+
+fn opens(copy: &[u8], keys: &KeyRing) -> bool {
+    matches!(look(copy), HeaderCopy::Wrapped(_)) && Secret::unwrap(copy, keys).is_some()
 }
 
 fn unsupported(path: &Path, what: &str) -> io::Error {

@@ -103,6 +103,10 @@ impl Vfs for SealedVfs {
         self.below.free_bytes(dir)
     }
 
+    fn total_bytes(&self, dir: &Path) -> io::Result<u64> {
+        self.below.total_bytes(dir)
+    }
+
     fn seals(&self, dir: &Path) -> bool {
         is_sealed_place(&self.data, dir) || self.below.seals(dir)
     }

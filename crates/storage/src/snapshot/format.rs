@@ -16,6 +16,11 @@ const VERSION: u32 = 1;
 /// The chunk has totals in the place of rows, and none follows.
 const FLAG_LAST: u32 = 1;
 
+/// Feature: rows may be several versions of a key and deletions, and the totals say the horizon. Bit 0 is kept for compression.
+const FEATURE_HISTORY: u32 = 1 << 1;
+/// In the place of a value's length: the row says that its key was deleted.
+const DELETED: u32 = u32::MAX;
+
 /// Bytes before the rows.
 pub(super) const HEADER_LEN: usize = 84;
 /// The sum behind them.
@@ -43,6 +48,8 @@ pub(super) struct Stream {
     pub(super) group: GroupKey,
     /// Random, drawn whenever a checkpoint is pinned.
     pub(super) id: u128,
+    /// Older versions and deletions come too, as far as history needs them.
+    pub(super) history: bool,
 }
 
 /// What ties a chunk to its place.
@@ -75,14 +82,16 @@ pub(super) struct Row<'a> {
     pub(super) key: &'a [u8],
     pub(super) version: Version,
     /// [`value_crc`](crate::value_crc) of the key, without its space, and the value.
+    /// Of a deletion 0.
     pub(super) vcrc: u32,
-    pub(super) value: &'a [u8],
+    /// `None`: the key was deleted. Only where history is sent.
+    pub(super) value: Option<&'a [u8]>,
 }
 
 impl Row<'_> {
     /// What it counts in [`Totals::bytes`].
     pub(super) fn bytes(&self) -> u64 {
-        (self.key.len() + self.value.len()) as u64
+        (self.key.len() + self.value.map_or(0, <[u8]>::len)) as u64
     }
 }
 
@@ -93,6 +102,8 @@ pub(super) struct Totals {
     /// Bytes of keys, with their spaces, and of values.
     pub(super) bytes: u64,
     pub(super) position: SnapshotPosition,
+    /// The lowest version that can be read at; said where history is sent, and nowhere else.
+    pub(super) horizon: Option<Version>,
 }
 
 /// Makes one chunk.
@@ -106,8 +117,8 @@ impl ChunkBuilder {
         let mut out = Vec::with_capacity(HEADER_LEN);
         out.extend(MAGIC);
         out.extend(VERSION.to_le_bytes());
-        // Features; bit 0 is kept for compression.
-        out.extend(0_u32.to_le_bytes());
+        let features = if stream.history { FEATURE_HISTORY } else { 0 };
+        out.extend(features.to_le_bytes());
         out.extend(stream.cluster.0.to_le_bytes());
         out.extend(stream.group.id.0.to_le_bytes());
         out.extend(stream.group.generation.0.to_le_bytes());
@@ -131,11 +142,12 @@ impl ChunkBuilder {
 
     pub(super) fn push(&mut self, row: &Row<'_>) {
         self.out.extend((row.key.len() as u16).to_le_bytes());
-        self.out.extend((row.value.len() as u32).to_le_bytes());
+        let len = row.value.map_or(DELETED, |value| value.len() as u32);
+        self.out.extend(len.to_le_bytes());
         self.out.extend(row.version.0.to_le_bytes());
         self.out.extend(row.vcrc.to_le_bytes());
         self.out.extend(row.key);
-        self.out.extend(row.value);
+        self.out.extend(row.value.unwrap_or_default());
         self.rows += 1;
     }
 
@@ -148,7 +160,8 @@ impl ChunkBuilder {
     pub(super) fn finish_last(mut self, totals: &Totals) -> (Bytes, u32) {
         debug_assert!(self.is_empty(), "the last chunk has no rows");
         let position = &totals.position;
-        for number in [totals.rows, totals.bytes, position.version.0] {
+        let numbers = [totals.rows, totals.bytes, position.version.0].into_iter();
+        for number in numbers.chain(totals.horizon.map(|horizon| horizon.0)) {
             self.out.extend(number.to_le_bytes());
         }
         put_log_id(&mut self.out, position.applied);
@@ -218,7 +231,7 @@ impl<'a> Chunk<'a> {
         if sum != crc32fast::hash(content) {
             return Err(SnapshotError::Damaged("its checksum does not match"));
         }
-        check_version(&mut cursor)?;
+        let history = check_version(&mut cursor)?;
         let cluster = ClusterId(cursor.u128()?);
         let group = GroupKey::new(GroupId(cursor.u64()?), GroupGen(cursor.u32()?));
         let flags = cursor.u32()?;
@@ -229,12 +242,21 @@ impl<'a> Chunk<'a> {
             return Err(SnapshotError::Damaged("it does not have the length it says"));
         }
         let body = match flags {
-            0 if rows > 0 => Body::Rows(Rows { cursor, left: rows }),
-            FLAG_LAST if rows == 0 => Body::Last(totals(cursor)?),
+            0 if rows > 0 => Body::Rows(Rows {
+                cursor,
+                left: rows,
+                history,
+            }),
+            FLAG_LAST if rows == 0 => Body::Last(totals(cursor, history)?),
             _ => return Err(SnapshotError::Damaged("it has neither rows nor totals")),
         };
         Ok(Self {
-            stream: Stream { cluster, group, id },
+            stream: Stream {
+                cluster,
+                group,
+                id,
+                history,
+            },
             place: Place { seq, before },
             sum,
             body,
@@ -242,9 +264,11 @@ impl<'a> Chunk<'a> {
     }
 }
 
-fn check_version(cursor: &mut Cursor<'_>) -> Result<(), SnapshotError> {
+/// Whether history is sent.
+fn check_version(cursor: &mut Cursor<'_>) -> Result<bool, SnapshotError> {
     match (cursor.u32()?, cursor.u32()?) {
-        (VERSION, 0) => Ok(()),
+        (VERSION, 0) => Ok(false),
+        (VERSION, FEATURE_HISTORY) => Ok(true),
         (VERSION, features) => {
             let what = format!("features {features:#x} this program does not have");
             Err(SnapshotError::Unsupported(what))
@@ -264,8 +288,13 @@ fn log_id(cursor: &mut Cursor<'_>) -> Result<LogId, Short> {
     })
 }
 
-fn totals(mut cursor: Cursor<'_>) -> Result<Totals, SnapshotError> {
+fn totals(mut cursor: Cursor<'_>, history: bool) -> Result<Totals, SnapshotError> {
     let (rows, bytes, version) = (cursor.u64()?, cursor.u64()?, Version(cursor.u64()?));
+    let horizon = if history {
+        Some(Version(cursor.u64()?))
+    } else {
+        None
+    };
     let applied = log_id(&mut cursor)?;
     let membership_id = match (cursor.take()?, log_id(&mut cursor)?) {
         ([0], id) if id == LogId::default() => None,
@@ -284,6 +313,7 @@ fn totals(mut cursor: Cursor<'_>) -> Result<Totals, SnapshotError> {
             membership: Bytes::copy_from_slice(cursor.0),
             membership_id,
         },
+        horizon,
     })
 }
 
@@ -292,21 +322,25 @@ fn totals(mut cursor: Cursor<'_>) -> Result<Totals, SnapshotError> {
 pub(super) struct Rows<'a> {
     cursor: Cursor<'a>,
     left: u32,
+    history: bool,
 }
 
 impl<'a> Rows<'a> {
     fn row(&mut self) -> Result<Row<'a>, SnapshotError> {
         let (key_len, value_len) = (self.cursor.u16()?, self.cursor.u32()?);
         let (version, vcrc) = (Version(self.cursor.u64()?), self.cursor.u32()?);
+        let is_deletion = self.history && value_len == DELETED;
+        let value_len = if is_deletion { 0 } else { value_len };
         let (key_len, value_len) = (usize::from(key_len), value_len as usize);
         if key_len == 0 || key_len > ROW_KEY_MAX || value_len > VALUE_LEN_MAX {
             return Err(SnapshotError::Damaged("a row's lengths cannot be"));
         }
+        let (key, value) = (self.cursor.bytes(key_len)?, self.cursor.bytes(value_len)?);
         Ok(Row {
-            key: self.cursor.bytes(key_len)?,
+            key,
             version,
             vcrc,
-            value: self.cursor.bytes(value_len)?,
+            value: (!is_deletion).then_some(value),
         })
     }
 }

@@ -52,6 +52,7 @@ pub fn chunk_seeds() -> Vec<(String, Vec<u8>)> {
         cluster: ClusterId(0xC1),
         group: GroupKey::new(GroupId(1), GroupGen(1)),
         id: 77,
+        history: false,
     };
     let place = Place::FIRST.next(5);
     let rows = |rows: &[(&[u8], &[u8])]| {
@@ -61,7 +62,7 @@ pub fn chunk_seeds() -> Vec<(String, Vec<u8>)> {
                 key,
                 version: Version(9),
                 vcrc: 7,
-                value,
+                value: Some(value),
             });
         }
         builder.finish().0
@@ -75,9 +76,30 @@ pub fn chunk_seeds() -> Vec<(String, Vec<u8>)> {
             membership: b"three of them".to_vec().into(),
             membership_id: Some(LogId::default()),
         },
+        horizon: None,
     };
     let last = ChunkBuilder::new(stream, place).finish_last(&totals).0;
+    let past = Stream {
+        history: true,
+        ..stream
+    };
+    let mut versions = ChunkBuilder::new(past, place);
+    for (version, value) in [(9, Some(&b"new"[..])), (8, None), (7, Some(b""))] {
+        versions.push(&Row {
+            key: b"\0a",
+            version: Version(version),
+            vcrc: 0,
+            value,
+        });
+    }
+    let totals = Totals {
+        horizon: Some(Version(7)),
+        ..totals
+    };
+    let last_of_past = ChunkBuilder::new(past, place).finish_last(&totals).0;
     let seeds = [
+        ("history", versions.finish().0),
+        ("last-history", last_of_past),
         (
             "rows",
             rows(&[(b"\0a", b"one"), (b"\0b", b""), (b"\x01s", b"system")]),

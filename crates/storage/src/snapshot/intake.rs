@@ -8,6 +8,7 @@ use atoll_types::limits::INLINE_VALUE_BYTES_MAX;
 use super::error::SnapshotError;
 use super::format::{Body, Chunk, Place, Row, Rows, Stream, Totals};
 use super::position::SnapshotPosition;
+use super::promise::Promise;
 use super::staged::StagedSnapshot;
 use super::sweep::Sweep;
 use crate::index::Below;
@@ -19,6 +20,8 @@ use crate::store::{Filing, NewRun};
 /// index of the run's blocks grow with it.
 pub(super) struct Intake {
     position: SnapshotPosition,
+    /// The lowest version that can be read at; known at the end.
+    horizon: Version,
     /// That of the first chunk.
     stream: Option<Stream>,
     seen: Seen,
@@ -26,6 +29,8 @@ pub(super) struct Intake {
     complete: bool,
     /// A write failed, or did not come to its end.
     failed: bool,
+    /// What was announced and is not written.
+    promise: Option<Promise>,
     run: Option<NewRun>,
     values: Filing,
     /// The last field: files go first.
@@ -45,12 +50,16 @@ struct Seen {
     newest_of_system: Version,
     /// Key of the last row; empty before the first.
     last_key: Vec<u8>,
+    /// Its version.
+    last_version: Version,
 }
 
 impl Intake {
     pub(super) fn new(position: SnapshotPosition, sweep: Sweep) -> Self {
+        let most = sweep.group().options().value_file_bytes;
         Self {
             position,
+            horizon: Version::ZERO,
             stream: None,
             seen: Seen {
                 next: Place::FIRST,
@@ -59,11 +68,13 @@ impl Intake {
                 newest: Version::ZERO,
                 newest_of_system: Version::ZERO,
                 last_key: Vec::new(),
+                last_version: Version::ZERO,
             },
             complete: false,
             failed: false,
+            promise: None,
             run: None,
-            values: Filing::default(),
+            values: Filing::new(most),
             sweep,
         }
     }
@@ -78,13 +89,16 @@ impl Intake {
         match chunk.body {
             Body::Rows(rows) => {
                 for row in rows.clone() {
-                    check_row(&row?, &mut seen)?;
+                    check_row(&row?, chunk.stream.history, &mut seen)?;
                 }
                 self.check_room(bytes.len())?;
                 // Stays so if a write fails, and if nobody waits for its end.
                 self.failed = true;
                 self.write(rows).await?;
                 self.failed = false;
+                if let Some(promise) = &mut self.promise {
+                    promise.keep(bytes.len() as u64);
+                }
             }
             Body::Last(totals) => {
                 self.check_totals(&totals)?;
@@ -100,6 +114,23 @@ impl Intake {
         if self.failed {
             let reason = "this snapshot could not be written and is to be given up";
             return Err(io::Error::other(reason).into());
+        }
+        Ok(())
+    }
+
+    /// Sees whether so many bytes would leave the disk enough: half as much again as it must have, as writes that come meanwhile would
+    /// be refused otherwise as soon as the snapshot is here.
+    pub(super) fn expect(&mut self, bytes: u64) -> Result<(), SnapshotError> {
+        let group = self.sweep.group();
+        let (keep_free, promised) = (group.options().keep_free, group.promised());
+        if keep_free > 0 {
+            let needed = keep_free.saturating_add(keep_free / 2);
+            let needed = needed.saturating_add(promised.bytes()).saturating_add(bytes);
+            let free = group.free_bytes()?;
+            if free < needed {
+                return Err(SnapshotError::NoRoom { free, needed });
+            }
+            self.promise = Some(promised.promise(bytes));
         }
         Ok(())
     }
@@ -123,7 +154,7 @@ impl Intake {
         let own = Stream {
             cluster: group.cluster(),
             group: group.key(),
-            id: self.stream.map_or(chunk.stream.id, |stream| stream.id),
+            ..self.stream.unwrap_or(chunk.stream)
         };
         let Place {
             seq: expected,
@@ -161,6 +192,8 @@ impl Intake {
         if self.seen.newest > position.version || self.seen.newest_of_system > system {
             return Err(SnapshotError::Contradiction("a row is newer than the snapshot"));
         }
+        // Without history there are no older rows.
+        self.horizon = totals.horizon.unwrap_or(position.version);
         self.position = position;
         Ok(())
     }
@@ -174,15 +207,19 @@ impl Intake {
 
     async fn write_row(&mut self, row: &Row<'_>) -> Result<(), SnapshotError> {
         let (space, key) = split(row);
-        let value = if space == SPACE_SYSTEM || row.value.len() <= INLINE_VALUE_BYTES_MAX {
-            RowValue::Inline {
-                bytes: row.value,
-                vcrc: row.vcrc,
+        let value = match row.value {
+            None => RowValue::Tombstone,
+            Some(bytes) if space == SPACE_SYSTEM || bytes.len() <= INLINE_VALUE_BYTES_MAX => {
+                RowValue::Inline {
+                    bytes,
+                    vcrc: row.vcrc,
+                }
             }
-        } else {
-            let place = (key, row.version);
-            let group = self.sweep.group();
-            RowValue::Filed(self.values.add(group, place, row.value, row.vcrc).await?)
+            Some(bytes) => {
+                let group = self.sweep.group();
+                let place = (key, row.version);
+                RowValue::Filed(self.values.add(group, place, bytes, row.vcrc).await?)
+            }
         };
         let run = match &mut self.run {
             Some(run) => run,
@@ -202,7 +239,7 @@ impl Intake {
         self.failed = true;
         // The files that the run points at come first.
         let group = self.sweep.group();
-        let values = std::mem::take(&mut self.values).finish(group).await?;
+        let values = self.values.finish(group).await?;
         let run = match self.run.take() {
             Some(run) => run,
             None => group.create_run(0).await?,
@@ -211,7 +248,7 @@ impl Intake {
         let files = values
             .iter()
             .map(|values| (values.entry.number, values.file.clone()));
-        let below = Below::new(vec![run.clone()], files.collect());
+        let below = Below::new(vec![run.clone()], files.collect(), self.horizon);
         Ok(StagedSnapshot {
             checkpoint: self.position.checkpoint(&below)?,
             position: self.position.clone(),
@@ -230,15 +267,19 @@ fn split<'a>(row: &Row<'a>) -> (u8, &'a [u8]) {
 }
 
 /// Whether a row may follow those that were seen, and notes it.
-fn check_row(row: &Row<'_>, seen: &mut Seen) -> Result<(), SnapshotError> {
+fn check_row(row: &Row<'_>, history: bool, seen: &mut Seen) -> Result<(), SnapshotError> {
     let (space, key) = split(row);
     if space > SPACE_SYSTEM {
         return Err(SnapshotError::Contradiction("a row has no known space"));
     }
-    if *row.key <= *seen.last_key {
+    let is_older = history && space != SPACE_SYSTEM && row.version < seen.last_version;
+    if *row.key < *seen.last_key || *row.key == *seen.last_key && !is_older {
         return Err(SnapshotError::Contradiction("the keys do not ascend"));
     }
-    if value_crc(key, row.value) != row.vcrc {
+    if row.value.is_none() && space == SPACE_SYSTEM {
+        return Err(SnapshotError::Contradiction("a row of the system has no value"));
+    }
+    if row.value.map_or(0, |value| value_crc(key, value)) != row.vcrc {
         return Err(SnapshotError::Contradiction(
             "a value does not match its checksum",
         ));
@@ -251,5 +292,6 @@ fn check_row(row: &Row<'_>, seen: &mut Seen) -> Result<(), SnapshotError> {
     seen.bytes += row.bytes();
     seen.last_key.clear();
     seen.last_key.extend_from_slice(row.key);
+    seen.last_version = row.version;
     Ok(())
 }

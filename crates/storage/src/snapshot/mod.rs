@@ -16,6 +16,8 @@
 //!   or if anything differs, there is nothing to install (`intake`).
 //! - The same chunk is the same bytes whenever it is asked for: the files of a pinned checkpoint never change (`source`).
 //! - Memory is bounded on both sides by a chunk and one row, but for what a run keeps in memory anyway.
+//! - One that is too large for what is free is refused before its first chunk, and what others will still write is not free
+//!   ([`SnapshotWriter::expect`]).
 //! - Files of a snapshot that is given up are removed soon ([`sweep`]), or at the next start.
 //!
 //! All of it runs on one thread of the store ([`worker`]), a chunk at a time: what waits for a disk here holds up other
@@ -27,6 +29,7 @@ mod format;
 pub(crate) mod fuzzing;
 mod intake;
 mod position;
+mod promise;
 mod reader;
 mod source;
 mod staged;
@@ -39,6 +42,7 @@ mod writer;
 pub use error::SnapshotError;
 pub(crate) use format::CHUNK_LEN_MAX;
 pub use position::SnapshotPosition;
+pub(crate) use promise::Promised;
 pub use reader::SnapshotReader;
 #[cfg(test)]
 pub(crate) use source::TURN_ROWS;

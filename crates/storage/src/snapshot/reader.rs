@@ -16,6 +16,7 @@ use crate::store::GroupStore;
 pub struct SnapshotReader {
     group: GroupStore,
     position: SnapshotPosition,
+    below: Below,
     bytes: u64,
     /// The number of the chunk to give next. Kept here, so that a call that nobody waited for loses none.
     next: u64,
@@ -31,10 +32,11 @@ impl SnapshotReader {
             summary.file_len + values.map(|(_, bytes)| bytes).sum::<u64>()
         });
         let bytes = bytes.sum();
-        let source = Source::new(group, below, position.clone());
+        let source = Source::new(group, below.clone(), position.clone());
         Self {
             group: group.clone(),
             position,
+            below,
             bytes,
             next: 0,
             source: Arc::new(Mutex::new(source)),
@@ -49,6 +51,12 @@ impl SnapshotReader {
     /// Bytes of all chunks together, about: what was written over or deleted and not merged yet counts too.
     pub fn bytes_about(&self) -> u64 {
         self.bytes
+    }
+
+    /// Bytes of files, and of segments of the journal, that could go if this and other readers of the group's older checkpoints
+    /// were dropped. Does not wait for the disk.
+    pub fn held_back(&self) -> u64 {
+        self.group.held_back_by(&self.below)
     }
 
     /// The next chunk, of about 1 MiB and never more than [`SNAPSHOT_CHUNK_BYTES_MAX`](crate::SNAPSHOT_CHUNK_BYTES_MAX); `None`

@@ -9,8 +9,9 @@ use bytes::Bytes;
 use super::format::{CHUNK_TARGET, ChunkBuilder, HEADER_LEN, Place, Row, Stream, Totals};
 use super::position::SnapshotPosition;
 use super::sweep::Sweep;
-use crate::index::{Ask, Below, Merge, Missed, RawRow, Reader, ValueRef};
+use crate::index::{Below, Horizon, Missed, RawRow, Reader, ValueRef, Versions};
 use crate::journal::{Journal, ReadError, ReadValue};
+use crate::run::SPACE_USER;
 use crate::store::GroupStore;
 
 /// Chunks from which it can go on, besides the first: those that may be on the way while one is not acknowledged.
@@ -25,12 +26,14 @@ pub(super) struct Source {
     below: Below,
     stream: Stream,
     position: SnapshotPosition,
+    /// What of older versions is left out.
+    horizon: Version,
     /// Bytes from which on a chunk takes no more rows.
     target: usize,
     /// Where lately made chunks began, and where the next one does, by their numbers.
     marks: VecDeque<Mark>,
     /// Stands where the newest mark says. None after a start, a step back and an error.
-    rows: Option<Merge>,
+    rows: Option<Versions>,
     /// The chunk that was asked for last, if it took more than one turn.
     making: Option<Making>,
     /// The number of the last chunk, once it was made.
@@ -52,7 +55,7 @@ pub(super) enum Made {
 /// A chunk that is being made.
 struct Making {
     seq: u64,
-    rows: Merge,
+    rows: Versions,
     chunk: ChunkBuilder,
     next: Mark,
 }
@@ -61,8 +64,8 @@ struct Making {
 #[derive(Clone, Debug)]
 struct Mark {
     place: Place,
-    /// The first key it may have.
-    from: Vec<u8>,
+    /// The last row before it.
+    behind: Option<(Vec<u8>, Version)>,
     /// Rows, and bytes of them, in the chunks before.
     rows: u64,
     bytes: u64,
@@ -71,33 +74,29 @@ struct Mark {
 impl Mark {
     const FIRST: Self = Self {
         place: Place::FIRST,
-        from: Vec::new(),
+        behind: None,
         rows: 0,
         bytes: 0,
     };
 }
 
-const ASK: Ask = Ask {
-    reverse: false,
-    at: Version(u64::MAX),
-    most: usize::MAX,
-    wait: true,
-    // They are read once.
-    keep: false,
-};
-
 impl Source {
     pub(super) fn new(group: &GroupStore, below: Below, position: SnapshotPosition) -> Self {
+        // Without history the newest rows are all there is to send, and it can be read at no version before the checkpoint's.
+        let Horizon { keep, .. } = group.index().horizon();
+        let horizon = keep.max(below.horizon());
         let stream = Stream {
             cluster: group.cluster(),
             group: group.key(),
             id: group.env().rng.bits128(),
+            history: keep != Horizon::NEWEST_ONLY.keep,
         };
         Self {
             journal: group.journal().clone(),
             below,
             stream,
             position,
+            horizon,
             // With no room for any row there would be nothing but empty chunks.
             target: group.options().snapshot_chunk.clamp(HEADER_LEN + 1, CHUNK_TARGET),
             marks: [Mark::FIRST].into(),
@@ -108,8 +107,8 @@ impl Source {
         }
     }
 
-    /// Makes the chunk of a number, for a turn: rows that say that a key is gone are not sent, and there may be millions of them in a
-    /// row. Any of the last 64, the next one, and the first can be asked for, else `InvalidInput`. After an error it may be
+    /// Makes the chunk of a number, for a turn: rows that say that a key is gone, and versions that nobody needs, are mostly not sent, and there may be millions of them
+    /// in a row. Any of the last 64, the next one, and the first can be asked for, else `InvalidInput`. After an error it may be
     /// asked for again.
     pub(super) fn chunk(&mut self, seq: u64) -> io::Result<Made> {
         if self.last.is_some_and(|last| seq > last) {
@@ -139,10 +138,7 @@ impl Source {
         let next = self.go_to(seq)?;
         let rows = match self.rows.take() {
             Some(rows) => rows,
-            None => self
-                .below
-                .rows((&next.from, &[]), ASK)
-                .map_err(|missed| self.unread(missed))?,
+            None => self.rows_behind(&next)?,
         };
         Ok(Making {
             seq,
@@ -170,6 +166,12 @@ impl Source {
         chunk
     }
 
+    fn rows_behind(&self, mark: &Mark) -> io::Result<Versions> {
+        let behind = mark.behind.as_ref().map(|(key, version)| (&key[..], *version));
+        let rows = Versions::begin(self.below.runs(), behind, self.horizon);
+        rows.map_err(|missed| self.unread(missed))
+    }
+
     /// The mark of a chunk, as the newest one.
     fn go_to(&mut self, seq: u64) -> io::Result<Mark> {
         let newest = self.marks.back().filter(|mark| mark.place.seq == seq);
@@ -190,31 +192,34 @@ impl Source {
         Ok(mark)
     }
 
-    /// Adds a row, if there is one and not only a deletion, with its value, checked.
+    /// Adds a row with its value, checked. A deletion only if it is a part of history: there is nothing that it hides.
     fn add(
         &self,
         (key, version, value): RawRow,
         chunk: &mut ChunkBuilder,
         next: &mut Mark,
     ) -> io::Result<()> {
-        if let Some(value) = Option::<ValueRef>::from(value) {
-            let user_key = key.get(1..).unwrap_or_default();
-            let bytes = self
-                .read(user_key, &value)
-                .map_err(|error| self.rotten(user_key, error))?;
+        let value = Option::<ValueRef>::from(value);
+        let user_key = key.get(1..).unwrap_or_default();
+        let bytes = match &value {
+            Some(value) => Some(
+                self.read(user_key, value)
+                    .map_err(|error| self.rotten(user_key, error))?,
+            ),
+            None => None,
+        };
+        if bytes.is_some() || key.first() == Some(&SPACE_USER) && version > self.horizon {
             let row = Row {
                 key: &key,
                 version,
-                vcrc: value.vcrc(),
-                value: &bytes,
+                vcrc: value.as_ref().map_or(0, ValueRef::vcrc),
+                value: bytes.as_deref(),
             };
             next.rows += 1;
             next.bytes += row.bytes();
             chunk.push(&row);
         }
-        next.from = key;
-        // The first key behind it.
-        next.from.push(0);
+        next.behind = Some((key, version));
         Ok(())
     }
 
@@ -237,6 +242,7 @@ impl Source {
             rows: making.next.rows,
             bytes: making.next.bytes,
             position: self.position.clone(),
+            horizon: self.stream.history.then_some(self.horizon),
         };
         making.chunk.finish_last(&totals).0
     }

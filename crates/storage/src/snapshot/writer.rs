@@ -38,6 +38,14 @@ impl SnapshotWriter {
         self.next
     }
 
+    /// So many bytes will come, about: to be called before the first chunk. [`SnapshotError::NoRoom`] if the disk has too little for
+    /// them and for other snapshots that are coming in; then the snapshot need not be sent.
+    pub async fn expect(&mut self, bytes: u64) -> Result<(), SnapshotError> {
+        let intake = self.intake.clone();
+        let work = async move { intake.lock().await.expect(bytes) };
+        self.group.snapshot_thread().run(work).await?
+    }
+
     /// Takes the next chunk in; true if it was the last. A chunk that is refused changes nothing.
     pub async fn add(&mut self, chunk: Bytes) -> Result<bool, SnapshotError> {
         let intake = self.intake.clone();

@@ -1,21 +1,20 @@
 //! From what is frozen to a run.
 
 use std::io;
-use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use atoll_env::trouble;
 use atoll_types::{Key, Mutant, Version, mutant};
 
-use super::accounts::count_references;
 use super::group::{Checkpoint, Frozen, GroupStore};
 use super::progress::{Running, WorkKind};
 use super::rows::{system_key, user_key};
-use crate::index::{Layers, Memory, PAGE_ROWS, ValueRef};
+use crate::index::{Below, Horizon, Layers, Memory, PAGE_ROWS, ValueRef};
 use crate::journal::value_crc;
 use crate::manifest::{GroupFolder, Manifest, RunEntry};
 use crate::run::{RowValue, Run, RunIdentity, RunWriter};
+use crate::store::merging::accounts::count_references;
 
 impl GroupStore {
     /// Writes what is frozen, if anything is. After an error nothing has changed but the folder's numbers, and it
@@ -38,10 +37,16 @@ impl GroupStore {
         }
         let total = frozen.memory.tree.read().memory_bytes() as u64;
         let running = self.0.node.board.begin(WorkKind::Flush, self.0.key, total);
-        let run = self.write_run(&mut folder, &frozen, &running).await?;
+        let horizon = self.0.index.horizon();
+        let run = self.write_run(&mut folder, &frozen, horizon, &running).await?;
         trouble::pause("storage: a run is published, no manifest names it").await;
-        let below = self.0.index.layers().below.with_newest(run.clone());
-        let manifest = manifest_with(&folder, &frozen.checkpoint, below.runs());
+        let below = self
+            .0
+            .index
+            .layers()
+            .below
+            .with_newest(run.clone(), horizon.least);
+        let manifest = manifest_with(&folder, &frozen.checkpoint, &below);
         let oldest = run.summary().journal_bytes.first().map(|(id, _)| *id);
         self.0.space.named.lower(oldest);
         folder.commit(manifest).await?;
@@ -64,6 +69,7 @@ impl GroupStore {
         &self,
         folder: &mut GroupFolder,
         frozen: &Frozen,
+        horizon: Horizon,
         running: &Running<'_>,
     ) -> io::Result<Arc<Run>> {
         let new = folder.create_run().await?;
@@ -72,7 +78,7 @@ impl GroupStore {
         let rows = frozen.memory.tree.read().rows() + frozen.checkpoint.rows.len();
         let mut writer = RunWriter::create(new.file(), identity, salt, rows);
         let keep_deletions = !self.0.index.layers().below.is_empty();
-        add_users_rows(&mut writer, &frozen.memory, keep_deletions, running).await?;
+        add_users_rows(&mut writer, &frozen.memory, (horizon, keep_deletions), running).await?;
         add_system_rows(&mut writer, &frozen.checkpoint, keep_deletions).await?;
         writer.finish(frozen.checkpoint.applied).await?;
         let file = folder.publish(new).await?;
@@ -89,26 +95,27 @@ impl GroupStore {
     }
 }
 
-/// The newest row of every key. A frozen memory is not written to any more, so pages of it fit together.
+/// Of every key the newest row, and older ones as far as history needs them. A frozen memory is not written to any more, so
+/// pages of it fit together.
 async fn add_users_rows(
     writer: &mut RunWriter,
     memory: &Memory,
-    keep_deletions: bool,
+    (horizon, keep_deletions): (Horizon, bool),
     running: &Running<'_>,
 ) -> io::Result<()> {
-    let mut from: Option<Key> = None;
+    let mut from: Option<(Key, Version)> = None;
     loop {
-        let page = page(memory, from.as_ref());
+        let page = page(memory, from.as_ref(), horizon.keep);
         let before = writer.bytes();
         for (key, version, value) in &page {
-            if value.is_some() || keep_deletions {
+            if value.is_some() || keep_deletions || *version > horizon.keep {
                 let value = RowValue::from(value.as_ref());
                 writer.add(&user_key(key.as_bytes()), *version, value).await?;
             }
         }
         running.add(writer.bytes().saturating_sub(before));
         match page.into_iter().next_back() {
-            Some((last, ..)) => from = Some(last),
+            Some((last, version, _)) => from = Some((last, version)),
             None => return Ok(()),
         }
     }
@@ -116,13 +123,12 @@ async fn add_users_rows(
 
 type Row = (Key, Version, Option<ValueRef>);
 
-/// Rows behind a key, as many as one hold of the lock gives.
-fn page(memory: &Memory, behind: Option<&Key>) -> Vec<Row> {
-    let from = behind.map_or(Bound::Unbounded, |key| Bound::Excluded(key.as_bytes()));
+/// Rows behind a version of a key, as many as one hold of the lock gives.
+fn page(memory: &Memory, behind: Option<&(Key, Version)>, horizon: Version) -> Vec<Row> {
     let tree = memory.tree.read();
-    let rows = tree.range((from, Bound::Unbounded), Version(u64::MAX));
-    let seen = rows.filter_map(|(key, seen)| seen.map(|(version, value)| (key.clone(), version, value)));
-    seen.take(PAGE_ROWS).collect()
+    let rows = tree.versions(behind.map(|(key, version)| (key, *version)), horizon);
+    let rows = rows.map(|(key, (version, value))| (key.clone(), version, value));
+    rows.take(PAGE_ROWS).collect()
 }
 
 async fn add_system_rows(
@@ -152,12 +158,14 @@ fn row_version(checkpoint: &Checkpoint) -> Version {
 }
 
 /// The last manifest with one run more, the first of these.
-fn manifest_with(folder: &GroupFolder, checkpoint: &Checkpoint, runs: &[Arc<Run>]) -> Manifest {
+fn manifest_with(folder: &GroupFolder, checkpoint: &Checkpoint, below: &Below) -> Manifest {
+    let runs = below.runs();
     let mut manifest = folder.manifest().cloned().unwrap_or_default();
     manifest.applied = Some(checkpoint.applied);
     manifest.membership = checkpoint.membership.clone();
     manifest.membership_id = checkpoint.membership_id;
     manifest.last_version = checkpoint.version;
+    manifest.horizon = below.horizon();
     manifest
         .runs
         .splice(..0, runs.first().map(|newest| entry_of(newest)));

@@ -294,7 +294,8 @@ impl GroupStore {
             .iter()
             .map(|entry| open_run(&node, key, &folder, entry));
         let runs = runs.collect::<Result<_, _>>()?;
-        let below = Below::new(runs, open_values(&node, key, &folder, &manifest)?);
+        let values = open_values(&node, key, &folder, &manifest)?;
+        let below = Below::new(runs, values, manifest.horizon);
         let checkpoint = Checkpoint {
             applied,
             version: manifest.last_version,
@@ -379,9 +380,9 @@ pub(crate) fn system_rows(below: &Below) -> Result<Vec<SystemRow>, StoreError> {
         wait: true,
         keep: false,
     };
-    let page = below.raw_page((&[SPACE_SYSTEM], &[]), ask)?;
-    let mut rows = Vec::with_capacity(page.rows.len());
-    for (key, _, value) in page.rows {
+    let found = below.raw_rows((&[SPACE_SYSTEM], &[]), ask)?;
+    let mut rows = Vec::with_capacity(found.len());
+    for (key, _, value) in found {
         let key = Bytes::copy_from_slice(key.get(1..).unwrap_or_default());
         match value {
             RunValue::Inline { bytes, .. } => rows.push(SystemRow {

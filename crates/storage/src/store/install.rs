@@ -22,7 +22,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use atoll_env::{Env, trouble, watch};
 use atoll_types::{ClusterId, GroupKey, LogId};
 
-use super::evacuate::Refused;
 use super::flush::entry_of;
 use super::group::{GroupStore, Restored};
 use super::options::StoreOptions;
@@ -31,8 +30,9 @@ use crate::index::{IndexWriter, Layers, Memory};
 use crate::journal::Journal;
 use crate::manifest::Manifest;
 use crate::snapshot::{
-    SnapshotError, SnapshotPosition, SnapshotReader, SnapshotThread, SnapshotWriter, StagedSnapshot,
+    Promised, SnapshotError, SnapshotPosition, SnapshotReader, SnapshotThread, SnapshotWriter, StagedSnapshot,
 };
+use crate::store::merging::evacuate::Refused;
 
 impl GroupStore {
     /// The last entry of the newest durable checkpoint, as it is now and whenever it changes.
@@ -199,6 +199,11 @@ impl GroupStore {
         self.0.node.env.vfs.free_bytes(self.0.node.data())
     }
 
+    /// What snapshots that are coming in will still write, of all groups.
+    pub(crate) fn promised(&self) -> &Promised {
+        &self.0.node.promised
+    }
+
     pub(crate) fn journal(&self) -> &Journal {
         &self.0.node.journal
     }
@@ -226,8 +231,7 @@ fn manifest_of(staged: &StagedSnapshot) -> Manifest {
         membership_id,
         installed: Some(applied),
         last_version: version,
-        // A snapshot has no older rows.
-        horizon: version,
+        horizon: staged.below.horizon(),
         runs: vec![entry_of(&staged.run)],
         value_files: staged.values.iter().map(|values| values.entry).collect(),
         ..Manifest::default()

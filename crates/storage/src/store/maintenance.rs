@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
 
 use atoll_env::{Env, watch};
@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 
 use super::group::{GroupStore, Inner, Restored, StoreError};
 use super::options::StoreOptions;
-use super::progress::{Board, Progress};
+use super::progress::{Board, Progress, Written};
 use super::relief::{Relief, RowMemory};
 use super::space::Named;
 use super::thread;
@@ -22,7 +22,8 @@ use crate::journal::{Identity, Journal};
 use crate::manifest::{self, FolderOwner, GROUPS, GroupFolder, Manifest, folder_name};
 use crate::row_cache::RowCache;
 use crate::run::{BlockCache, Run};
-use crate::snapshot::SnapshotThread;
+use crate::snapshot::{Promised, SnapshotThread};
+use crate::store::space::backlog::Backlog;
 
 /// What all groups of a node share.
 pub(super) struct Shared {
@@ -37,11 +38,12 @@ pub(super) struct Shared {
     pub(super) rows: NodeRows,
     pub(super) relief: Relief,
     pub(super) snapshots: SnapshotThread,
+    /// What snapshots that are coming in will still write.
+    pub(super) promised: Promised,
     pub(super) board: Board,
     /// There is hardly room left on the disk.
     pub(super) urgent: AtomicBool,
-    /// The newest segment of the journal that was found rotten and is still there; 0: none.
-    pub(super) rotten_segment: AtomicU32,
+    pub(super) backlog: Arc<Backlog>,
     data: PathBuf,
     /// Groups that are open, or that something is still written of; of those that were, what is known.
     open: Mutex<BTreeMap<GroupKey, Known>>,
@@ -50,6 +52,8 @@ pub(super) struct Shared {
     pub(super) work: Notify,
     /// Something may be to be merged, or the node stops.
     pub(super) look: Notify,
+    /// Something may be to be let go of, or the node stops.
+    pub(super) tidy: Notify,
     pub(super) ended: watch::Sender<bool>,
 }
 
@@ -98,14 +102,16 @@ impl Store {
             },
             relief: Relief::default(),
             snapshots: SnapshotThread::start(&env.spawn),
+            promised: Promised::default(),
             board: Board::default(),
             urgent: AtomicBool::new(false),
-            rotten_segment: AtomicU32::new(0),
+            backlog: Arc::new(Backlog::new(options.journal_budget)),
             data: data.to_owned(),
             open: Mutex::default(),
             queue: Mutex::default(),
             work: Notify::new(),
             look: Notify::new(),
+            tidy: Notify::new(),
             ended: watch::Sender::new(false),
         });
         let own = shared.clone();
@@ -170,6 +176,11 @@ impl Store {
         self.0.board.read()
     }
 
+    /// What checkpoints and merges have written since the start.
+    pub fn written(&self) -> Written {
+        self.0.board.written()
+    }
+
     /// How much memory the rows of all groups take.
     pub fn row_memory(&self) -> RowMemory {
         self.0.row_memory()
@@ -213,6 +224,7 @@ impl Store {
         self.0.queue.lock().closing = true;
         self.0.work.notify_one();
         self.0.look.notify_one();
+        self.0.tidy.notify_one();
         let mut ended = self.0.ended.subscribe();
         // An error means that the thread is gone, which is what is waited for.
         let _ = ended.wait_for(|ended| *ended).await;

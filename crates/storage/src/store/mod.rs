@@ -7,12 +7,12 @@
 //! checkpoint and missing from the rows beside it.
 //!
 //! Runs are merged when they get many (`planner`): of each key the newest row stays, and a deletion only while an
-//! older run may have the key. Views hold on to the layers they began with, so neither flush nor merge takes
+//! older run may have the key; of history what somebody may still read at. Views hold on to the layers they began with, so neither flush nor merge takes
 //! anything from a reader.
 //!
-//! Space comes back in merges, and only there: values leave segments of the journal that are to go, and value files that
-//! are half dead, for new value files (`evacuate`). Nothing is ever put back into the index; why, says ADR 8. What is to be
-//! moved when, `planner` decides; who still needs what, `space` finds out. Three things may go:
+//! Space comes back in merges, and only there: values leave segments of the journal that are to go, and value files with
+//! much in them that is dead, for new value files (`merging`). Nothing is ever put back into the index; why, says ADR 8. What is to be
+//! moved when, `planner` decides; who still needs what, `space` finds out, and what one reader alone keeps, `space/held`. Three things may go:
 //! - A segment of the journal, by whoever owns the journal, if no log needs it and it is below [`Store::low_water`]: no row
 //!   of any group that can be read, now or later, points into it. A row that can be read stands in a memory or below one
 //!   that lives, and an entry being applied holds on to the layers that it has looked rows up in, so that a pointer that
@@ -25,7 +25,8 @@
 //! - I4: a run is published only when the journal bytes it points at are durable (`flush` waits for the
 //!   journal first), and a manifest names only what is synced (`manifest`).
 //! - I7: a deletion or an older version is dropped only where nothing older can come back (`flush`: a deletion goes only
-//!   with the oldest run).
+//!   with the oldest run), and only below the horizon. A manifest's horizon is never below what its runs lack, and never goes
+//!   down, whatever is restarted or installed (`tests/history`).
 //! - I8: a merge changes places, never a key, a version or a value. A value is proved before it is moved and keeps the sum of
 //!   its row; one that is rotten is given up where it is found and never becomes sound (`evacuate`; `tests/space/rot`).
 //! - With every segment below the low-water mark taken away, everything is still read, by every view, at every moment, and
@@ -44,22 +45,18 @@
 //! What is on the disk is read again and again to find damage before it is needed (`scrub`).
 //!
 //! One thread does all of it (`thread`): flushes one after the other, and beside them one merge at a time, which gives way to
-//! them and goes no faster than it may, unless writes outrun merges (`rate`). So a group waits for other groups' flushes, and for
+//! them and goes no faster than it may, unless writes outrun merges (`merging/rate`, `space/backlog`). With hardly any room a merge is done in parts (`merging/work`). So a group waits for other groups' flushes, and for
 //! no merge. A flush that failed waits for its own next attempt, and no other group waits with it (`thread`).
 
-mod accounts;
-mod evacuate;
 mod files;
-mod filing;
 mod flush;
 mod group;
 mod install;
 mod maintenance;
-mod merge;
+mod merging;
 mod options;
 mod planner;
 mod progress;
-mod rate;
 mod relief;
 mod rows;
 mod scrub;
@@ -69,11 +66,12 @@ pub(crate) mod tests;
 mod thread;
 
 pub(crate) use files::NewRun;
-pub(crate) use filing::{Filing, PublishedValues};
 pub(crate) use group::system_rows;
 pub use group::{Checkpoint, GroupStore, Restored, StoreError, SystemRow};
 pub use maintenance::Store;
+pub(crate) use merging::filing::{Filing, PublishedValues};
 pub use options::StoreOptions;
-pub use progress::{Progress, WorkKind};
+pub use progress::{Progress, WorkKind, Written};
 pub use relief::RowMemory;
 pub use scrub::{Finding, LastRound, Scrub, ScrubOptions, ScrubStatus, ScrubbedFile};
+pub use space::backlog::JournalLoad;

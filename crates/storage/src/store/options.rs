@@ -21,10 +21,10 @@ pub struct StoreOptions {
     pub snapshot_chunk: usize,
     /// Bytes that the disk must keep free while a snapshot is received; 0: it is not looked at.
     pub keep_free: u64,
-    /// Bytes of the journal beyond which values are moved out of its oldest segments, until those can go that are
-    /// beyond three quarters of it.
+    /// Bytes that the journal should have at most. From seven eighths of it on, values are moved out of its oldest segments until those can
+    /// go that are beyond five eighths.
     pub journal_budget: u64,
-    /// Bytes of a value file beyond which the next is begun; one value may exceed it.
+    /// Bytes of a value file beyond which the next is begun, or fewer for a group that has not many; one value may exceed it.
     pub value_file_bytes: u64,
     /// Bytes per second that merges may read and write, on average; 0: as many as the disk can, as also when the journal has more
     /// than twice its budget. Checkpoints are not held up.

@@ -1,6 +1,6 @@
 //! The thread that writes: one that flushes and one that merges, in turns.
 //!
-//! Both are futures of one thread. A merge gives way every few hundred kilobytes, so a checkpoint never waits for a merge
+//! Both are futures of one thread, as is a third one that lets go of what nobody needs, also while a merge takes long or fails. A merge gives way every few hundred kilobytes, so a checkpoint never waits for a merge
 //! to end, neither of its own group nor of another; a merge waits while a flush writes.
 
 use std::io;
@@ -11,16 +11,17 @@ use atoll_env::Instant;
 
 use super::group::GroupStore;
 use super::maintenance::Shared;
-use super::merge::Work;
 use super::planner::Urgency;
+use crate::store::merging::work::Work;
+use crate::store::space::room::Room;
 
 /// How long to wait before what failed is tried again; twice as long after every failure in a row.
 const RETRY: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(60);
+/// The same if there was no room, which may be there again any time.
+const RETRY_MAX_FULL: Duration = Duration::from_secs(8);
 /// How often to look whether the journal holds too much.
 const LOOK: Duration = Duration::from_secs(1);
-/// Room on the disk that a merge leaves.
-const ROOM_LEFT: u64 = 1024 * 1024;
 
 /// When to try again.
 #[derive(Clone, Copy)]
@@ -49,7 +50,7 @@ impl Retry {
 }
 
 pub(super) async fn run(shared: Arc<Shared>) {
-    tokio::join!(flush(&shared), merge(&shared));
+    tokio::join!(flush(&shared), merge(&shared), tidy(&shared));
     shared.queue.lock().groups.clear();
     shared.ended.send_replace(true);
 }
@@ -76,6 +77,21 @@ async fn flush(shared: &Shared) {
                 let retry = group.put_off_flush();
                 tracing::error!(group = %group.0.key, %error, retry_in = ?retry.wait, "a checkpoint failed");
                 shared.enqueue(group);
+            }
+        }
+    }
+}
+
+async fn tidy(shared: &Shared) {
+    loop {
+        shared.tidy.notified().await;
+        if shared.is_closing() {
+            return;
+        }
+        for group in shared.open_groups() {
+            if let Err(error) = group.tidy().await {
+                group.halt_if_broken(&error).await;
+                tracing::warn!(group = %group.0.key, %error, "what a group needs no more could not be let go of");
             }
         }
     }
@@ -133,7 +149,6 @@ impl Shared {
                 continue;
             }
             let Some((urgency, work)) = group.work(need).await else {
-                *group.0.space.retry.lock() = None;
                 continue;
             };
             if most_urgent.as_ref().is_none_or(|(most, ..)| urgency < *most) {
@@ -181,9 +196,6 @@ impl GroupStore {
 
     /// Merges, and removes what that left behind.
     async fn do_work(&self, work: Work) {
-        if !self.has_room(&work) {
-            return;
-        }
         let merged = self.merge(work).await;
         self.clean().await;
         match merged {
@@ -202,30 +214,34 @@ impl GroupStore {
     /// Notes that there will be another attempt; in how long.
     fn try_again(&self, full: bool) -> Duration {
         let mut retry = self.0.space.retry.lock();
-        let next = Retry::after(*retry, self.0.node.env.clock.now());
-        *retry = Some(Retry { full, ..next });
+        let now = self.0.node.env.clock.now();
+        let mut next = Retry::after(*retry, now);
+        if full {
+            next.wait = next.wait.min(RETRY_MAX_FULL);
+            next.at = now + next.wait;
+        }
+        next.full = full;
+        *retry = Some(next);
         next.wait
     }
 
-    /// Whether what the merge writes fits on the disk. A disk that is full in the middle of it would be so for everybody.
-    fn has_room(&self, work: &Work) -> bool {
-        let node = &self.0.node;
-        let needed = work.bytes().saturating_add(ROOM_LEFT);
-        // If it cannot be told, the merge finds out.
-        let free = node.env.vfs.free_bytes(node.data()).unwrap_or(u64::MAX);
-        if free >= needed {
-            return true;
-        }
+    /// There is room for what is to be done, or for a part of it.
+    pub(super) fn note_room(&self) {
+        self.0.space.retry.lock().take_if(|retry| retry.full);
+    }
+
+    /// There is no room for any part of what is to be done. A disk that is full in the middle of a merge would be so for
+    /// everybody.
+    pub(super) fn put_off_for_room(&self, work: &Work, room: Room) {
         let wait = self.try_again(true);
         tracing::warn!(
             group = %self.0.key,
             kind = work.plan.kind.name(),
-            needed,
-            free,
+            needed = work.bytes(),
+            free = room.free,
             retry_in = ?wait,
             "there is no room on the disk for a merge"
         );
-        false
     }
 
     /// A retry would be refused for ever, quietly, while memory grows. A start finds out what the disk has.

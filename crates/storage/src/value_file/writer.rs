@@ -7,7 +7,7 @@ use std::sync::Arc;
 use atoll_env::Env;
 use atoll_env::vfs::File;
 use atoll_types::limits::KEY_BYTES_MAX;
-use atoll_types::{Codec, Version};
+use atoll_types::{Codec, Mutant, Version, mutant};
 use crc32fast::Hasher;
 
 use super::Filed;
@@ -179,7 +179,9 @@ impl ValueWriter {
         let footer = self.footer.encode(self.salt, self.end() as u32);
         self.buffer.extend(footer);
         self.write().await?;
-        self.file.sync().await?;
+        if !mutant::is(Mutant::ValuesNotSynced) {
+            self.file.sync().await?;
+        }
         debug_assert_eq!(
             self.buffer_at,
             (HEADER_LEN + FOOTER_LEN) as u64 + self.footer.bytes

@@ -2,7 +2,8 @@
 
 use std::slice;
 
-use atoll_kv::Command;
+use atoll_kv::{Command, HistoryLimits};
+use atoll_storage::NotKept;
 use atoll_types::{ClientId, Outcome};
 
 use crate::testing::{
@@ -125,4 +126,43 @@ pub async fn a_snapshot_replaces_everything_at_once(make: Make<'_>) {
     bench.checkpoint().await;
     bench.check();
     bench.restart().await.check();
+}
+
+/// History is kept in the index below, whatever answers for the rows of now: over checkpoints, merges and restarts, for as long as
+/// the group is told to keep it, and no longer.
+pub async fn what_was_stays_in_the_index(make: Make<'_>) {
+    let mut bench = Bench::with(make, Sizes::Small).await;
+    let limits = HistoryLimits {
+        window_ms: 3_600_000,
+        bytes: 1 << 30,
+    };
+    bench.commit(&[Command::keep_history(Some(limits))]).await;
+    let mut was = vec![bench.oracle.seen()];
+    let (mut most, mut merged) = (0, false);
+    for round in 0..12_usize {
+        let value = format!("{round},").repeat(100 + round);
+        let puts = (0..6).map(|n| put(format!("k{}", (n * 2 + round) % 9), &value));
+        bench.commit(&[at_slot(puts.collect::<Vec<_>>())]).await;
+        bench
+            .commit(&[at_slot([
+                delete(format!("k{}", round % 9)),
+                append("log", &value),
+            ])])
+            .await;
+        was.push(bench.oracle.seen());
+        bench.checkpoint().await;
+        merged |= bench.runs() < most;
+        most = most.max(bench.runs());
+        if round % 5 == 2 {
+            bench = bench.restart().await;
+        }
+        for seen in &was {
+            assert_eq!(bench.rows_at(seen.version).as_ref(), Ok(&seen.rows));
+        }
+    }
+    assert!(merged, "nothing was merged");
+    bench.commit(&[Command::keep_history(None)]).await;
+    let refused = bench.rows_at(was[0].version).unwrap_err();
+    assert!(matches!(refused, NotKept::Compacted { .. }), "{refused:?}");
+    bench.check();
 }

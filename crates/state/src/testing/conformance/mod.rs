@@ -15,6 +15,7 @@ pub use apply::{
 pub use durable::{
     a_checkpoint_and_the_log_behind_it_are_everything, a_snapshot_replaces_everything_at_once,
     a_write_retried_after_a_restart_is_applied_once, views_stay_over_checkpoints_and_merges,
+    what_was_stays_in_the_index,
 };
 pub use views::{
     an_entry_shows_when_it_is_published, entries_without_changes_move_the_point,

@@ -6,6 +6,9 @@
 //! read last from the same file, some more of the file is read with it, twice as much each time, up to
 //! [`SPAN_MAX`]; where it does not, just its own bytes are, and nothing is read in vain.
 //!
+//! A disk takes as long for a page as for many. So where a walk has waited for the disk for one value after the other of the same file, though
+//! they do not stand side by side, it reads what stands around them too: a walk that has met so many of them will meet more.
+//!
 //! Nothing is trusted for having been read ahead: every value is proved by its sum over key and value when it is
 //! taken. What does not prove itself here, and whatever else is unusual, is read again by [`Reader`] as if there were no window, and it is
 //! that read which says what is wrong.
@@ -31,6 +34,9 @@ const SPAN_MAX: usize = 128 * 1024;
 const SPAN_MIN: usize = 4 * 1024;
 /// Values with fewer bytes between them stand side by side: records have headers and keys, and some are dead.
 const GAP_MAX: u64 = 4 * 1024;
+
+/// So many values of a file may be waited for alone. What is read with each of the next ones doubles after as many again.
+const COLD_ALONE: usize = 16;
 
 /// What a walk over rows has read of their values so far. At most 2 MiB. It keeps the files open that it read from: drop it
 /// with the view.
@@ -110,11 +116,10 @@ impl Place {
 }
 
 impl ReadAhead {
-    /// Appends a value to `out`, proved to be this key's; false if that had to wait and must not. After an
-    /// error, and after false, `out` is as it was.
-    pub(super) fn append(
+    /// Appends a value to `out` if it was read already, proved to be this key's, or stands in the index; false if not, and then `out` is as
+    /// it was.
+    pub(super) fn append_held(
         &mut self,
-        reader: Reader<'_>,
         key: &[u8],
         value: &ValueRef,
         out: &mut BytesMut,
@@ -123,8 +128,24 @@ impl ReadAhead {
             out.extend_from_slice(inline.map_err(|Mismatch| ReadError::Inline)?);
             return Ok(true);
         }
+        let Some(place) = Place::of(value) else {
+            return Ok(false);
+        };
+        let stored = self.window(place).and_then(|window| window.bytes_at(place));
+        Ok(stored.is_some_and(|stored| place.append(key, stored, out)))
+    }
+
+    /// Appends a value to `out` that has to be read, proved to be this key's; false if that had to wait and must not. After an
+    /// error, and after false, `out` is as it was.
+    pub(super) fn append(
+        &mut self,
+        reader: Reader<'_>,
+        key: &[u8],
+        value: &ValueRef,
+        out: &mut BytesMut,
+    ) -> Result<bool, ReadError> {
         if let Some(place) = Place::of(value)
-            && let Some(stored) = self.find(reader, place)
+            && let Some(stored) = self.read(reader, place)
             && place.append(key, stored, out)
         {
             return Ok(true);
@@ -136,32 +157,31 @@ impl ReadAhead {
         Ok(true)
     }
 
-    /// The bytes at a place, whatever they are.
-    fn find(&mut self, reader: Reader<'_>, place: Place) -> Option<&[u8]> {
-        let held = self.windows.iter().position(|window| window.is_of(place));
-        let at = match held {
-            Some(at) => at,
-            None => self.open(reader, place)?,
-        };
+    /// The window over the file of a place, the first one from now on.
+    fn window(&mut self, place: Place) -> Option<&mut Window> {
+        let at = self.windows.iter().position(|window| window.is_of(place))?;
         // Few swaps: neighbours are mostly of one file.
-        if let Some(used) = self.windows.get_mut(..=at) {
-            used.rotate_right(1);
-        }
-        let window = self.windows.first_mut()?;
-        if window.find(place).is_none() {
-            window.fill(place, reader.wait)?;
-            // No move helps what stands in the newest segment.
-            let newest = reader.journal.ends().map(|ends| ends.newest);
-            if window.is_scattered() && newest != Some(place.number) {
-                reader.below.note_scattered(place.len);
-            }
-        }
-        let from = window.find(place)?;
-        window.bytes.get(from..from + place.len)
+        self.windows.get_mut(..=at)?.rotate_right(1);
+        self.windows.first_mut()
     }
 
-    /// Another window, in the place of the one not used for longest if there are many; returns which.
-    fn open(&mut self, reader: Reader<'_>, place: Place) -> Option<usize> {
+    /// Reads the bytes at a place, whatever they are.
+    fn read(&mut self, reader: Reader<'_>, place: Place) -> Option<&[u8]> {
+        if self.window(place).is_none() {
+            self.open(reader, place)?;
+        }
+        let window = self.windows.first_mut()?;
+        window.fill(place, reader.wait)?;
+        // No move helps what stands in the newest segment.
+        let newest = reader.journal.ends().map(|ends| ends.newest);
+        if window.is_scattered() && newest != Some(place.number) {
+            reader.below.note_scattered(place.len);
+        }
+        window.bytes_at(place)
+    }
+
+    /// Another window, the first one, in the place of the one not used for longest if there are many.
+    fn open(&mut self, reader: Reader<'_>, place: Place) -> Option<()> {
         let source = if place.filed {
             let file = reader.below.values().get(&place.number)?;
             Source::File(place.number, file.clone())
@@ -173,13 +193,15 @@ impl ReadAhead {
             bytes = self.windows.pop().map_or(bytes, |oldest| oldest.bytes);
             bytes.clear();
         }
-        self.windows.push(Window {
+        let window = Window {
             source,
             start: u64::MAX,
             bytes,
             span: 0,
-        });
-        Some(self.windows.len() - 1)
+            cold: 0,
+        };
+        self.windows.insert(0, window);
+        Some(())
     }
 }
 
@@ -189,8 +211,10 @@ struct Window {
     /// Where they stand in the file.
     start: u64,
     bytes: Vec<u8>,
-    /// How many were to be read; 0 if only one value was.
+    /// How many were to be read; 0 if those of one value were, which stands beside none that was read before.
     span: usize,
+    /// How often that had to wait for the disk.
+    cold: usize,
 }
 
 impl Window {
@@ -201,10 +225,10 @@ impl Window {
         }
     }
 
-    /// Where the bytes at a place stand in the window, if it has them.
-    fn find(&self, place: Place) -> Option<usize> {
-        let from = place.offset.checked_sub(self.start)? as usize;
-        (from.checked_add(place.len)? <= self.bytes.len()).then_some(from)
+    /// The bytes at a place, if the window has them.
+    fn bytes_at(&self, place: Place) -> Option<&[u8]> {
+        let from = usize::try_from(place.offset.checked_sub(self.start)?).ok()?;
+        self.bytes.get(from..from.checked_add(place.len)?)
     }
 
     /// True if the last read was of one value alone, where values of all keys and groups stand as they came.
@@ -218,11 +242,10 @@ impl Window {
         let end = place.offset.checked_add(place.len as u64)?;
         let onwards = place.offset >= before && place.offset <= after.saturating_add(GAP_MAX);
         let back = place.offset < before && before <= end.saturating_add(GAP_MAX);
-        self.span = if onwards || back {
-            (self.span * 2).clamp(SPAN_MIN, SPAN_MAX)
-        } else {
-            0
-        };
+        if !(onwards || back) {
+            return self.fill_alone(place, end, wait);
+        }
+        self.span = (self.span * 2).clamp(SPAN_MIN, SPAN_MAX);
         let len = self.span.max(place.len);
         let start = if back {
             end.saturating_sub(len as u64)
@@ -230,6 +253,24 @@ impl Window {
             place.offset
         };
         self.read(start, len, wait)
+    }
+
+    /// Reads the bytes at a place that ends there, and if the disk was waited for often, also what stands around it.
+    fn fill_alone(&mut self, place: Place, end: u64, wait: bool) -> Option<()> {
+        self.span = 0;
+        let warm = self.read(place.offset, place.len, false);
+        if warm.is_some() || !wait {
+            return warm;
+        }
+        let doubled = self.cold / COLD_ALONE;
+        self.cold = self.cold.saturating_add(1);
+        let around = (SPAN_MIN as u64) << doubled.min((SPAN_MAX / SPAN_MIN).ilog2() as usize);
+        let start = place.offset / around * around;
+        let len = end.checked_next_multiple_of(around)? - start;
+        if doubled == 0 || len > SPAN_MAX as u64 {
+            return self.read(place.offset, place.len, true);
+        }
+        self.read(start, len as usize, true)
     }
 
     /// Reads so many bytes, or fewer if the file has no more of them that are durable.

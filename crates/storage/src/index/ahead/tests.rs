@@ -1,34 +1,48 @@
 //! Windows over one file whose reads are counted. Whether values come out right is tested with every scan of the store's tests.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use atoll_env::BoxFuture;
 use atoll_types::Codec;
+use parking_lot::Mutex;
 use proptest::prelude::*;
 
 use super::*;
 
 impl Window {
-    fn bytes_at(&mut self, place: Place, wait: bool) -> Option<&[u8]> {
-        if self.find(place).is_none() {
+    fn read_at(&mut self, place: Place, wait: bool) -> Option<&[u8]> {
+        if self.bytes_at(place).is_none() {
             self.fill(place, wait)?;
         }
-        let from = self.find(place)?;
-        self.bytes.get(from..from + place.len)
+        self.bytes_at(place)
     }
 }
 
-/// Bytes, some of which only a read that waits can have.
+/// Bytes, some of which only a read that waits can have, once.
 struct Counted {
     bytes: Vec<u8>,
-    /// Everything from here on is cold.
+    /// Every page from here on is cold until it is waited for.
     cold_from: u64,
+    waited_for: Mutex<BTreeSet<u64>>,
+    /// Reads, and those that waited.
     reads: AtomicUsize,
+    waits: AtomicUsize,
+}
+
+/// Pages that bytes stand in.
+fn pages(offset: u64, len: usize) -> std::ops::Range<u64> {
+    offset / 4096..(offset + len as u64).div_ceil(4096)
 }
 
 impl File for Counted {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         self.reads.fetch_add(1, Ordering::Relaxed);
+        let mut waited_for = self.waited_for.lock();
+        let before = waited_for.len();
+        waited_for.extend(pages(offset, buffer.len()));
+        let waited = waited_for.len() > before;
+        self.waits.fetch_add(usize::from(waited), Ordering::Relaxed);
         let rest = self.bytes.get(offset as usize..).unwrap_or_default();
         let len = rest.len().min(buffer.len());
         buffer[..len].copy_from_slice(&rest[..len]);
@@ -36,9 +50,12 @@ impl File for Counted {
     }
 
     fn try_read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<Option<usize>> {
-        if offset + buffer.len() as u64 > self.cold_from {
+        let mut pages = pages(offset, buffer.len()).filter(|page| (page + 1) * 4096 > self.cold_from);
+        let waited_for = self.waited_for.lock();
+        if pages.any(|page| !waited_for.contains(&page)) {
             return Ok(None);
         }
+        drop(waited_for);
         self.read_at(buffer, offset).map(Some)
     }
 
@@ -70,7 +87,9 @@ fn counted(len: usize, cold_from: u64) -> (Arc<Counted>, Window) {
     let file = Arc::new(Counted {
         bytes: std::iter::repeat_with(|| rng.u8(..)).take(len).collect(),
         cold_from,
+        waited_for: Mutex::default(),
         reads: AtomicUsize::new(0),
+        waits: AtomicUsize::new(0),
     });
     let segment = Segment::sealed(SEGMENT, file.clone(), len as u64);
     let window = Window {
@@ -78,6 +97,7 @@ fn counted(len: usize, cold_from: u64) -> (Arc<Counted>, Window) {
         start: u64::MAX,
         bytes: Vec::new(),
         span: 0,
+        cold: 0,
     };
     (file, window)
 }
@@ -115,7 +135,7 @@ proptest! {
         for (offset, len, wait) in places.into_iter().chain(along.clone()).chain(back) {
             let end = offset as usize + len;
             let expected = file.bytes.get(offset as usize..end);
-            let found = window.bytes_at(place(offset, len), wait);
+            let found = window.read_at(place(offset, len), wait);
             match found {
                 Some(found) => prop_assert_eq!(Some(found), expected),
                 None => prop_assert!(expected.is_none() || !wait, "{} bytes at {}", len, offset),
@@ -132,7 +152,7 @@ fn neighbours_are_read_together_in_either_direction_and_others_alone() {
     let reads = |offsets: &mut dyn Iterator<Item = usize>| {
         let (file, mut window) = counted(LEN, u64::MAX);
         for offset in offsets {
-            let found = window.bytes_at(place(offset as u64, 256), true).unwrap();
+            let found = window.read_at(place(offset as u64, 256), true).unwrap();
             assert_eq!(found, &file.bytes[offset..offset + 256]);
         }
         (file.reads.load(Ordering::Relaxed), window.bytes.capacity())
@@ -150,15 +170,38 @@ fn neighbours_are_read_together_in_either_direction_and_others_alone() {
 }
 
 #[test]
+fn what_is_cold_here_and_there_is_soon_read_with_what_stands_around_it() {
+    const LEN: usize = 4 << 20;
+    let count = LEN / 280;
+    let read = |values: usize| {
+        let (file, mut window) = counted(LEN, 0);
+        for value in 0..values {
+            let offset = value * 7_919 % count * 280;
+            let found = window.read_at(place(offset as u64, 256), true).unwrap();
+            assert_eq!(found, &file.bytes[offset..offset + 256]);
+            assert!(window.bytes.len() <= SPAN_MAX);
+        }
+        let pages = file.waited_for.lock().len();
+        (file.waits.load(Ordering::Relaxed), pages)
+    };
+    let (waits, pages) = read(COLD_ALONE);
+    assert!(pages <= 2 * waits, "{pages} pages for a few values");
+    // Until spans are longest, then each part of the file once, and what stands across two parts.
+    let most = 5 * COLD_ALONE + 2 * LEN / SPAN_MAX;
+    let (waits, _) = read(count);
+    assert!(waits <= most, "{waits} waits");
+}
+
+#[test]
 fn what_is_not_durable_or_not_there_is_not_read() {
     let (_, mut window) = counted(1_000, u64::MAX);
-    assert!(window.bytes_at(place(990, 20), true).is_none(), "behind the end");
-    assert!(window.bytes_at(place(980, 20), true).is_some());
-    assert!(window.bytes_at(place(u64::MAX - 3, 20), true).is_none());
+    assert!(window.read_at(place(990, 20), true).is_none(), "behind the end");
+    assert!(window.read_at(place(980, 20), true).is_some());
+    assert!(window.read_at(place(u64::MAX - 3, 20), true).is_none());
     window.bytes.clear();
     window.source = Source::Segment(Arc::new(Segment::fresh(SEGMENT, 1_000)));
     assert!(
-        window.bytes_at(place(10, 20), true).is_none(),
+        window.read_at(place(10, 20), true).is_none(),
         "it has no file yet"
     );
 }

@@ -8,6 +8,13 @@
 //! follow each other without a gap, and of every group that the first segment read tells of, all that stood before is purged by
 //! what the newest segment says. The record that says so stands between the two, so reading from there comes to the same
 //! logs (`rebuilt`). If that reading finds anything wrong, everything is read after all.
+//!
+//! Three things are no reason to read everything:
+//! - The newest segment's first frame was cut short by a crash. Then the segment before it is asked: what was purged there is
+//!   purged for good, so an older answer only keeps more.
+//! - A group that the newest segment says is in quarantine: nothing of its log is ever used again, and it stays in quarantine by
+//!   that word.
+//! - The journal was damaged, and every segment since then says so: damage is for ever, and need not be found again.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -22,15 +29,16 @@ type Heads = BTreeMap<GroupKey, Head>;
 
 /// The place of the first segment that has to be read; 0 if all have to be.
 pub(super) fn first_needed(files: &[SegmentFile]) -> io::Result<usize> {
-    let Some(newest) = files.last() else { return Ok(0) };
-    let Some(now) = heads(newest)? else { return Ok(0) };
+    let Some((newest, now)) = newest_heads(files)? else {
+        return Ok(0);
+    };
     // From the newest down: nearly all that is looked at is then read in any case.
-    for at in (1..files.len()).rev() {
+    for at in (1..=newest).rev() {
         let Some(file) = files.get(at).filter(|_| is_chain(files, at)) else {
             return Ok(0);
         };
         match heads(file)? {
-            Some(heads) if heads.iter().all(|(group, head)| is_purged(head, now.get(group))) => {
+            Some(heads) if heads.iter().all(|(group, head)| is_over(head, now.get(group))) => {
                 return Ok(at);
             }
             Some(_) => {}
@@ -54,10 +62,23 @@ fn is_chain(files: &[SegmentFile], upto: usize) -> bool {
         .is_some_and(|files| files.windows(2).all(follows))
 }
 
-/// True if everything that stood in the log at this point is purged by now.
-fn is_purged(then: &Head, now: Option<&Head>) -> bool {
-    let purged = now.and_then(|head| head.purged).map(|id| id.index);
-    now.is_some() && then.last.map(|id| id.index) <= purged
+/// The newest segment's place and what it says, or, if its first frame is not sound, the same of the one before it. A second one
+/// that is not sound is no crash.
+fn newest_heads(files: &[SegmentFile]) -> io::Result<Option<(usize, Heads)>> {
+    for (at, file) in files.iter().enumerate().rev().take(2) {
+        if let Some(heads) = heads(file)? {
+            return Ok(Some((at, heads)));
+        }
+    }
+    Ok(None)
+}
+
+/// True if nothing that stood in the log at this point is needed now: all of it is purged, or the log will never be used again.
+fn is_over(then: &Head, now: Option<&Head>) -> bool {
+    now.is_some_and(|now| {
+        let purged = now.purged.map(|id| id.index);
+        now.quarantined || then.last.map(|id| id.index) <= purged
+    })
 }
 
 /// What a segment's first frame says of every group; `None` if there is no sound one.

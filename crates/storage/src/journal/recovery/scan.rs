@@ -1,6 +1,6 @@
 //! Rebuilds the groups' logs from the frames.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use atoll_env::trouble;
@@ -25,6 +25,8 @@ pub(super) struct Scan {
     dir: PathBuf,
     groups: BTreeMap<GroupKey, Rebuilt>,
     pub(super) quarantined: BTreeMap<GroupKey, Quarantined>,
+    /// Of these, the ones that a head says are: an earlier start has decided it.
+    told: BTreeSet<GroupKey>,
     /// Of all groups, as the writer knew them at this point.
     pub(super) heads: BTreeMap<GroupKey, Head>,
     pub(super) chain: Chain,
@@ -54,6 +56,7 @@ impl Scan {
             dir: dir.to_owned(),
             groups: BTreeMap::new(),
             quarantined: BTreeMap::new(),
+            told: BTreeSet::new(),
             heads: BTreeMap::new(),
             chain: Chain::default(),
             next_seq: 1,
@@ -232,6 +235,9 @@ impl Scan {
     /// At the start of a segment every group says where it stands: what was read must agree.
     fn group_head(&mut self, group: GroupKey, head: Head) {
         let known = self.heads.insert(group, head);
+        if head.quarantined {
+            self.told.insert(group);
+        }
         if self.quarantined.contains_key(&group) {
             self.heads.entry(group).or_default().quarantined = true;
         } else if head.quarantined {
@@ -305,13 +311,13 @@ impl Scan {
         self.damaged(format!("{} at offset 0: {what}", file.display()));
     }
 
-    /// True if nothing that was read is wrong, nor was at an earlier start, and every log is whole.
+    /// True if nothing that was read is wrong, and every log is whole but for those that an earlier start put into quarantine.
     pub(super) fn is_sound(&self) -> bool {
         let whole = |(group, log): (&GroupKey, &Rebuilt)| {
             let head = self.heads.get(group).copied().unwrap_or_default();
             log.check(&head).is_ok()
         };
-        let unhurt = self.damage.is_none() && !self.journal_head.damaged && self.quarantined.is_empty();
+        let unhurt = self.damage.is_none() && self.quarantined.keys().all(|group| self.told.contains(group));
         unhurt && self.groups.iter().all(whole)
     }
 

@@ -112,6 +112,29 @@ fn only_a_run_with_packed_values_says_so() {
     }
 }
 
+/// The same of history: only of users' rows, and with packed values beside.
+#[test]
+fn only_a_run_with_history_says_so() {
+    let features = |key: &[u8], versions: &[u64], value: RunValue| {
+        let rows = versions
+            .iter()
+            .map(|version| ((key.to_vec(), Reverse(Version(*version))), value.clone()));
+        let (bytes, summary) = bytes_of(&rows.collect());
+        let features = (bytes[12], bytes[bytes.len() - FOOTER_LEN + 12]);
+        let opened = open(bytes).unwrap();
+        assert_eq!(opened.summary(), &summary);
+        (features, summary.replaced, summary.replaced_until)
+    };
+    let plain = || inline(b"plain".to_vec());
+    assert_eq!(features(b"\0key", &[7], plain()), ((0, 0), 0, Version(0)));
+    assert_eq!(features(b"\0key", &[9, 7, 3], plain()), ((0, 8), 2, Version(9)));
+    assert_eq!(
+        features(b"\0key", &[9, 7], RunValue::Filed(FILED)),
+        ((0, 12), 1, Version(9))
+    );
+    assert_eq!(features(b"\x01key", &[9, 7], plain()), ((0, 0), 0, Version(0)));
+}
+
 #[test]
 fn what_is_pointed_at_counts_as_it_is_stored() {
     let mut rows = Rows::new();

@@ -29,6 +29,7 @@ impl Round<'_> {
         if let Err(error) = file.forget_cached() {
             return Some(Flaw::unreadable(&error));
         }
+        let front = Flaw::of_front(&*file);
         drop(file);
         let flaw = match manifest::read_any(&*vfs, &dir) {
             Ok((_, owner)) if owner.identity == self.identity() && owner.group == group => None,
@@ -37,7 +38,7 @@ impl Round<'_> {
             Err(error) => Some(Flaw::new(0, &error.to_string())),
         };
         self.took(len).await;
-        flaw
+        flaw.or(front)
     }
 
     /// Looks at a run: everything that opening it reads, and every block.
@@ -59,7 +60,7 @@ impl Round<'_> {
         }
         let blocks = self.done_of_file();
         self.took(run.summary().file_len.saturating_sub(blocks)).await;
-        looking.flaw
+        looking.flaw.or_else(|| Flaw::of_front(&**known.file()))
     }
 
     /// Looks at all records of a value file.
@@ -80,7 +81,7 @@ impl Round<'_> {
         }
         let records = self.done_of_file();
         self.took(values.file_len().saturating_sub(records)).await;
-        None
+        Flaw::of_front(&**known.file())
     }
 }
 

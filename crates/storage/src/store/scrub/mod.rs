@@ -16,10 +16,13 @@
 //! What holds here, and where it is checked:
 //! - A flipped bit of any file that a round looks at is found in that round, and the file and the place are named, unless
 //!   it is in padding that nothing reads (`store/tests/scrub/bits`).
+//! - What encryption keeps at the front of each file is looked at too, though no read shows it: at the next start it would be
+//!   missed. With one copy of two the file can still be read, and that is told (`bits`).
 //! - Nothing is called damaged that was not: a file that does not check is read a second time from its beginning, and is
 //!   damaged only if it does not check then, either (`store/tests/scrub/life`). Files are pinned while they are looked at: a merge
 //!   may replace them and a segment may be freed, and nothing of that looks like damage.
-//! - What was found is told once, not once per round, and is forgotten when the file is found sound or is gone.
+//! - What was found is told once, not once per round, and is forgotten when the file is found sound or is gone. All
+//!   damaged files are known; of more than 256 some are only counted (`status`).
 //! - The rate is kept (`store/tests/scrub/life`). Memory: a window of 1 MiB, one frame or record, filter and index of one run.
 //! - Nothing is written, ever.
 //!
@@ -27,7 +30,7 @@
 //! value. While the node runs nothing is lost yet: what the logs promise stands in memory, and again at the head of every
 //! later segment. So such a segment is made to go, with all before it: checkpoints and merges empty them as if the journal
 //! were too long (`plan`), each value is proved when it is moved, and what cannot be proved is given up alone. It is freed
-//! as any other, once no log needs it (`store/tests/scrub/leave`).
+//! as any other, once no log needs it; and no log keeps it for followers (`store/tests/scrub/leave`).
 //!
 //! What else a finding leads to is not decided here: whoever asked for the scrub is told ([`Scrub::findings`]).
 

@@ -1,11 +1,12 @@
 //! The thread that scrubs, and one round of it.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use atoll_env::vfs::{File, FrontDamage};
 use atoll_env::{Env, watch};
 use atoll_types::GroupKey;
 use parking_lot::Mutex;
@@ -14,11 +15,12 @@ use tokio::sync::Notify;
 use super::options::ScrubOptions;
 use super::status::{Board, Finding, LastRound, ScrubStatus, ScrubbedFile};
 use crate::check::JOURNAL;
-use crate::journal::{Align, Identity, Journal, file_name};
-use crate::manifest::{FileId, GROUPS, MANIFEST, folder_name};
+use crate::journal::{Align, Identity, Journal};
+use crate::manifest::{GROUPS, folder_name};
 use crate::run::{Run, RunIdentity};
 use crate::store::maintenance::Store;
-use crate::store::rate::Rate;
+use crate::store::merging::rate::Rate;
+use crate::store::space::backlog::Backlog;
 use crate::value_file::{ValueFile, ValueFileId};
 
 /// With next to nothing on the disk, rounds would follow each other without a pause.
@@ -49,24 +51,16 @@ enum Target {
 }
 
 impl Target {
-    /// Which file it is, and its path in the data directory.
-    fn name(&self) -> (ScrubbedFile, PathBuf) {
-        let folder = |group| Path::new(GROUPS).join(folder_name(group));
+    /// Which file it is.
+    fn name(&self) -> ScrubbedFile {
         match self {
-            Self::Segment(id) => (
-                ScrubbedFile::Segment(*id),
-                Path::new(JOURNAL).join(file_name(*id)),
-            ),
-            Self::Manifest(group) => (ScrubbedFile::Manifest(*group), folder(*group).join(MANIFEST)),
+            Self::Segment(id) => ScrubbedFile::Segment(*id),
+            Self::Manifest(group) => ScrubbedFile::Manifest(*group),
             Self::Run(run) => {
                 let RunIdentity { group, number, .. } = run.identity();
-                let path = folder(group).join(FileId::run(number).to_string());
-                (ScrubbedFile::Run(group, number), path)
+                ScrubbedFile::Run(group, number)
             }
-            Self::Values(_, ValueFileId { group, number, .. }) => {
-                let path = folder(*group).join(FileId::values(*number).to_string());
-                (ScrubbedFile::Values(*group, *number), path)
-            }
+            Self::Values(_, ValueFileId { group, number, .. }) => ScrubbedFile::Values(*group, *number),
         }
     }
 }
@@ -76,6 +70,8 @@ impl Target {
 pub(super) struct Flaw {
     offset: u64,
     what: String,
+    /// The file can still be opened and read whole.
+    readable: bool,
 }
 
 impl Flaw {
@@ -83,6 +79,19 @@ impl Flaw {
         Self {
             offset,
             what: what.to_owned(),
+            readable: false,
+        }
+    }
+
+    /// What the file system below keeps at the front of a file is not what it wrote.
+    pub(super) fn of_front(file: &dyn File) -> Option<Self> {
+        match file.check_front() {
+            Ok(None) => None,
+            Ok(Some(FrontDamage { what, readable })) => Some(Self {
+                readable,
+                ..Self::new(0, what)
+            }),
+            Err(error) => Some(Self::unreadable(&error)),
         }
     }
 
@@ -125,6 +134,7 @@ impl Scrub {
             total: board.total,
             last: board.last,
             findings: board.findings(),
+            more: board.more(),
         }
     }
 
@@ -161,20 +171,20 @@ impl Inner {
 
     /// Forgets what was found in files that are gone, or were replaced under their name.
     async fn look_again(&self) {
-        let found = self.board.lock().findings();
-        for Finding { file, path, .. } in found {
-            if !self
-                .env()
-                .vfs
-                .exists(&self.store.0.data().join(&path))
-                .unwrap_or(true)
-            {
+        let damaged = self.board.lock().damaged();
+        for file in damaged {
+            if !self.is_there(file) {
                 self.board.lock().forget(file);
             } else if let ScrubbedFile::Manifest(group) = file {
                 self.begin().file(Target::Manifest(group)).await;
             }
         }
         self.tell();
+    }
+
+    fn is_there(&self, file: ScrubbedFile) -> bool {
+        let path = self.store.0.data().join(file.path());
+        self.env().vfs.exists(&path).unwrap_or(true)
     }
 
     fn begin(&self) -> Round<'_> {
@@ -184,7 +194,7 @@ impl Inner {
                 &self.env().clock,
                 self.options.bytes_per_second,
                 // Looking for damage helps no journal that is too large.
-                u64::MAX,
+                &Arc::new(Backlog::new(u64::MAX)),
                 &self.store.0.journal,
             ),
             of_file: 0,
@@ -215,26 +225,21 @@ impl Inner {
         if self.is_closing() {
             return;
         }
-        let data = self.store.0.data();
-        let is_there = |path: &Path| self.env().vfs.exists(&data.join(path)).unwrap_or(true);
         let ended = LastRound {
             began_ms,
             ended_ms: clock.wall_ms(),
             ..LastRound::default()
         };
-        self.board.lock().end(ended, is_there);
+        self.board.lock().end(ended, |file| self.is_there(file));
         self.tell();
         tracing::debug!("everything on the disk was read to find damage");
     }
 
     fn tell(&self) {
-        let found = self.board.lock().findings();
-        let segments = found.iter().filter_map(|finding| match finding.file {
-            ScrubbedFile::Segment(id) => Some(id),
-            _ => None,
-        });
-        let rotten = segments.max().unwrap_or(0);
-        self.store.0.rotten_segment.store(rotten, Ordering::Relaxed);
+        let board = self.board.lock();
+        let (found, rotten) = (board.findings(), board.rotten_segment());
+        drop(board);
+        self.store.0.journal.set_rotten(rotten);
         self.findings.send_if_modified(|told| {
             let new = *told != found;
             *told = found;
@@ -306,19 +311,19 @@ impl Round<'_> {
                 break;
             }
         }
-        let (file, path) = target.name();
-        self.note(file, path, flaw);
+        self.note(target.name(), flaw);
     }
 
-    fn note(&self, file: ScrubbedFile, path: PathBuf, flaw: Option<Flaw>) {
+    fn note(&self, file: ScrubbedFile, flaw: Option<Flaw>) {
         if self.is_over() {
             return;
         }
         let finding = flaw.map(|flaw| Finding {
             file,
-            path,
+            path: file.path(),
             offset: flaw.offset,
             what: flaw.what,
+            readable: flaw.readable,
             found_ms: self.env().clock.wall_ms(),
         });
         let told = finding.clone();

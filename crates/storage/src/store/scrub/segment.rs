@@ -20,7 +20,7 @@ impl Round<'_> {
         let next = id.checked_add(1).and_then(|next| journal.segment(next));
         let behind = next.as_ref().and_then(|next| next.file());
         match self.frames(&file, id, behind).await {
-            Ok(flaw) => flaw,
+            Ok(flaw) => flaw.or_else(|| Flaw::of_front(&**segment.file()?)),
             Err(error) => Some(Flaw::unreadable(&error)),
         }
     }

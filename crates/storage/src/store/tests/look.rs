@@ -48,7 +48,7 @@ fn appended(
     out.strip_prefix(before).unwrap().to_vec()
 }
 
-type Rows = Vec<(Vec<u8>, Version, Vec<u8>)>;
+pub(super) type Rows = Vec<(Vec<u8>, Version, Vec<u8>)>;
 
 /// Compares all rows of a view with a model.
 pub(super) fn check_rows(view: &View, model: &Model, journal: &Journal) {
@@ -110,7 +110,12 @@ pub(super) fn check_view(view: &View, model: &Model, journal: &Journal) {
 }
 
 /// All rows of a range, page by page; with and without their values, as many.
-fn walk(view: &View, (start, end): (&[u8], &[u8]), (reverse, wait): (bool, bool), journal: &Journal) -> Rows {
+pub(super) fn walk(
+    view: &View,
+    (start, end): (&[u8], &[u8]),
+    (reverse, wait): (bool, bool),
+    journal: &Journal,
+) -> Rows {
     let (mut rows, mut ahead) = (Rows::new(), ReadAhead::default());
     let (mut start, mut end) = (start.to_vec(), end.to_vec());
     let mut waits = wait;

@@ -77,6 +77,22 @@ pub(super) struct Node {
     changed: BTreeMap<Bytes, Option<Bytes>>,
     /// The entry of the last checkpoint begun.
     pub(super) frozen_at: u64,
+    pub(super) keeps: Keeps,
+    /// The last version after each entry.
+    versions: Vec<u64>,
+}
+
+/// When history is kept, and for how many entries: of each span the first entry, the first behind it, and the window.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Keeps(pub(super) Vec<(u64, u64, u64)>);
+
+impl Keeps {
+    /// The entry that can be read at as the first, after so many.
+    fn first(&self, applied: u64) -> Option<u64> {
+        let mut spans = self.0.iter();
+        let (since, _, window) = spans.find(|(since, until, _)| (*since..*until).contains(&applied))?;
+        Some((*since).max(applied.saturating_sub(*window)))
+    }
 }
 
 impl Node {
@@ -129,6 +145,8 @@ impl Node {
             model: Model::default(),
             changed: BTreeMap::new(),
             frozen_at: 0,
+            keeps: Keeps::default(),
+            versions: vec![0],
         };
         Ok((node, restored))
     }
@@ -145,6 +163,7 @@ impl Node {
             }
             self.take_over(&restored, history);
         }
+        self.writer.keep_history(self.horizon());
         assert_eq!(self.group.flushed_index(), self.model.applied);
         check_rows(&self.group.index().view(), &self.model, &self.journal);
         let entries = self
@@ -175,6 +194,15 @@ impl Node {
         assert_eq!(checkpoint.membership_id, Some(id(index)));
         self.changed.clear();
         self.frozen_at = index;
+        let models = history.models.iter().take(index as usize + 1);
+        self.versions = models.map(|model| model.version).collect();
+        self.writer.keep_history(self.horizon());
+    }
+
+    /// What history is kept from, if any is.
+    pub(super) fn horizon(&self) -> Option<Version> {
+        let first = self.keeps.first(self.versions.len() as u64 - 1)?;
+        self.versions.get(first as usize).map(|version| Version(*version))
     }
 
     /// Appends an entry, applies it, and gives what tells of its durability.
@@ -221,6 +249,8 @@ impl Node {
             offset += stored.len() as u32;
         }
         assert!(self.writer.take_trouble().is_none());
+        self.versions.push(version);
+        self.writer.keep_history(self.horizon());
         self.writer.publish(Version(version), index);
         self.log.release(index);
         self.model.apply(index, ops);

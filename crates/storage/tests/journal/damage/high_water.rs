@@ -69,11 +69,13 @@ fn cut(vfs: &MemVfs, file: &Path, at: u64) -> MemVfs {
 
 /// Opens again and again: the damage is found each time, and nothing new is made behind it.
 async fn check_damaged(mut vfs: MemVfs, writes: bool) {
-    for _ in 0..3 {
+    for start in 0..3 {
         let process = Process::on(vfs);
         let journal = process.open(OPTIONS).await.unwrap();
         let damage = journal.damage().unwrap();
-        assert!(damage.contains(".jnl at offset"), "{damage}");
+        // A later start takes it from what the one before wrote down.
+        let known = start > 0 && damage == "it was found at an earlier start";
+        assert!(known || damage.contains(".jnl at offset"), "{damage}");
         assert!(journal.create_group(group(1), ReplicaId(1)).await.is_err());
         assert!(journal.create_group(group(9), ReplicaId(9)).await.is_err());
         assert!(journal.group(group(1)).is_none());

@@ -2,6 +2,7 @@
 
 use atoll_env::vfs::MemVfs;
 
+use super::super::process::sealed;
 use super::*;
 use crate::store::ScrubbedFile;
 
@@ -47,6 +48,54 @@ fn a_flipped_bit_of_any_file_is_found_in_one_round_and_forgotten_when_it_is_righ
         scrub.close().await;
         node.process.kill();
     });
+}
+
+/// What encryption keeps at the front of a file is shown by no read: nobody would notice before the next start.
+#[test]
+fn a_flipped_bit_of_either_header_of_a_sealed_file_is_found_and_what_it_means_is_told() {
+    sealed(|| simulate(headers()));
+}
+
+async fn headers() {
+    let vfs = MemVfs::default();
+    let (node, _) = node_with_files(Process::on(vfs.clone())).await;
+    let scrub = Scrub::start(&node.store, OFTEN);
+    assert_eq!(whole_round(&node, &scrub).await, []);
+    let files = files(&node);
+    assert!(files.len() >= 5, "{files:?}");
+    for path in files {
+        // In the wrapped key, in the sum of the second copy.
+        for (first, second) in [(80, 4096 + 4095), (4096 + 33, 5)] {
+            vfs.flip_bit(&path, first, 1);
+            let findings = whole_round(&node, &scrub).await;
+            let [finding] = &findings[..] else {
+                panic!("{} at {first}: {findings:#?}", path.display())
+            };
+            assert_eq!((&*finding.path, finding.readable), (in_data(&path), true));
+            assert!(
+                finding.what.contains("one copy of its header"),
+                "{}",
+                finding.what
+            );
+            vfs.flip_bit(&path, first, 1);
+            assert_eq!(whole_round(&node, &scrub).await, []);
+
+            vfs.flip_bit(&path, first, 1);
+            vfs.flip_bit(&path, second, 1);
+            let findings = whole_round(&node, &scrub).await;
+            assert_eq!(
+                (findings.len(), findings[0].readable),
+                (1, false),
+                "{findings:#?}"
+            );
+            assert_eq!(findings[0].path, in_data(&path));
+            vfs.flip_bit(&path, first, 1);
+            vfs.flip_bit(&path, second, 1);
+            assert_eq!(whole_round(&node, &scrub).await, []);
+        }
+    }
+    scrub.close().await;
+    node.process.kill();
 }
 
 #[test]

@@ -71,6 +71,67 @@ async fn go_on(node: &mut Node, history: &mut History, seconds: u16) {
     }
 }
 
+/// As a node does once a second to which nobody writes, whose log keeps its newest four segments for followers.
+async fn rest(node: &mut Node, seconds: u16) {
+    for _ in 0..seconds {
+        node.store.look();
+        if node.group.wants_checkpoint_for_space() {
+            node.begin_checkpoint();
+        }
+        let old = node.log.purge_limit(4).map_or(0, |limit| limit.index);
+        let upto = old.min(node.group.flushed_index());
+        if upto > 0 {
+            node.log.purge(id(upto)).await.unwrap();
+        }
+        node.store.reclaim().await.unwrap();
+        node.process.env.clock.sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// What is kept for followers must not keep a segment that would quarantine every group of the node at its next start.
+#[test]
+fn a_rotten_segment_goes_soon_also_where_nothing_is_written() {
+    simulate(async {
+        for in_run in [true, false] {
+            let vfs = MemVfs::default();
+            let (mut node, mut history) = node_with_values(&vfs).await;
+            if !in_run {
+                // Something that no checkpoint has stands there too.
+                let put = Op::Put {
+                    first: 50,
+                    count: 1,
+                    len: 100,
+                };
+                node.write(&[put], &mut history).await.unwrap();
+                node.journal.mark().await.unwrap();
+            }
+            let newest = node.journal.ends().unwrap().newest;
+            assert!((2..=4).contains(&newest), "all are among those kept: {newest}");
+            rest(&mut node, 20).await;
+            assert_eq!(node.journal.ends().unwrap().oldest, 1, "nothing wants it to go");
+            let scrub = Scrub::start(&node.store, OFTEN);
+            rot(&vfs);
+            assert_eq!(whole_round(&node, &scrub).await.len(), 1);
+            rest(&mut node, 10).await;
+            assert!(
+                node.journal.ends().unwrap().oldest > 1,
+                "{:?}",
+                node.journal.ends()
+            );
+            assert_eq!(whole_round(&node, &scrub).await, []);
+            assert_eq!((lost(&node), node.journal.rotten()), (vec![2], 0));
+            node.process.kill();
+            let process = Process::on(vfs.crash(Crash::LoseAll));
+            let (node, _) = Node::open(process).await.unwrap();
+            assert_eq!(
+                (node.journal.damage(), node.journal.quarantined()),
+                (None, vec![])
+            );
+            node.process.kill();
+        }
+    });
+}
+
 #[test]
 fn a_rotten_segment_is_emptied_and_the_next_start_finds_nothing_wrong() {
     simulate(async {

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use atoll_env::vfs::{Crash, Fault, MemVfs};
+use bytes::Bytes;
 
 use super::super::faults::Faulty;
 use super::super::look::check_rows;
@@ -195,6 +196,51 @@ fn a_snapshot_is_refused_before_the_disk_is_full() {
         let staged = stage(&node, &sent).await.unwrap();
         install(&mut node, staged, &history).await.unwrap();
         node.check();
+        node.process.kill();
+    });
+}
+
+/// Nor is it sent for nothing.
+#[test]
+fn a_snapshot_is_refused_before_it_comes_unless_all_that_come_fit() {
+    simulate(async {
+        let mut history = History::default();
+        let from = sender(4, &mut history).await;
+        let (position, chunks) = snapshot_of(&from).await;
+        from.process.kill();
+        let options = StoreOptions {
+            keep_free: 100_000,
+            ..OPTIONS
+        };
+        let vfs = MemVfs::default();
+        let node = Node::start_with(Process::on(vfs.clone()), options, &history)
+            .await
+            .unwrap();
+        vfs.set_free_bytes(1_000_000);
+        let receive = || node.group.receive(position.clone());
+        let (mut one, mut two) = (receive(), receive());
+        let refused = one.expect(850_001).await.unwrap_err();
+        let SnapshotError::NoRoom { free, needed } = refused else {
+            panic!("{refused}")
+        };
+        assert_eq!(
+            (free, needed),
+            (1_000_000, 1_000_001),
+            "and half of what must be free"
+        );
+        assert!(two.expect(u64::MAX).await.is_err());
+        one.expect(500_000).await.unwrap();
+        assert!(two.expect(350_001).await.is_err(), "it is promised");
+        two.expect(350_000).await.unwrap();
+        drop(two);
+        let rows: usize = chunks[..chunks.len() - 1].iter().map(Bytes::len).sum();
+        for chunk in chunks {
+            one.add(chunk).await.unwrap();
+        }
+        let promised = || node.group.promised().bytes();
+        assert_eq!(promised(), 500_000 - rows as u64, "what is written is not free");
+        one.finish().await.unwrap();
+        assert_eq!(promised(), 0);
         node.process.kill();
     });
 }

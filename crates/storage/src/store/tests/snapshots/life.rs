@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use atoll_env::Clock;
 use atoll_env::vfs::{Crash, MemVfs, MemVfsOptions};
+use atoll_env::{Clock, Instant};
 use atoll_types::Version;
 use bytes::Bytes;
 
@@ -12,7 +12,10 @@ use super::super::process::{Process, slow_disk};
 use super::super::world::{GROUP, REPLICA, group_dir, id};
 use super::super::{Node, Op, simulate};
 use super::{check_files, chunks_of, install, sender, snapshot_of};
+use crate::index::{InlineValue, ValueRef};
+use crate::journal::value_crc;
 use crate::snapshot::{SnapshotError, SnapshotReader, TURN_ROWS};
+use crate::store::thread::Retry;
 use crate::store::{Checkpoint, StoreError};
 
 fn disk(cold_reads_permille: u64) -> MemVfs {
@@ -313,8 +316,17 @@ fn only_the_installed_checkpoint_says_that_it_was_installed() {
     });
 }
 
-/// Whether a restart after some time, with or without a purge before it, would excuse a log that ends before the snapshot.
-async fn excuses(purged: bool) -> bool {
+/// What becomes of a node for some time after a snapshot was installed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum After {
+    Nothing,
+    Purged,
+    /// As a node does once a second; its merges fail meanwhile.
+    PurgedAndReclaimed,
+}
+
+/// Whether a restart after that would excuse a log that ends before the snapshot.
+async fn excuses(after: After) -> bool {
     let mut history = History::default();
     let from = sender(2, &mut history).await;
     let sent = snapshot_of(&from).await;
@@ -322,19 +334,27 @@ async fn excuses(purged: bool) -> bool {
     let vfs = MemVfs::default();
     let mut node = Node::start(vfs.clone(), &history).await.unwrap();
     let staged = super::stage(&node, &sent).await.unwrap();
+    let clock = node.process.env.clock.clone();
+    if after == After::PurgedAndReclaimed {
+        let long = Instant::from_nanos(clock.now().as_nanos() + 3_600_000_000_000);
+        *node.group.0.space.retry.lock() = Some(Retry::after(None, long));
+    }
     let restored = node.group.install(&mut node.writer, staged).await.unwrap();
     assert!(restored.installed);
-    if purged {
+    if after != After::Nothing {
         node.log.purge(restored.checkpoint.applied).await.unwrap();
     }
-    node.process.env.clock.sleep(Duration::from_secs(5)).await;
+    if after == After::PurgedAndReclaimed {
+        node.store.reclaim().await.unwrap();
+    }
+    clock.sleep(Duration::from_secs(5)).await;
     node.process.kill();
     let process = Process::on(vfs.crash(Crash::LoseAll));
     let (again, restored) = Node::open(process).await.unwrap();
     let purged_at = again.log.state().purged.map(|purged| purged.index);
     assert_eq!(
         purged_at,
-        purged.then_some(2),
+        (after != After::Nothing).then_some(2),
         "what excuses no log is durable before"
     );
     again.process.kill();
@@ -344,9 +364,45 @@ async fn excuses(purged: bool) -> bool {
 #[test]
 fn a_short_log_is_excused_until_it_was_purged_and_no_longer() {
     simulate(async {
-        assert!(excuses(false).await);
-        assert!(!excuses(true).await, "from here on it has lost entries");
+        assert!(excuses(After::Nothing).await);
+        assert!(!excuses(After::Purged).await, "from here on it has lost entries");
+        assert!(!excuses(After::PurgedAndReclaimed).await, "merges or not");
     });
+}
+
+/// The only chunk of a checkpoint of which nothing is sent; others are served before it is made.
+async fn holds_up_nobody(from: &Node) {
+    let mut reader = from.group.snapshot().unwrap();
+    let done = std::cell::RefCell::new(vec![]);
+    let chunk = async {
+        let chunk = reader.next_chunk().await.unwrap();
+        done.borrow_mut().push("chunk");
+        chunk
+    };
+    let other = async {
+        from.group.snapshot_thread().run(async {}).await.unwrap();
+        done.borrow_mut().push("other");
+    };
+    let (last, ()) = tokio::join!(chunk, other);
+    assert!(last.is_some(), "the end, and nothing before it");
+    assert_eq!(*done.borrow(), ["other", "chunk"]);
+    assert!(reader.next_chunk().await.unwrap().is_none());
+}
+
+impl Node {
+    /// Publishes an entry, and makes a checkpoint of it.
+    async fn keep_entry(&mut self, entry: u64, version: Version) {
+        self.writer.publish(version, entry);
+        let checkpoint = Checkpoint {
+            applied: id(entry),
+            version,
+            ..Checkpoint::default()
+        };
+        self.group.checkpoint(&mut self.writer, checkpoint);
+        while self.is_busy() {
+            self.process.env.clock.sleep(Duration::from_millis(1)).await;
+        }
+    }
 }
 
 /// Rows that say that a key is gone are not sent, however many: others are served meanwhile.
@@ -363,32 +419,33 @@ fn many_removed_rows_hold_up_nobody() {
                 from.writer
                     .delete(format!("{entry} {row:08}").as_bytes(), version);
             }
-            from.writer.publish(Version((entry + 1) * rows), entry);
-            let checkpoint = Checkpoint {
-                applied: id(entry),
-                version: Version((entry + 1) * rows),
-                ..Checkpoint::default()
-            };
-            from.group.checkpoint(&mut from.writer, checkpoint);
-            while from.is_busy() {
-                from.process.env.clock.sleep(Duration::from_millis(1)).await;
-            }
+            from.keep_entry(entry, Version((entry + 1) * rows)).await;
         }
-        let mut reader = from.group.snapshot().unwrap();
-        let done = std::cell::RefCell::new(vec![]);
-        let chunk = async {
-            let chunk = reader.next_chunk().await.unwrap();
-            done.borrow_mut().push("chunk");
-            chunk
-        };
-        let other = async {
-            from.group.snapshot_thread().run(async {}).await.unwrap();
-            done.borrow_mut().push("other");
-        };
-        let (last, ()) = tokio::join!(chunk, other);
-        assert!(last.is_some(), "the end, and nothing before it");
-        assert_eq!(*done.borrow(), ["other", "chunk"]);
-        assert!(reader.next_chunk().await.unwrap().is_none());
+        holds_up_nobody(&from).await;
+        from.process.kill();
+    });
+}
+
+/// Nor are versions of one key that were kept and are of no use any more.
+#[test]
+fn many_old_versions_hold_up_nobody() {
+    simulate(async {
+        let history = History::default();
+        let mut from = Node::start(MemVfs::default(), &history).await.unwrap();
+        let versions = 2 * TURN_ROWS as u64 + 10;
+        from.writer.keep_history(Some(Version::ZERO));
+        from.writer.begin(0);
+        // Of a key that was never there nothing is noted.
+        let value = InlineValue::new(b"value", value_crc(b"key", b"value")).unwrap();
+        from.writer.put(b"key", Version(1), ValueRef::Inline(value));
+        for version in 2..=versions {
+            from.writer.delete(b"key", Version(version));
+        }
+        from.keep_entry(1, Version(versions)).await;
+        let runs = from.group.index().layers().below.runs().to_vec();
+        assert_eq!(runs[0].summary().replaced, versions - 1);
+        from.writer.keep_history(None);
+        holds_up_nobody(&from).await;
         from.process.kill();
     });
 }

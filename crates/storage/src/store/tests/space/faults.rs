@@ -122,7 +122,7 @@ fn without_room_there_is_no_merge() {
         let veil = Veil::over(MemVfs::default());
         let (mut node, mut history) = node(&veil).await;
         let low = node.store.low_water();
-        veil.inner.set_free_bytes(1_100_000);
+        veil.inner.set_free_bytes(1024 * 1024 + 1_000);
         let seen = node.value_numbers();
         assert!(node.begin_checkpoint());
         node.process.env.clock.sleep(Duration::from_secs(100)).await;

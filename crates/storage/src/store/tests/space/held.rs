@@ -6,13 +6,13 @@ use std::time::Duration;
 use atoll_env::vfs::{DiskTrouble, MemVfs, MemVfsOptions};
 
 use super::super::look::check_rows;
-use super::super::world::{DATA, GROUP, REPLICA};
+use super::super::world::{DATA, GROUP, REPLICA, id};
 use super::*;
 use crate::index::{Below, FilePointer, Layers, Suffix, ValueRef};
 use crate::journal::{ReadValue, value_crc};
 use crate::store::WorkKind;
-use crate::store::accounts::count_references;
-use crate::store::rate::Rate;
+use crate::store::merging::accounts::count_references;
+use crate::store::merging::rate::Rate;
 use atoll_types::Version;
 use atoll_types::{GroupGen, GroupId, GroupKey};
 use std::path::Path;
@@ -148,7 +148,7 @@ fn a_value_file_stays_while_rows_in_memory_point_into_it() {
             node.group.index().replace(|layers| Layers {
                 active: layers.active.clone(),
                 frozen: None,
-                below: Below::new(vec![], layers.below.values().clone()),
+                below: Below::new(vec![], layers.below.values().clone(), Version::ZERO),
             });
         }
         assert_eq!(node.group.drop_value_files().await.unwrap(), first.len() - 1);
@@ -185,6 +185,40 @@ fn a_view_keeps_what_it_sees_and_lets_go_of_it() {
         node.veil(&veil);
         assert!(veil.hidden() > first);
         check_rows(&node.group.index().view(), &node.model, &node.journal);
+        node.process.kill();
+    });
+}
+
+/// Bytes of the group's files and of the journal's full segments.
+fn used(node: &Node) -> u64 {
+    let vfs = &node.process.vfs;
+    let len = |name: &String| vfs.durable_bytes(&group_dir().join(name)).unwrap().len() as u64;
+    node.files().iter().map(len).sum::<u64>() + node.journal.bytes_of(0..u32::MAX)
+}
+
+/// Whoever sends it slowly may keep more than a follower is worth.
+#[test]
+fn a_snapshot_says_what_would_go_without_it() {
+    simulate(async {
+        let veil = Veil::over(MemVfs::default());
+        let (mut node, mut history) = node_with_old_values(&veil).await;
+        let reader = node.group.snapshot().unwrap();
+        assert_eq!(reader.held_back(), 0, "all of it is in force");
+        fill_journal(&mut node, &mut history).await;
+        assert!(node.checkpoint().await);
+        wait(&node, 3).await;
+        assert!(reader.held_back() > 0, "runs were merged");
+        node.log.purge(id(node.group.flushed_index())).await.unwrap();
+        node.journal.mark().await.unwrap();
+        let oldest = node.store.reclaim().await.unwrap();
+        let (held, before) = (reader.held_back(), used(&node));
+        drop(reader);
+        wait(&node, 3).await;
+        assert!(
+            node.store.reclaim().await.unwrap() > oldest,
+            "segments go that only it kept"
+        );
+        assert_eq!(before - used(&node), held);
         node.process.kill();
     });
 }
@@ -283,7 +317,7 @@ fn a_merge_leaves_the_disk_to_the_journal() {
         let mut rate = Rate::new(
             &clock,
             OPTIONS.maintenance_rate,
-            OPTIONS.journal_budget,
+            &node.store.0.backlog,
             &node.journal,
         );
         let begun = clock.now();

@@ -1,13 +1,17 @@
 //! Space comes back: values leave old segments and half-dead value files, and what nothing needs any more is really taken
 //! away, while everything stays readable.
 
+mod backlog;
 mod crash;
 mod faults;
 mod held;
+mod history;
 mod model;
 mod packed;
+mod room;
 mod rot;
 mod scans;
+mod steps;
 mod threads;
 mod veil;
 

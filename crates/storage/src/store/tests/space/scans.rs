@@ -51,14 +51,13 @@ fn what_was_read_one_by_one_as_often_as_pays_is_moved_and_scans_after_that_move_
         for step in 0..ROWS {
             write(&mut node, &mut history, step * STRIDE % ROWS).await;
         }
-        // Behind them, so that none stands in the newest segment.
+        // Behind them, so that none stands in the newest segment, which alone is no reason to move anything.
         for number in [100, 101, 102] {
             write(&mut node, &mut history, number).await;
         }
         assert!(node.checkpoint().await);
         // 16 MiB is the least that anything is moved for; some values stand beside each other by chance.
         let least = 16 * 1024 * 1024 / (usize::from(ROWS) * LEN);
-        let segments = node.journal.segments();
         let mut scans = 0;
         while node.value_numbers().is_empty() {
             scan(&node);
@@ -71,11 +70,7 @@ fn what_was_read_one_by_one_as_often_as_pays_is_moved_and_scans_after_that_move_
         }
         assert!(scans >= least, "moved after {scans} scans");
         let moved = node.value_numbers();
-        assert_eq!(
-            node.store.low_water(),
-            Some(segments.newest),
-            "and hold no old segment"
-        );
+        assert_eq!(node.store.low_water(), None, "and hold no segment");
         for _ in 0..2 * scans {
             scan(&node);
         }

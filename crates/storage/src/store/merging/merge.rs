@@ -10,56 +10,28 @@ use std::sync::Arc;
 use atoll_env::trouble;
 use atoll_types::{Mutant, Version, mutant};
 
-use super::accounts::count_references;
-use super::evacuate::Evacuation;
-use super::files::NewRun;
-use super::filing::PublishedValues;
-use super::flush::entry_of;
-use super::group::GroupStore;
-use super::planner::Plan;
-use super::progress::{Running, WorkKind};
-use super::rate::Rate;
-use crate::index::{Ask, Below, Layers, Missed, RawRow, ValueFiles};
+use crate::index::{Below, Layers, Missed, RawRow, Versions};
 use crate::journal::{Journal, ReadError};
 use crate::manifest::{GroupFolder, RunEntry};
-use crate::run::{RowValue, Run, RunValue};
+use crate::run::{RowValue, Run, RunValue, SPACE_USER};
+use crate::store::files::NewRun;
+use crate::store::flush::entry_of;
+use crate::store::group::GroupStore;
+use crate::store::merging::accounts::count_references;
+use crate::store::merging::evacuate::Evacuation;
+use crate::store::merging::filing::PublishedValues;
+use crate::store::merging::rate::Rate;
+use crate::store::merging::work::Work;
+use crate::store::progress::{Running, WorkKind};
 
-/// Rows read at a time.
-const PAGE_ROWS: usize = 1024;
 /// What a row takes in a run beside its key and what of its value stands there, about.
 const ROW_BYTES: usize = 24;
-
-/// A merge to be done, and what it was planned over.
-pub(super) struct Work {
-    pub(super) plan: Plan,
-    pub(super) below: Below,
-}
 
 /// What a merge has written.
 struct Output {
     run: Arc<Run>,
     values: Vec<PublishedValues>,
-}
-
-impl Work {
-    /// The runs to merge, newest first.
-    fn inputs(&self) -> &[Arc<Run>] {
-        self.below.runs().get(self.plan.runs.clone()).unwrap_or_default()
-    }
-
-    /// Bytes that it will read and write, about and at most: runs, and values that move.
-    pub(super) fn bytes(&self) -> u64 {
-        let of = |run: &Arc<Run>| {
-            let summary = run.summary();
-            let leaving = summary.journal_bytes.iter();
-            let leaving = leaving.filter(|(segment, _)| *segment < self.plan.before);
-            let collected = summary.file_bytes.iter();
-            let collected = collected.filter(|(file, _)| self.plan.victims.contains(file));
-            let values = leaving.chain(collected).map(|(_, bytes)| bytes);
-            summary.file_len + values.sum::<u64>()
-        };
-        self.inputs().iter().map(of).sum()
-    }
+    horizon: Version,
 }
 
 /// Where rows go.
@@ -83,23 +55,22 @@ impl Sink<'_> {
         Ok(())
     }
 
-    /// Rows were read, whatever becomes of them: a merge that drops most of them would neither be held up nor let others
-    /// have their turn if only what it writes counted.
-    async fn note_read(&mut self, rows: &[RawRow], journal: &Journal) {
-        let inline = |value: &RunValue| match value {
-            RunValue::Inline { bytes, .. } => bytes.len(),
+    /// A row of this key was read, whatever becomes of it: a merge that drops most of them would neither be held up nor let
+    /// others have their turn if only what it writes counted.
+    async fn note_read(&mut self, key: &[u8], needed: Option<&RawRow>, journal: &Journal) {
+        let inline = match needed {
+            Some((_, _, RunValue::Inline { bytes, .. })) => bytes.len(),
             _ => 0,
         };
-        let bytes = rows
-            .iter()
-            .map(|(key, _, value)| ROW_BYTES + key.len() + inline(value));
-        self.rate.take(bytes.sum::<usize>() as u64, journal).await;
+        self.rate
+            .take((ROW_BYTES + key.len() + inline) as u64, journal)
+            .await;
     }
 }
 
 impl GroupStore {
     /// Merges. After an error nothing has changed but the folder's numbers, as with a flush.
-    pub(super) async fn merge(&self, work: Work) -> io::Result<()> {
+    pub(in crate::store) async fn merge(&self, work: Work) -> io::Result<()> {
         let running = self.0.node.board.begin(work.plan.kind, self.0.key, work.bytes());
         let output = self.write_merged(&work, &running).await?;
         trouble::pause("storage: a merged run is published, no manifest names it").await;
@@ -112,7 +83,11 @@ impl GroupStore {
         &self,
         folder: &mut GroupFolder,
         work: &Work,
-        Output { run, values: new }: Output,
+        Output {
+            run,
+            values: new,
+            horizon,
+        }: Output,
     ) -> io::Result<()> {
         let below = self.0.index.layers().below.clone();
         let mut manifest = folder.manifest().cloned().unwrap_or_default();
@@ -127,6 +102,8 @@ impl GroupStore {
         let mut runs = below.runs().to_vec();
         runs.splice(places, [run]);
         count_references(&mut manifest, &runs);
+        let horizon = below.horizon().max(horizon);
+        manifest.horizon = horizon;
         folder.commit(manifest).await?;
         trouble::sometimes("runs were merged");
         if !new.is_empty() {
@@ -138,8 +115,8 @@ impl GroupStore {
             active: layers.active.clone(),
             frozen: layers.frozen.clone(),
             below: match work.plan.kind {
-                WorkKind::Evacuate => Below::new(runs, values),
-                _ => below.instead(runs, values),
+                WorkKind::Evacuate => Below::new(runs, values, horizon),
+                _ => below.instead(runs, values, horizon),
             },
         });
         self.remember_named();
@@ -148,31 +125,31 @@ impl GroupStore {
 
     /// Why an input could not be read, remembered: what a disk refuses it mostly goes on refusing, and were the same runs tried
     /// again and again, they would get too many. They are tried again after a while.
-    fn unread(&self, inputs: &Below, missed: Missed) -> io::Error {
+    fn unread(&self, inputs: &[Arc<Run>], missed: Missed) -> io::Error {
         let (mut rotten, now) = (self.0.rotten.lock(), self.now());
         match &missed {
             Missed::Failed(ReadError::Run { run, .. }) => rotten.add(*run, now),
             // Which of them it was is not said.
             _ => inputs
-                .runs()
                 .iter()
                 .for_each(|run| rotten.add(run.identity().number, now)),
         }
         io::Error::other(missed)
     }
 
-    /// One run with the newest row of every key; without deletions if nothing older could come back.
+    /// One run with the newest row of every key, and those that history needs; without deletions if nothing older could come
+    /// back.
     async fn write_merged(&self, work: &Work, running: &Running<'_>) -> io::Result<Output> {
         let node = &self.0.node;
-        let inputs = Below::new(work.inputs().to_vec(), ValueFiles::new());
-        let rows = inputs.runs().iter().map(|run| run.summary().entries).sum::<u64>();
+        let inputs = work.inputs();
+        let rows = inputs.iter().map(|run| run.summary().entries).sum::<u64>();
         let mut sink = Sink {
             run: self.create_run(rows as usize).await?,
             values: Evacuation::new(self, &work.below, &work.plan),
             rate: Rate::new(
                 &node.env.clock,
                 node.options.maintenance_rate,
-                node.options.journal_budget,
+                &node.backlog,
                 &node.journal,
             ),
             running,
@@ -180,22 +157,18 @@ impl GroupStore {
         // Only the oldest run has nothing below that a deletion hides.
         let oldest = work.plan.runs.end == work.below.runs().len();
         let keep_deletions = !oldest && !mutant::is(Mutant::DeletionDroppedEarly);
-        let mut from = Vec::new();
-        loop {
-            let page = inputs
-                .raw_page((&from, &[]), ASK)
-                .map_err(|missed| self.unread(&inputs, missed))?;
+        // Behind the inputs: what they lack was dropped at this horizon or before.
+        let horizon = self.0.index.horizon();
+        let unread = |missed| self.unread(inputs, missed);
+        let mut versions = Versions::begin(inputs, None, horizon.keep).map_err(unread)?;
+        while let Some(row) = versions.next().map_err(unread)? {
             self.go_on()?;
-            sink.note_read(&page.rows, &node.journal).await;
-            let next = page.rows.last().map(|(last, ..)| [&last[..], &[0]].concat());
-            let stays = |row: &RawRow| row.2 != RunValue::Tombstone || keep_deletions;
-            for row in page.rows.into_iter().filter(stays) {
-                self.go_on()?;
+            sink.note_read(versions.key(), row.as_ref(), &node.journal).await;
+            // A deletion above the horizon is a part of history.
+            let stays =
+                |row: &RawRow| row.2 != RunValue::Tombstone || keep_deletions || is_above(row, horizon.keep);
+            if let Some(row) = row.filter(stays) {
                 sink.add(row, &node.journal).await?;
-            }
-            match next {
-                Some(next) if !page.complete => from = next,
-                _ => break,
             }
         }
         let Sink { run, values, .. } = sink;
@@ -204,10 +177,13 @@ impl GroupStore {
         }
         // Before the run that points into them.
         let values = values.finish().await?;
-        let covers = inputs.runs().first().map(|newest| newest.summary().covers);
+        let covers = inputs.first().map(|newest| newest.summary().covers);
         trouble::pause("storage: values are moved, the run that points at them is not published").await;
-        let run = self.publish_run(run, covers.unwrap_or_default()).await?;
-        Ok(Output { run, values })
+        Ok(Output {
+            run: self.publish_run(run, covers.unwrap_or_default()).await?,
+            values,
+            horizon: horizon.least,
+        })
     }
 
     /// An error if the node stops: a merge may be begun again at any time.
@@ -219,14 +195,10 @@ impl GroupStore {
     }
 }
 
-const ASK: Ask = Ask {
-    reverse: false,
-    at: Version(u64::MAX),
-    most: PAGE_ROWS,
-    wait: true,
-    // They are read once and gone soon.
-    keep: false,
-};
+/// Versions of rows of the system are none of a group's.
+fn is_above((key, version, _): &RawRow, horizon: Version) -> bool {
+    key.first() == Some(&SPACE_USER) && *version > horizon
+}
 
 /// Where the runs stand now, one after the other, in the manifest and in what is in force.
 fn place_of(inputs: &[Arc<Run>], named: &[RunEntry], below: &Below) -> Option<usize> {

@@ -1,4 +1,17 @@
 //! What of the disk is still needed, and who holds it.
+//!
+//! Whether a segment of the journal or a value file may go is asked of everybody who can still read it: logs, rows of runs and memories
+//! in force, views that live (`index/living`), and the manifests of groups that nobody has open (`named`). What one reader alone
+//! holds back is in `held`, what merges could give back in `backlog`, and how much they may write in `room`.
+//!
+//! Nothing that can be read is let go (`store/tests/space`: a model, crashes at every operation, readers beside it).
+
+pub(in crate::store) mod backlog;
+pub(in crate::store) mod held;
+mod named;
+pub(in crate::store) mod room;
+
+pub(in crate::store) use named::Named;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -6,72 +19,35 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use atoll_env::trouble;
-use atoll_types::GroupKey;
+use atoll_types::{GroupKey, Mutant, mutant};
 use parking_lot::Mutex;
 
-use super::evacuate::Refused;
-use super::group::GroupStore;
-use super::maintenance::{Shared, Store};
-use super::merge::Work;
-use super::planner::{FileShape, Need, RunShape, Shape, Urgency};
-use super::rate::is_behind;
-use super::thread::Retry;
-use crate::index::{Below, LOST, Layers, Reach};
+use crate::index::{Below, Layers, Reach};
 use crate::manifest::{Manifest, ValueFileEntry};
 use crate::run::Run;
-
-/// The oldest segment that a manifest's runs point into, as it is remembered while nobody has the group open.
-pub(super) struct Named(AtomicU32);
-
-impl Named {
-    /// Nothing is known, so everything is needed.
-    const UNKNOWN: u32 = 0;
-    /// No run points into any.
-    const NONE: u32 = u32::MAX;
-
-    /// A manifest that is about to be committed needs this one too.
-    pub(super) fn lower(&self, segment: Option<u32>) {
-        self.0.fetch_min(segment.unwrap_or(Self::NONE), Ordering::AcqRel);
-    }
-
-    /// Remembers what a manifest needs of a group that may not be opened over it.
-    pub(super) fn set_by(&self, manifest: &Manifest) {
-        let segments = manifest.runs.iter().flat_map(|run| run.journal_bytes.iter());
-        let segments = segments.map(|(segment, _)| *segment);
-        self.set(segments.filter(|segment| *segment != LOST).min());
-    }
-
-    fn set(&self, segment: Option<u32>) {
-        self.0.store(segment.unwrap_or(Self::NONE), Ordering::Release);
-    }
-
-    fn get(&self) -> Option<u32> {
-        Some(self.0.load(Ordering::Acquire)).filter(|segment| *segment != Self::NONE)
-    }
-}
-
-impl Default for Named {
-    fn default() -> Self {
-        Self(AtomicU32::new(Self::UNKNOWN))
-    }
-}
+use crate::store::group::GroupStore;
+use crate::store::maintenance::{Shared, Store};
+use crate::store::merging::evacuate::Refused;
+use crate::store::merging::work::Work;
+use crate::store::planner::{FileShape, Need, RunShape, Shape, Urgency, file_bytes_wanted};
+use crate::store::thread::Retry;
 
 /// What is known of a group's space, and of the work on it, besides its files.
-pub(super) struct Space {
+pub(in crate::store) struct Space {
     /// Of the journal's newest segment when the first entry was applied that no checkpoint has; or [`NOTHING`], or
     /// [`OPENED`].
     since: AtomicU32,
     /// Rows or entries that no checkpoint has hold back segments that should go.
     pressed: AtomicBool,
     /// Where values are left for a while.
-    pub(super) refused: Mutex<Refused>,
-    pub(super) named: Arc<Named>,
+    pub(in crate::store) refused: Mutex<Refused>,
+    pub(in crate::store) named: Arc<Named>,
     /// The last merge did not come to its end.
-    pub(super) retry: Mutex<Option<Retry>>,
+    pub(in crate::store) retry: Mutex<Option<Retry>>,
 }
 
 impl Space {
-    pub(super) fn new() -> Self {
+    pub(in crate::store) fn new() -> Self {
         Self {
             since: AtomicU32::new(OPENED),
             pressed: AtomicBool::new(false),
@@ -82,7 +58,7 @@ impl Space {
     }
 
     /// A checkpoint begins.
-    pub(super) fn note_frozen(&self) {
+    pub(in crate::store) fn note_frozen(&self) {
         self.since.store(NOTHING, Ordering::Relaxed);
         self.pressed.store(false, Ordering::Relaxed);
     }
@@ -114,18 +90,27 @@ impl Store {
 
     /// Lets segments of the journal go that nobody needs any more. Frees nothing while a group in it was not opened here yet, as
     /// what its rows point into is not known; nor while one is in quarantine: its bytes may be the last ones there are.
+    /// Has the maintenance thread let go of value files that no row points into, also while no merge comes to its end.
     ///
     /// Waits for the disk. Returns the oldest segment there is then.
     pub async fn reclaim(&self) -> io::Result<u32> {
+        self.0.tidy.notify_one();
+        let freed = self.free_segments().await;
+        self.0.look_at_backlog();
+        freed
+    }
+
+    async fn free_segments(&self) -> io::Result<u32> {
         let journal = &self.0.journal;
         let oldest = journal.ends().map_or(0, |ends| ends.oldest);
-        if !journal.quarantined().is_empty() || !self.0.knows(&journal.groups()) {
+        if !self.0.may_free() {
             return Ok(oldest);
         }
         // The logs first. An entry may be applied, written to a run and purged from its log between the two questions: asked
         // the other way round, neither would tell of it.
         let logs = journal.needed_by_logs();
-        let rows = self.low_water().unwrap_or(u32::MAX);
+        let asked = !mutant::is(Mutant::SegmentFreedEarly);
+        let rows = self.low_water().filter(|_| asked).unwrap_or(u32::MAX);
         let first = logs.min(rows);
         if first <= oldest {
             return Ok(oldest);
@@ -169,17 +154,27 @@ impl Store {
 }
 
 impl Shared {
+    /// True if it is known what of the journal is needed, and all of it is to be trusted.
+    pub(in crate::store) fn may_free(&self) -> bool {
+        let journal = &self.journal;
+        journal.quarantined().is_empty() && self.knows(&journal.groups())
+    }
+
     /// Up to where the journal is to be emptied now.
-    pub(super) fn need(&self) -> Need {
+    pub(in crate::store) fn need(&self) -> Need {
+        self.look_at_backlog();
         if self.urgent.load(Ordering::Relaxed) {
-            return Need::urgent(self.journal.ends());
+            return Need::urgent(
+                self.journal.ends(),
+                self.journal.used_bytes(),
+                self.room_as_known().bytes(),
+            );
         }
         let (ends, budget) = (self.journal.ends(), self.options.journal_budget);
-        let rotten = self.rotten_segment.load(Ordering::Relaxed);
-        let need = Need::of(ends, self.journal.used_bytes(), budget).and_rotten(rotten, ends);
+        let need = Need::of(ends, self.journal.used_bytes(), budget);
         Need {
-            behind: is_behind(&self.journal, budget),
-            ..need
+            behind: self.backlog.is_behind(&self.journal),
+            ..need.and_rotten(self.journal.rotten(), ends)
         }
     }
 }
@@ -218,7 +213,7 @@ impl GroupStore {
     }
 
     /// Notes that an entry was applied that no checkpoint has.
-    pub(super) fn note_unflushed(&self) {
+    pub(in crate::store) fn note_unflushed(&self) {
         let since = &self.0.space.since;
         match since.load(Ordering::Relaxed) {
             NOTHING => {
@@ -231,7 +226,7 @@ impl GroupStore {
     }
 
     /// Finds out whether rows or entries that no checkpoint has hold back segments that should go.
-    pub(super) fn press(&self, need: Need) {
+    pub(in crate::store) fn press(&self, need: Need) {
         let active = self.0.index.layers().active.clone();
         let rows = active.tree.read().reach().segment;
         let since = self.0.space.since.load(Ordering::Relaxed);
@@ -241,8 +236,9 @@ impl GroupStore {
         self.0.space.pressed.store(pressed, Ordering::Relaxed);
     }
 
-    /// What to do next for this group, with how urgent it is.
-    pub(super) async fn work(&self, need: Need) -> Option<(Urgency, Work)> {
+    /// What to do next for this group, with how urgent it is: the first of what is to be done that there is room for, if only for a
+    /// part of it.
+    pub(in crate::store) async fn work(&self, need: Need) -> Option<(Urgency, Work)> {
         let (below, files) = {
             let folder = self.0.folder.lock().await;
             let files = folder.manifest().map(|manifest| manifest.value_files.clone());
@@ -250,9 +246,26 @@ impl GroupStore {
         };
         let need = self.need_of_scans(&below, need);
         let shape = self.shape(&below, &files);
-        let plan = shape.plan(need)?;
-        let urgency = shape.urgency(&plan, need);
-        Some((urgency, Work { plan, below }))
+        let plans = shape.plans(need);
+        let Some(first) = plans.first() else {
+            *self.0.space.retry.lock() = None;
+            return None;
+        };
+        let room = self.0.node.room_as_known();
+        for plan in &plans {
+            let urgency = shape.urgency(plan, need);
+            let work = Work::new(plan.clone(), below.clone());
+            if let Some(part) = work.within(
+                room,
+                |segment| shape.can_leave(segment),
+                |file| shape.has_dead(file),
+            ) {
+                self.note_room();
+                return Some((urgency, part));
+            }
+        }
+        self.put_off_for_room(&Work::new(first.clone(), below), room);
+        None
     }
 
     /// The same, or more: values that scans have read one by one from the journal often enough are put in order.
@@ -278,16 +291,33 @@ impl GroupStore {
         )
     }
 
+    /// Bytes that a value file should have.
+    pub(in crate::store) fn value_file_bytes(&self, below: &Below) -> u64 {
+        let all = below.values().values().map(|file| file.file_len());
+        file_bytes_wanted(all.sum(), self.0.node.options.value_file_bytes)
+    }
+
     fn shape(&self, below: &Below, files: &[ValueFileEntry]) -> Shape {
         let refused = self.0.space.refused.lock();
         let (rotten, now) = (self.0.rotten.lock(), self.now());
+        let horizon = self.0.index.horizon().keep;
         let run = |run: &Arc<Run>| {
             let summary = run.summary();
             let segments = summary.journal_bytes.iter().map(|(id, _)| *id);
             RunShape {
                 len: summary.file_len,
                 rows: summary.entries,
-                removed: summary.tombstones,
+                // Those above the horizon are kept.
+                removed: if summary.max_version <= horizon {
+                    summary.tombstones
+                } else {
+                    0
+                },
+                replaced: if summary.replaced_until <= horizon {
+                    summary.replaced
+                } else {
+                    0
+                },
                 rotten: rotten.has(&run.identity().number, now),
                 segments: segments.filter(|id| !refused.segments.has(id, now)).collect(),
                 files: summary.file_bytes.iter().map(|(number, _)| *number).collect(),
@@ -303,23 +333,29 @@ impl GroupStore {
                     dead: file.dead_bytes,
                 })
                 .collect(),
-            file_bytes: self.0.node.options.value_file_bytes,
+            file_bytes: self.value_file_bytes(below),
         }
     }
 
     /// Lets go of value files that no row points into any more, neither in a run nor in memory. Returns how many.
-    pub(super) async fn drop_value_files(&self) -> io::Result<usize> {
+    pub(in crate::store) async fn drop_value_files(&self) -> io::Result<usize> {
         let mut folder = self.0.folder.lock().await;
         let Some(manifest) = folder.manifest() else {
             return Ok(0);
         };
-        let unreferenced = manifest.value_files.iter().filter(|file| file.live_bytes == 0);
+        let careless = mutant::is(Mutant::ValueFileDroppedEarly);
+        let dead = |file: &&ValueFileEntry| file.live_bytes == 0 || careless && file.dead_bytes > 0;
+        let unreferenced = manifest.value_files.iter().filter(dead);
         let unreferenced: BTreeSet<u32> = unreferenced.map(|file| file.number).collect();
         if unreferenced.is_empty() {
             return Ok(0);
         }
         // Rows in memory may still have pieces there, and a later checkpoint would name the file again.
-        let needed = self.0.index.reach().files;
+        let needed = if careless {
+            BTreeSet::new()
+        } else {
+            self.0.index.reach().files
+        };
         let gone: BTreeSet<u32> = unreferenced.difference(&needed).copied().collect();
         if gone.is_empty() {
             return Ok(0);
@@ -333,14 +369,17 @@ impl GroupStore {
             Layers {
                 active: layers.active.clone(),
                 frozen: layers.frozen.clone(),
-                below: layers.below.instead(layers.below.runs().to_vec(), values),
+                below: {
+                    let below = &layers.below;
+                    below.instead(below.runs().to_vec(), values, below.horizon())
+                },
             }
         });
         Ok(gone.len())
     }
 
     /// Remembers what the manifest in force needs, for when nobody has the group open.
-    pub(super) fn remember_named(&self) {
+    pub(in crate::store) fn remember_named(&self) {
         let mut reach = Reach::default();
         self.0.index.layers().below.add_reach(&mut reach);
         self.0.space.named.set(reach.segment);

@@ -9,7 +9,7 @@ use crate::run::Run;
 /// Sets what of each value file is alive and what is dead, from what these runs, all of the manifest's, point at. A
 /// value whose row is in two runs counts twice until they are merged, so a file may seem more alive than it is, never
 /// less; the two numbers together are always all values in the file.
-pub(super) fn count_references(manifest: &mut Manifest, runs: &[Arc<Run>]) {
+pub(in crate::store) fn count_references(manifest: &mut Manifest, runs: &[Arc<Run>]) {
     let mut references: BTreeMap<u32, u64> = BTreeMap::new();
     for (number, bytes) in runs.iter().flat_map(|run| &run.summary().file_bytes) {
         let count = references.entry(*number).or_default();

@@ -1,11 +1,13 @@
-//! How fast merges may go: as fast as is set, and leaving the disk to the journal while its syncs are slow. Unless the journal has more
-//! than twice what it should: then writes outrun merges, and a bound would only let it grow.
+//! How fast merges may go: as fast as is set, and leaving the disk to the journal while its syncs are slow. Unless writes outrun them
+//! ([`Backlog`]): then a bound would only let the journal grow.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use atoll_env::{Clock, Instant};
 
 use crate::journal::Journal;
+use crate::store::space::backlog::Backlog;
 
 /// A merge that was slower than it may be makes up for so much of it.
 const BURST: Duration = Duration::from_millis(100);
@@ -16,16 +18,12 @@ const TURN_BYTES: u64 = 256 * 1024;
 /// How long to leave the disk to the journal when its syncs are slow.
 const STAND_BACK: Duration = Duration::from_millis(250);
 
-/// The journal may have so many times its budget before merges go as fast as they can.
-const FAR_TOO_MUCH: u64 = 2;
-
 /// A token bucket over the clock of the environment: how much a merge did says when it may go on.
-pub(super) struct Rate {
+pub(in crate::store) struct Rate {
     clock: Clock,
     /// Bytes per second; 0: no bound.
     per_second: u64,
-    /// Bytes that the journal should have at most.
-    budget: u64,
+    backlog: Arc<Backlog>,
     /// When what was taken so far has been paid for, in nanoseconds of the clock.
     paid_at: u64,
     /// Taken since others had their turn.
@@ -34,12 +32,17 @@ pub(super) struct Rate {
 }
 
 impl Rate {
-    /// So many bytes per second, 0: no bound, but as fast as it goes while the journal has far more than `budget`.
-    pub(super) fn new(clock: &Clock, per_second: u64, budget: u64, journal: &Journal) -> Self {
+    /// So many bytes per second, 0: no bound, but as fast as it goes while merges lag behind.
+    pub(in crate::store) fn new(
+        clock: &Clock,
+        per_second: u64,
+        backlog: &Arc<Backlog>,
+        journal: &Journal,
+    ) -> Self {
         Self {
             clock: clock.clone(),
             per_second,
-            budget,
+            backlog: backlog.clone(),
             paid_at: clock.now().as_nanos(),
             untold: 0,
             slow_syncs: journal.stats().slow_syncs,
@@ -48,14 +51,13 @@ impl Rate {
 
     /// Counts bytes that were read or written. Waits if they were too many, and if the disk is slow to
     /// sync what users write.
-    pub(super) async fn take(&mut self, bytes: u64, journal: &Journal) {
+    pub(in crate::store) async fn take(&mut self, bytes: u64, journal: &Journal) {
         self.untold += bytes;
         if self.untold < TURN_BYTES {
             return;
         }
         let bytes = std::mem::take(&mut self.untold);
-        let is_behind = is_behind(journal, self.budget);
-        let wait = if is_behind {
+        let wait = if self.backlog.is_behind(journal) {
             Duration::ZERO
         } else {
             self.spend(bytes)
@@ -85,11 +87,6 @@ impl Rate {
     }
 }
 
-/// True if writes outrun merges: the journal has far more than it should.
-pub(super) fn is_behind(journal: &Journal, budget: u64) -> bool {
-    journal.used_bytes() > budget.saturating_mul(FAR_TOO_MUCH)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,7 +97,7 @@ mod tests {
             paid_at: clock.now().as_nanos(),
             clock,
             per_second,
-            budget: u64::MAX,
+            backlog: Arc::new(Backlog::new(u64::MAX)),
             untold: 0,
             slow_syncs: 0,
         }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use atoll_types::Version;
 
-use super::group::GroupStore;
 use crate::index::FilePointer;
 use crate::manifest::{NewFile, ValueFileEntry};
+use crate::store::group::GroupStore;
 use crate::value_file::{ValueFile, ValueFileId, ValueWriter};
 
 /// Bytes after which a value file is synced though it is not at its end: one sync of all of it would hold up those of the
 /// journal.
-const SYNC_BYTES: u64 = 16 * 1024 * 1024;
+pub(in crate::store) const SYNC_BYTES: u64 = 16 * 1024 * 1024;
 
 /// A value file that is durable under its name.
 pub(crate) struct PublishedValues {
@@ -33,13 +33,23 @@ struct NewValues {
 
 /// Value files that one writer fills, one after the other. After an error it is to be given up, and what it wrote with it: no
 /// manifest names that.
-#[derive(Default)]
 pub(crate) struct Filing {
+    /// Bytes of a file beyond which the next is begun; one value may exceed it.
+    most: u64,
     writing: Option<NewValues>,
     written: Vec<PublishedValues>,
 }
 
 impl Filing {
+    /// With files of about so many bytes.
+    pub(crate) fn new(most: u64) -> Self {
+        Self {
+            most,
+            writing: None,
+            written: Vec::new(),
+        }
+    }
+
     /// Writes a value: keys ascend. The sum is the one that its row has, and stays that, whatever the bytes are now: a sum of
     /// these would make rot sound. Returns where the value will stand; that is a place only once its file is published.
     pub(crate) async fn add(
@@ -49,8 +59,7 @@ impl Filing {
         value: &[u8],
         vcrc: u32,
     ) -> io::Result<FilePointer> {
-        let most = store.0.node.options.value_file_bytes;
-        let has_room = |values: &NewValues| values.has_room(key.len() + value.len(), most);
+        let has_room = |values: &NewValues| values.has_room(key.len() + value.len(), self.most);
         if !self.writing.as_ref().is_some_and(has_room) {
             self.end_file(store).await?;
         }
@@ -60,7 +69,7 @@ impl Filing {
         };
         let place = writing.add(key, version, value, vcrc).await?;
         if writing.unsynced == 0 {
-            check_room(store)?;
+            store.check_room()?;
         }
         Ok(place)
     }
@@ -73,21 +82,10 @@ impl Filing {
     }
 
     /// The value files, durable under their names, by number.
-    pub(crate) async fn finish(mut self, store: &GroupStore) -> io::Result<Vec<PublishedValues>> {
+    pub(crate) async fn finish(&mut self, store: &GroupStore) -> io::Result<Vec<PublishedValues>> {
         self.end_file(store).await?;
-        Ok(self.written)
+        Ok(std::mem::take(&mut self.written))
     }
-}
-
-/// How much is written was guessed before: values that were packed may be written as they are. A disk that is full
-/// is so for everybody.
-fn check_room(store: &GroupStore) -> io::Result<()> {
-    let free = store.free_bytes()?;
-    if free >= 2 * SYNC_BYTES {
-        return Ok(());
-    }
-    let reason = format!("{free} bytes are free, and {} must stay so", 2 * SYNC_BYTES);
-    Err(io::Error::new(io::ErrorKind::StorageFull, reason))
 }
 
 impl NewValues {
@@ -105,8 +103,9 @@ impl NewValues {
         value: &[u8],
         vcrc: u32,
     ) -> io::Result<FilePointer> {
+        let before = self.writer.len();
         let place = self.writer.add(key, version, value).await?;
-        self.unsynced += u64::from(place.stored_len);
+        self.unsynced += self.writer.len().saturating_sub(before);
         if self.unsynced >= SYNC_BYTES {
             self.file.file().sync().await?;
             self.unsynced = 0;

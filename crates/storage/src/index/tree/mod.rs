@@ -2,7 +2,13 @@
 //!
 //! A row takes 28 bytes beside its key: newest version, packed value, and the number of its older
 //! versions in an arena (almost always none). References to values are laid into 16 bytes by hand: there are
-//! millions of rows. What it takes beyond that to name a value that is packed stands in another arena.
+//! millions of rows. What it takes beyond that to name a value that is packed stands in another arena (`places`). Versions that
+//! history keeps stand beside the rows (`past`).
+
+mod arena;
+mod packed;
+mod past;
+mod places;
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -10,63 +16,16 @@ use std::sync::Arc;
 
 use atoll_types::{Key, Version};
 
-use super::arena::{Arena, InlineArena};
 use super::joined::Joined;
-use super::places::Places;
 use super::reach::Reach;
 use super::value::{InlineValue, ValueRef};
+use arena::{Arena, InlineArena};
+use packed::{Halves, INLINE, JOINED, KIND, Packed, TOMBSTONE};
+use past::Past;
+use places::Places;
 
 /// No older version.
 const NONE: u32 = u32::MAX;
-/// The upper bits of [`Packed::len`] say what it is; values end far below.
-const KIND: u32 = 0b11 << 30;
-const INLINE: u32 = 0b01 << 30;
-const TOMBSTONE: u32 = 0b10 << 30;
-const JOINED: u32 = 0b11 << 30;
-
-/// A [`ValueRef`] or the absence of a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Packed {
-    /// Segment, or place in an arena.
-    first: u32,
-    /// In the segment, or place in an arena.
-    offset: u32,
-    len: u32,
-    vcrc: u32,
-}
-
-impl Packed {
-    const fn is_tombstone(self) -> bool {
-        self.len & KIND == TOMBSTONE
-    }
-
-    const fn inline_len(self) -> Option<usize> {
-        if self.len & KIND == INLINE {
-            Some((self.len & !KIND) as usize)
-        } else {
-            None
-        }
-    }
-
-    const fn is_joined(self) -> bool {
-        self.len & KIND == JOINED
-    }
-}
-
-/// Two halves, so that a row needs no padding beside its other fields of four bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Halves([u32; 2]);
-
-impl Halves {
-    const fn of(version: Version) -> Self {
-        Self([(version.0 >> 32) as u32, version.0 as u32])
-    }
-
-    const fn version(self) -> Version {
-        let [high, low] = self.0;
-        Version((high as u64) << 32 | low as u64)
-    }
-}
 
 #[derive(Clone, Copy)]
 struct Row {
@@ -83,6 +42,10 @@ const _: () = assert!(size_of::<Row>() == 28);
 pub(crate) struct Tree {
     rows: BTreeMap<Key, Row>,
     older: Arena<Row>,
+    /// Replaced versions while history is kept; they stay as long as the tree.
+    past: Past,
+    /// What is replaced from now on goes there.
+    keeps_past: bool,
     inline: InlineArena,
     joined: Arena<Option<Arc<Joined>>>,
     places: Places,
@@ -125,8 +88,13 @@ impl Tree {
         // Nodes of a BTreeMap filled in no particular order are about 70 % full.
         let nodes = self.rows.len() * (size_of::<Key>() + size_of::<Row>()) * 10 / 7;
         let arenas = self.older.memory_bytes() + self.inline.memory_bytes() + self.joined.memory_bytes();
-        let arenas = arenas + self.places.memory_bytes();
+        let arenas = arenas + self.places.memory_bytes() + self.past.memory_bytes();
         nodes + self.key_heap_bytes + arenas + self.joined_bytes
+    }
+
+    /// Whether every version that is replaced from now on stays readable, as long as the tree is there.
+    pub(crate) fn keep_past(&mut self, keeps: bool) {
+        self.keeps_past = keeps;
     }
 
     /// Puts a version of a key on top. With `keep`, what it replaces stays readable if it is not above
@@ -142,10 +110,11 @@ impl Tree {
             self.reach.add(value);
         }
         let packed = self.pack(value);
-        let Some(row) = self.rows.get_mut(key) else {
+        let owned = Key::from_unchecked(key);
+        let Some(row) = self.rows.get_mut(&owned) else {
             if value.is_some() || self.above_others {
                 self.tombstones += usize::from(packed.is_tombstone());
-                let key = Key::from_unchecked(key);
+                let key = owned;
                 self.key_heap_bytes += key.heap_bytes();
                 self.rows.insert(
                     key,
@@ -162,6 +131,15 @@ impl Tree {
         debug_assert!(old.version.version() < version, "versions of a key grow");
         self.tombstones += usize::from(packed.is_tombstone());
         self.tombstones -= usize::from(old.value.is_tombstone());
+        if self.keeps_past {
+            self.past.push(key, old.version.version(), old.value);
+            *row = Row {
+                version: Halves::of(version),
+                value: packed,
+                older: old.older,
+            };
+            return old.older != NONE;
+        }
         // One that came with the entry itself is seen by nobody, ever; a key may have thousands.
         let keep = keep.is_some_and(|seen| old.version.version() <= seen);
         let older = if keep { self.older.insert(old) } else { old.older };
@@ -174,7 +152,7 @@ impl Tree {
             self.free(old.value);
         }
         let leave = packed.is_tombstone() && older == NONE && !self.above_others;
-        if leave {
+        if leave && self.past.is_empty() {
             self.remove(key);
         }
         older != NONE
@@ -208,7 +186,8 @@ impl Tree {
         if let Some(row) = self.rows.get_mut(key) {
             row.older = older;
         }
-        if row.value.is_tombstone() && older == NONE && !self.above_others {
+        let leave = row.value.is_tombstone() && older == NONE && !self.above_others;
+        if leave && self.past.is_empty() {
             self.remove(key);
         }
         older != NONE
@@ -225,7 +204,8 @@ impl Tree {
 
     /// What a reader at `at` sees of a key.
     pub(crate) fn get(&self, key: &[u8], at: Version) -> Option<Seen> {
-        self.seen(self.rows.get(key)?, at)
+        // Keys are compared faster with keys than with bytes.
+        self.seen(key, self.rows.get(&Key::from_unchecked(key))?, at)
     }
 
     /// Rows of a range, from either end.
@@ -236,7 +216,7 @@ impl Tree {
     ) -> impl DoubleEndedIterator<Item = (&'a Key, Option<Seen>)> {
         self.rows
             .range::<[u8], _>(bounds)
-            .map(move |(key, row)| (key, self.seen(row, at)))
+            .map(move |(key, row)| (key, self.seen(key.as_bytes(), row, at)))
     }
 
     /// Keys of a range, from either end, with the version seen and whether it is a value's.
@@ -245,27 +225,60 @@ impl Tree {
         bounds: (Bound<&'a [u8]>, Bound<&'a [u8]>),
         at: Version,
     ) -> impl DoubleEndedIterator<Item = (&'a Key, Option<(Version, Option<()>)>)> {
-        let seen = move |row| {
-            let row = self.row_at(row, at)?;
-            Some((row.version.version(), (!row.value.is_tombstone()).then_some(())))
+        let seen = move |key: &Key, row| {
+            let (version, value) = self.version_at(key.as_bytes(), row, at)?;
+            Some((version, (!value.is_tombstone()).then_some(())))
         };
         self.rows
             .range::<[u8], _>(bounds)
-            .map(move |(key, row)| (key, seen(row)))
+            .map(move |(key, row)| (key, seen(key, row)))
     }
 
-    fn seen(&self, row: &Row, at: Version) -> Option<Seen> {
-        let row = self.row_at(row, at)?;
-        Some((row.version.version(), self.unpack(row.value)))
+    /// Rows of keys, behind a version of a key if one is given: of each key the newest and what is older of it, newest
+    /// first, as far as anybody who reads at `horizon` or above sees it.
+    pub(crate) fn versions<'a>(
+        &'a self,
+        behind: Option<(&'a Key, Version)>,
+        horizon: Version,
+    ) -> impl Iterator<Item = (&'a Key, Seen)> {
+        let rest = behind.map(|(key, newer)| (key, self.past.needed(key.as_bytes(), newer, horizon)));
+        let rest = rest.into_iter();
+        let rest = rest.flat_map(|(key, older)| older.map(move |(version, value)| (key, version, value)));
+        let from = behind.map_or(Bound::Unbounded, |(key, _)| Bound::Excluded(key.as_bytes()));
+        let keys = self.rows.range::<[u8], _>((from, Bound::Unbounded));
+        let all = keys.flat_map(move |(key, row)| {
+            let newest = row.version.version();
+            let older = self.past.needed(key.as_bytes(), newest, horizon);
+            let rows = std::iter::once((newest, row.value)).chain(older);
+            rows.map(move |(version, value)| (key, version, value))
+        });
+        rest.chain(all)
+            .map(|(key, version, value)| (key, (version, self.unpack(value))))
+    }
+
+    fn seen(&self, key: &[u8], row: &Row, at: Version) -> Option<Seen> {
+        let (version, value) = self.version_at(key, row, at)?;
+        Some((version, self.unpack(value)))
     }
 
     /// The version of a row that a reader at `at` sees.
-    fn row_at(&self, row: &Row, at: Version) -> Option<Row> {
-        let mut row = *row;
-        while row.version.version() > at {
-            row = *self.older.get(row.older)?;
+    fn version_at(&self, key: &[u8], row: &Row, at: Version) -> Option<(Version, Packed)> {
+        let newest = row.version.version();
+        if newest <= at {
+            return Some((newest, row.value));
         }
-        Some(row)
+        let mut next = row.older;
+        let mut held = None;
+        while let (None, Some(old)) = (held, self.older.get(next)) {
+            let version = old.version.version();
+            held = (version <= at).then_some((version, old.value));
+            next = old.older;
+        }
+        // History may have come and gone while the row was written to: either may have the newer one.
+        match (held, self.past.at(key, at)) {
+            (Some(held), Some(past)) => Some(if held.0 > past.0 { held } else { past }),
+            (held, past) => held.or(past),
+        }
     }
 
     fn pack(&mut self, value: Option<&ValueRef>) -> Packed {

@@ -14,23 +14,23 @@ use atoll_env::Instant;
 use atoll_types::{Codec, Version};
 use parking_lot::Mutex;
 
-use super::filing::{Filing, PublishedValues};
-use super::group::GroupStore;
-use super::planner::Avoided;
-use super::planner::Plan;
 use crate::index::{Below, FilePointer, LOST, Piece, Reader, ValueRef};
 use crate::journal::{JournalPointer, ReadError, ReadValue};
 use crate::run::{RunSummary, RunValue, SPACE_USER};
+use crate::store::group::GroupStore;
+use crate::store::merging::filing::{Filing, PublishedValues};
+use crate::store::planner::Avoided;
+use crate::store::planner::Plan;
 
 /// Segments and value files that a disk refused to read.
 #[derive(Default)]
-pub(super) struct Refused {
-    pub(super) segments: Avoided<u32>,
-    pub(super) files: Avoided<u32>,
+pub(in crate::store) struct Refused {
+    pub(in crate::store) segments: Avoided<u32>,
+    pub(in crate::store) files: Avoided<u32>,
 }
 
 /// The values of one merge, in key order.
-pub(super) struct Evacuation<'a> {
+pub(in crate::store) struct Evacuation<'a> {
     store: &'a GroupStore,
     /// What the merge's runs point into.
     below: &'a Below,
@@ -38,26 +38,26 @@ pub(super) struct Evacuation<'a> {
     refused: &'a Mutex<Refused>,
     files: Filing,
     /// Bytes moved.
-    pub(super) moved: u64,
+    pub(in crate::store) moved: u64,
     /// Values given up.
-    pub(super) lost: u64,
+    pub(in crate::store) lost: u64,
 }
 
 impl<'a> Evacuation<'a> {
-    pub(super) fn new(store: &'a GroupStore, below: &'a Below, plan: &'a Plan) -> Self {
+    pub(in crate::store) fn new(store: &'a GroupStore, below: &'a Below, plan: &'a Plan) -> Self {
         Self {
             store,
             below,
             plan,
             refused: &store.0.space.refused,
-            files: Filing::default(),
+            files: Filing::new(store.value_file_bytes(below)),
             moved: 0,
             lost: 0,
         }
     }
 
     /// The value that a row has in the new run: the same, maybe at another place. Keys must ascend.
-    pub(super) async fn place(
+    pub(in crate::store) async fn place(
         &mut self,
         key: &[u8],
         version: Version,
@@ -166,7 +166,7 @@ impl<'a> Evacuation<'a> {
     }
 
     /// The new value files, durable, by number.
-    pub(super) async fn finish(self) -> io::Result<Vec<PublishedValues>> {
+    pub(in crate::store) async fn finish(mut self) -> io::Result<Vec<PublishedValues>> {
         self.files.finish(self.store).await
     }
 }
@@ -191,7 +191,7 @@ impl Refused {
 
 impl GroupStore {
     /// What a merge has left where nothing was to stay is no reason for another merge for a while: it would leave the same.
-    pub(super) fn note_left(&self, plan: &Plan, run: &RunSummary) {
+    pub(in crate::store) fn note_left(&self, plan: &Plan, run: &RunSummary) {
         let segments = run.journal_bytes.iter().map(|(segment, _)| *segment);
         let files = run.file_bytes.iter().map(|(file, _)| *file);
         let mut refused = self.0.space.refused.lock();
@@ -202,7 +202,7 @@ impl GroupStore {
         left.for_each(|file| refused.files.add(file, now));
     }
 
-    pub(super) fn now(&self) -> Instant {
+    pub(in crate::store) fn now(&self) -> Instant {
         self.0.node.env.clock.now()
     }
 }
