@@ -20,6 +20,9 @@ pub enum RaftError {
     /// Raft stopped or refused.
     #[error("raft: {0}")]
     Raft(String),
+    /// The replica that was to lead does not want to, or does not say that it does. Nothing has changed.
+    #[error("replica {0} does not take leadership over: {1}")]
+    Unwilling(ReplicaId, String),
     /// A file of the replica could not be read or written; another try may succeed.
     #[error("storage: {0}")]
     Storage(String),

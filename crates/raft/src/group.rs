@@ -49,10 +49,10 @@ impl Group {
         raft: Raft,
         (reads, snapshots): (ReadGate, Snapshots),
         applied: watch::Receiver<u64>,
-        unreadable: watch::Receiver<Option<String>>,
+        (leaving, unreadable): (Leaving, watch::Receiver<Option<String>>),
     ) -> Self {
         let leader = follow_leader(&env, key, &raft);
-        let leaving = Arc::new(Leaving::new(env.clone(), (key, replica), raft.clone()));
+        let leaving = Arc::new(leaving);
         let own = Arc::clone(&leaving);
         let giving_up = env.spawn.spawn(async move { own.follow(unreadable).await });
         Self(Arc::new(Inner {
@@ -94,7 +94,8 @@ impl Group {
         let known = GroupStatus::of(&openraft::async_runtime::WatchReceiver::borrow_watched(&metrics));
         GroupStatus {
             applied_index: self.applied_index(),
-            snapshots_sent: self.0.snapshots.sent(),
+            snapshots_sent: self.0.snapshots.served(),
+            snapshot_troubles: self.0.snapshots.troubles(),
             gave_up: self.0.leaving.reason(),
             ..known
         }
@@ -167,15 +168,16 @@ impl Group {
         self.0.snapshots.purge();
     }
 
-    /// Hands leadership to another replica. Returns once asked; watch the leader to see it happen. If
-    /// nobody takes it, an election follows a few seconds later.
+    /// Hands leadership to another replica, if that is willing ([`RaftError::Unwilling`]). Returns once asked; watch the leader to see
+    /// it happen. If nobody takes it, an election follows a few seconds later.
     pub async fn transfer_leader(&self, to: ReplicaId) -> Result<(), RaftError> {
         self.0.leaving.hand_over(to).await
     }
 
-    /// Hands leadership to a follower that is caught up and has just answered, for a reason that people can read in the log
-    /// and in [`GroupStatus::gave_up`]. Returns who was asked; `None` if this replica does not lead, nobody could follow it, or
-    /// somebody was asked a few seconds before. So it may be called as often as there is a reason.
+    /// Hands leadership to a follower that is caught up, has just answered and is willing, for a reason that people can read in the
+    /// log and in [`GroupStatus::gave_up`]. Returns to whom; `None` if this replica does not lead, nobody could follow it, or
+    /// somebody was asked a few seconds before. So it may be called as often as there is a reason. This replica is not willing to
+    /// take leadership back for a minute then, longer each time.
     pub async fn give_up_leadership(&self, reason: &str) -> Result<Option<ReplicaId>, RaftError> {
         self.0.leaving.give_up(reason).await
     }
@@ -194,6 +196,7 @@ impl Group {
         if replicas.is_empty() {
             return;
         }
+        self.0.snapshots.peers_up();
         let ids: Vec<u64> = replicas.into_iter().map(|replica| replica.0).collect();
         // A stopped group has no backoff to reset.
         let _ = self.0.raft.trigger().reset_backoff(ids).await;
@@ -367,6 +370,7 @@ impl Inbound for Answers {
                         Err(elapsed) => Err(elapsed.to_string()),
                     }
                 }
+                Kind::Willing => group.0.leaving.unwilling().map_or(Ok(Bytes::new()), Err),
                 Kind::Snapshot => group.0.snapshots.receiver().answer(body).await,
                 Kind::Reply | Kind::Refused => Err(unreadable()),
             }

@@ -5,12 +5,13 @@ use std::sync::{Arc, Weak};
 
 use atoll_env::net::Link;
 use atoll_env::{Env, watch};
-use atoll_storage::Journal;
+use atoll_storage::{GroupLog, Journal};
 use atoll_types::{GroupId, GroupKey, NodeId, ReplicaId};
 use parking_lot::Mutex;
 
 use crate::facts;
 use crate::group::{Group, Raft};
+use crate::leaving::{Leaving, Reluctance};
 use crate::log_store::LogStore;
 use crate::machine::{Applier, Machine};
 use crate::network::Network;
@@ -30,6 +31,7 @@ struct Inner {
     transport: Arc<Transport>,
     peers: Arc<dyn Peers>,
     room: Room,
+    reluctance: Reluctance,
     groups: Mutex<BTreeMap<GroupId, Group>>,
 }
 
@@ -40,13 +42,15 @@ impl RaftHost {
             let host = weak.clone();
             let on_up = Box::new(move |node| host.upgrade().iter().for_each(|inner| inner.node_up(node)));
             let transport = Transport::new(env.clone(), peers.clone(), on_up);
+            let room = Room::new(options.snapshot_holds);
             Inner {
                 env,
                 journal,
                 options,
                 transport,
                 peers,
-                room: Room::default(),
+                room,
+                reluctance: Reluctance::default(),
                 groups: Mutex::default(),
             }
         }))
@@ -73,8 +77,8 @@ impl RaftHost {
         let logs = (log.clone(), inner.journal.clone());
         let applier = Applier::open(machine, logs, applied_sender).await?;
         facts::restored(&log, *reached.borrow());
-        let sender = inner.sender(key, replica);
-        let holds = Arc::clone(&sender.holds);
+        let sender = inner.sender((key, replica), log.clone());
+        let (holds, board) = (Arc::clone(&sender.holds), Arc::clone(&sender.board));
         let unreadable = sender.unreadable.subscribe();
         let network = Network::new(sender);
         let store = LogStore::new(log.clone());
@@ -88,17 +92,19 @@ impl RaftHost {
             log: log.clone(),
             store: snapshots,
             holds,
+            board,
             room: inner.room.clone(),
             keep: inner.options.keep_log,
         });
         let who = (key, replica);
+        let leaving = inner.leaving(who, raft.clone());
         let group = Group::new(
             inner.env.clone(),
             who,
             raft.clone(),
             (reads, snapshots),
             applied,
-            unreadable,
+            (leaving, unreadable),
         );
         // Reachable before it runs, so that no call finds a running group that cannot be routed to.
         inner.transport.register(key, group.inbound());
@@ -122,6 +128,17 @@ impl RaftHost {
     /// All groups that run here.
     pub fn groups(&self) -> Vec<Group> {
         self.0.groups.lock().values().cloned().collect()
+    }
+
+    /// Says whether the disk has hardly any room left: then much less of it is kept from being freed for followers that get
+    /// snapshots, and theirs begin anew sooner.
+    pub fn set_tight(&self, tight: bool) {
+        self.0.room.set_tight(tight);
+    }
+
+    /// Says why replicas of this node should not be handed leadership now; `None`: they may be. They may be elected nevertheless.
+    pub fn set_reluctance(&self, why: Option<&str>) {
+        self.0.reluctance.set(why);
     }
 
     /// Counts since start.
@@ -150,16 +167,23 @@ impl RaftHost {
 
 impl Inner {
     /// What sends a replica's snapshots.
-    fn sender(&self, group: GroupKey, replica: ReplicaId) -> Sender {
+    fn sender(&self, (group, replica): (GroupKey, ReplicaId), log: GroupLog) -> Sender {
         Sender {
             env: self.env.clone(),
             transport: Arc::clone(&self.transport),
             group,
             replica,
+            log,
             room: self.room.clone(),
             holds: Arc::default(),
+            board: Arc::default(),
             unreadable: watch::Sender::new(None),
         }
+    }
+
+    fn leaving(&self, who: (GroupKey, ReplicaId), raft: Raft) -> Leaving {
+        let (env, transport) = (self.env.clone(), Arc::clone(&self.transport));
+        Leaving::new(env, who, raft, transport, self.reluctance.clone())
     }
 
     /// Lets replication to a node that came back start at once instead of after its backoff.

@@ -16,7 +16,7 @@ use openraft::raft::{
     TransferLeaderResponse, VoteRequest, VoteResponse,
 };
 
-use crate::snapshot::{Carried, RaftSnapshot, Sender};
+use crate::snapshot::{Carried, RaftSnapshot, SendError, Sender, Tries};
 use crate::transport::{CallFailure, Transport};
 use crate::types::{RaftVote, TypeConfig, log_id_in};
 use crate::wire::{self, Kind};
@@ -63,9 +63,11 @@ impl RaftNetworkFactory<TypeConfig> for Network {
     type Network = Client;
 
     async fn new_client(&mut self, target: u64, _node: &()) -> Self::Network {
+        let target = ReplicaId(target);
         Client {
+            tries: Tries::new(target, &self.snapshots.board),
             network: self.clone(),
-            target: ReplicaId(target),
+            target,
         }
     }
 }
@@ -74,6 +76,8 @@ impl RaftNetworkFactory<TypeConfig> for Network {
 pub(crate) struct Client {
     network: Network,
     target: ReplicaId,
+    /// Of sending it a snapshot: openraft makes a client for each, and keeps it until one got through.
+    tries: Tries,
 }
 
 impl Client {
@@ -179,13 +183,21 @@ impl RaftNetworkV2<TypeConfig> for Client {
         let Network {
             replica, snapshots, ..
         } = &self.network;
+        let whom = (self.target, vote);
         let sent = tokio::select! {
             biased;
             closed = cancel => return Err(StreamingError::Closed(closed)),
-            sent = snapshots.send(self.target, vote, &*store, least) => sent,
+            sent = snapshots.send(&mut self.tries, whom, &*store, least) => sent,
         };
         match sent {
             Ok(vote) => Ok(SnapshotResponse::new(vote)),
+            // After a timeout openraft asks for the newest checkpoint and calls again at once.
+            Err(SendError::AskAgain) => Err(StreamingError::Timeout(Timeout {
+                action: RPCTypes::InstallSnapshot,
+                id: replica.0,
+                target: self.target.0,
+                timeout: Duration::ZERO,
+            })),
             Err(error) => {
                 // Also what cannot be read here: to openraft that would be the end of the replica, but it serves
                 // all that it has, and another one may lead.

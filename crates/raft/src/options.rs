@@ -21,6 +21,9 @@ pub struct RaftOptions {
     pub pre_vote: bool,
     /// What of a log is not purged although a checkpoint has it.
     pub keep_log: KeepLog,
+    /// Bytes of the disk that the sending of a snapshot may keep from being freed, log and files; more if the snapshot has more
+    /// itself, an eighth while the disk is almost full. Beyond, the sending is given up, and begun anew later.
+    pub snapshot_holds: u64,
 }
 
 /// What of a log is kept for followers that are a little behind and need no snapshot then. What is beyond either goes, once a
@@ -50,6 +53,7 @@ impl Default for RaftOptions {
             election_max_ms: 1200,
             pre_vote: true,
             keep_log: KeepLog::default(),
+            snapshot_holds: 2 * 1024 * 1024 * 1024,
         }
     }
 }

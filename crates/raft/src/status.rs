@@ -23,8 +23,11 @@ pub struct GroupStatus {
     pub voters: Vec<ReplicaId>,
     /// How far each follower's log is known to match, on the leader.
     pub matched: Vec<(ReplicaId, u64)>,
-    /// Snapshots that this replica is sending. Handing leadership over ends them all.
+    /// Followers that wait for a snapshot of this replica, are being sent one, or come up from one with entries that another
+    /// leader may not have any more. Handing leadership over may have all of that done again.
     pub snapshots_sent: usize,
+    /// Followers that need a snapshot of this replica, and why the last try to send it failed.
+    pub snapshot_troubles: Vec<(ReplicaId, String)>,
     /// Why this replica last gave its leadership up by itself; `None`: it never did since it started.
     pub gave_up: Option<String>,
     /// False once the replica has stopped for good.

@@ -83,6 +83,11 @@ impl Followers {
         }
     }
 
+    /// How many got a snapshot and have not come to where the log ended then.
+    pub(crate) fn returning(&self) -> usize {
+        self.0.values().filter(|seen| seen.returning.is_some()).count()
+    }
+
     /// Up to where the log may go.
     pub(crate) fn allow(&self, marks: Marks, now: Instant) -> Option<u64> {
         let mut upto = marks.wanted;
@@ -198,11 +203,13 @@ mod tests {
         let mut all = Followers::default();
         all.look(&[(A, Some(3))], &[(A, 50), (B, 60)], (Some(90), 100), now);
         assert_eq!(all.allow(marks(Some(40), 90, 80), now), Some(50));
+        assert_eq!(all.returning(), 1, "B is no follower");
         all.look(&[(A, Some(70))], &[], (Some(190), 200), now);
         assert_eq!(all.allow(marks(Some(40), 190, 180), now), Some(70));
         // It is where the log ended: as any other.
         all.look(&[(A, Some(100))], &[], (Some(190), 200), now);
         assert_eq!(all.allow(marks(Some(40), 190, 180), now), Some(180));
+        assert_eq!(all.returning(), 0);
 
         all.look(&[(A, Some(100))], &[(A, 100)], (Some(190), 200), now);
         let later = now + RETURN_LIMIT;

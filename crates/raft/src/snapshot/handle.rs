@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use atoll_env::{Env, Task};
 use atoll_storage::GroupLog;
+use atoll_types::ReplicaId;
 use tokio::sync::Notify;
 
 use super::followers::Followers;
-use super::{Holds, Installer, Purger, Receiver, Room, SnapshotStore};
+use super::{Board, Holds, Installer, Purger, Receiver, Room, SnapshotStore};
 use crate::KeepLog;
 use crate::group::Raft;
 
@@ -19,6 +20,7 @@ pub(crate) struct Parts {
     pub(crate) store: Arc<dyn SnapshotStore>,
     /// Those of the replica's sender.
     pub(crate) holds: Arc<Holds>,
+    pub(crate) board: Arc<Board>,
     pub(crate) room: Room,
     /// What of the log stays.
     pub(crate) keep: KeepLog,
@@ -29,6 +31,7 @@ pub(crate) struct Snapshots {
     receiver: Receiver,
     look: Arc<Notify>,
     holds: Arc<Holds>,
+    board: Arc<Board>,
     purging: Task<()>,
 }
 
@@ -40,6 +43,7 @@ impl Snapshots {
             log,
             store,
             holds,
+            board,
             room,
             keep,
         } = parts;
@@ -50,6 +54,7 @@ impl Snapshots {
             clock: env.clock.clone(),
             durable: store.durable(),
             holds: Arc::clone(&holds),
+            board: Arc::clone(&board),
             keep,
             followers: Followers::default(),
             look: Arc::clone(&look),
@@ -60,6 +65,7 @@ impl Snapshots {
             receiver,
             look,
             holds,
+            board,
             purging,
         }
     }
@@ -68,9 +74,19 @@ impl Snapshots {
         &self.receiver
     }
 
-    /// How many are being sent.
-    pub(crate) fn sent(&self) -> usize {
-        self.holds.len()
+    /// Followers that wait for a snapshot, are being sent one, or come up from one.
+    pub(crate) fn served(&self) -> usize {
+        self.board.busy() + self.holds.arrived()
+    }
+
+    /// Why followers that need a snapshot do not get one.
+    pub(crate) fn troubles(&self) -> Vec<(ReplicaId, String)> {
+        self.board.troubles()
+    }
+
+    /// A node is back: whoever waits because it could not be reached tries again.
+    pub(crate) fn peers_up(&self) {
+        self.board.back.notify_waiters();
     }
 
     /// Has the purger look at the log although no checkpoint is new.

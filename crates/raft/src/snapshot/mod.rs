@@ -20,11 +20,17 @@
 //!   where the log ended then, so that it never needs the next snapshot because of the one before. This ends when it stops moving.
 //! - Memory: one chunk and what a sink or source holds, for a few snapshots per node and direction; the others wait.
 //!
+//! - *Each snapshot is sent once*, however long it waited: its position is told when it is its turn, and the log behind it stays
+//!   from then on ([`sender`]; `turns`).
+//! - *What a sending holds back on this disk is bounded*, by bytes and not by time ([`room`]; `slow`).
+//!
 //! Chunks may be lost, repeated or come in any order: the receiver takes exactly the next one and names it in every answer.
 //! A receiver that is still at work on a part says so when it is sent again, and that is life: an install may take many times
-//! what a call may. A sender that gives up begins anew, with a new number, as does a new leader; a reception that hears nothing
-//! for a while ends. Checked by `tests/groups/snapshots` and by the simulator.
+//! what a call may. The first part tells how large all of it is, so that it can be refused for want of room before it comes. A sender that
+//! gives up begins anew, with a new number, later each time ([`tries`]), as does a new leader; a reception that hears nothing
+//! for a while ends. Who is served and who cannot be is on the [`board`]. Checked by `tests/groups/snapshots` and by the simulator.
 
+mod board;
 mod carried;
 mod followers;
 mod handle;
@@ -32,38 +38,21 @@ mod holds;
 mod installer;
 mod purger;
 mod receiver;
+mod room;
 mod sender;
 mod store;
+mod tries;
 
 pub use store::{NoSnapshots, SnapshotSink, SnapshotSource, SnapshotStore, Staged};
 
+pub(crate) use board::Board;
 pub(crate) use carried::{Carried, Newest, RaftSnapshot, SnapshotMeta};
 pub(crate) use handle::{Parts, Snapshots};
 pub(crate) use holds::Holds;
-pub(crate) use sender::Sender;
-
-use std::sync::Arc;
-
-use atoll_types::limits;
-use tokio::sync::Semaphore;
+pub(crate) use room::Room;
+pub(crate) use sender::{SendError, Sender};
+pub(crate) use tries::Tries;
 
 use installer::Installer;
 use purger::Purger;
 use receiver::Receiver;
-
-/// How many snapshots a node sends and receives at once. The others wait: a node that comes back may be behind in all of
-/// its groups.
-#[derive(Clone)]
-pub(crate) struct Room {
-    sending: Arc<Semaphore>,
-    receiving: Arc<Semaphore>,
-}
-
-impl Default for Room {
-    fn default() -> Self {
-        Self {
-            sending: Arc::new(Semaphore::new(limits::SNAPSHOTS_SENT_MAX)),
-            receiving: Arc::new(Semaphore::new(limits::SNAPSHOTS_RECEIVED_MAX)),
-        }
-    }
-}

@@ -9,8 +9,8 @@ use atoll_types::{LogId, Mutant, ReplicaId, mutant};
 use openraft::async_runtime::WatchReceiver;
 use tokio::sync::Notify;
 
-use super::Holds;
 use super::followers::{Followers, Marks};
+use super::{Board, Holds};
 use crate::KeepLog;
 use crate::group::Raft;
 
@@ -28,6 +28,8 @@ pub(crate) struct Purger {
     pub(crate) clock: Clock,
     pub(crate) durable: watch::Receiver<Option<LogId>>,
     pub(crate) holds: Arc<Holds>,
+    /// Told who is coming up from a snapshot.
+    pub(crate) board: Arc<Board>,
     /// What of the log stays.
     pub(crate) keep: KeepLog,
     pub(crate) followers: Followers,
@@ -39,7 +41,7 @@ pub(crate) struct Purger {
 enum Looked {
     /// There is nothing more to purge until a checkpoint is new.
     Done,
-    /// A follower needs what else would go.
+    /// A follower needs what else would go, or is coming up from a snapshot.
     Waits,
     /// The replica has stopped.
     Stopped,
@@ -59,6 +61,7 @@ impl Purger {
                 biased;
                 changed = self.durable.changed() => if changed.is_err() { return },
                 () = self.look.notified() => {}
+                () = self.holds.came.notified() => {}
                 () = clock.sleep(LOOK_AGAIN), if waits => {}
             }
         }
@@ -67,7 +70,7 @@ impl Purger {
     async fn purge(&mut self) -> Looked {
         let wanted = self.wanted();
         let upto = self.allowed(wanted);
-        let after = if upto < wanted {
+        let after = if upto < wanted || self.followers.returning() > 0 {
             Looked::Waits
         } else {
             Looked::Done
@@ -81,7 +84,10 @@ impl Purger {
             return Looked::Stopped;
         }
         // openraft only marks up to where, and purges once nobody is being sent what would go: nobody is from now on.
-        self.holds.give_up(upto);
+        let upto = self.holds.give_up(upto);
+        if Some(upto) <= purged {
+            return Looked::Waits;
+        }
         match self.raft.trigger().purge_log(upto).await {
             Ok(()) => after,
             Err(_) => Looked::Stopped,
@@ -108,6 +114,7 @@ impl Purger {
         let last = state.last.map_or(0, |last| last.index);
         self.followers
             .look(&self.matched(), &arrived, (wanted, last), now);
+        self.board.set_returning(self.followers.returning());
         let marks = Marks {
             purged: state.purged.map(|purged| purged.index),
             wanted,

@@ -1,5 +1,6 @@
 //! Receives snapshots for one replica, one at a time.
 
+use std::io;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -101,7 +102,9 @@ impl Receiver {
             if part.seq != 0 {
                 return Ok(SnapshotReply::Want(0));
             }
-            self.begin(&mut state, &*store, &part)?;
+            if let Err(error) = self.begin(&mut state, &*store, &part).await? {
+                return refused("cannot begin with a snapshot", &error);
+            }
         }
         self.go_on(&mut state, part).await
     }
@@ -113,7 +116,13 @@ impl Receiver {
         (vote > part.vote).then_some(vote)
     }
 
-    fn begin(&self, state: &mut State, store: &dyn SnapshotStore, part: &SnapshotPart) -> Result<(), String> {
+    /// The inner error is the sink's.
+    async fn begin(
+        &self,
+        state: &mut State,
+        store: &dyn SnapshotStore,
+        part: &SnapshotPart,
+    ) -> Result<io::Result<()>, String> {
         if let Some(before) = &state.reception {
             if before.vote > part.vote {
                 return Err("is receiving the snapshot of a newer leader".to_owned());
@@ -122,20 +131,25 @@ impl Receiver {
         }
         // What it takes up is needed for the new one.
         state.reception = None;
-        let room = Arc::clone(&self.0.room.receiving).try_acquire_owned();
-        let room = room.map_err(|_| "is receiving as many snapshots as it can")?;
+        let room = self.0.room.receive();
+        let room = room.ok_or("is receiving as many snapshots as it can")?;
+        let mut sink = store.receive(part.position.clone());
+        if let Err(error) = sink.expect(part.bytes).await {
+            trouble::sometimes("a snapshot was refused before it came");
+            return Ok(Err(error));
+        }
         state.reception = Some(Reception {
             transfer: part.transfer,
             vote: part.vote,
             position: part.position.clone(),
             next: 0,
-            sink: store.receive(part.position.clone()),
+            sink,
             touched: self.0.env.clock.now(),
             _room: room,
         });
         let watching = watch_idle(self.0.env.clone(), Arc::downgrade(&self.0.state), part.transfer);
         self.0.env.spawn.spawn(watching);
-        Ok(())
+        Ok(Ok(()))
     }
 
     async fn go_on(
@@ -160,19 +174,31 @@ impl Receiver {
         }
         let Some(chunk) = part.chunk.clone() else {
             trouble::pause("raft: a snapshot is received, nothing is installed").await;
-            let staged = reception.sink.finish().await;
-            let staged = staged.map_err(|error| format!("cannot keep the snapshot: {error}"))?;
+            let staged = match reception.sink.finish().await {
+                Ok(staged) => staged,
+                Err(error) => return refused("cannot keep the snapshot", &error),
+            };
             let vote = self.0.installer.install(&part, staged).await?;
             return Ok(SnapshotReply::Done(vote));
         };
         trouble::pause("raft: before a chunk is kept").await;
-        let added = reception.sink.add(part.seq, chunk).await;
-        added.map_err(|error| format!("cannot keep chunk {}: {error}", part.seq))?;
+        if let Err(error) = reception.sink.add(part.seq, chunk).await {
+            return refused(&format!("cannot keep chunk {}", part.seq), &error);
+        }
         reception.next += 1;
         reception.touched = self.0.env.clock.now();
         let wanted = reception.next;
         state.reception = Some(reception);
         Ok(SnapshotReply::Want(wanted))
+    }
+}
+
+/// What a sink's error means to the sender: without room here, another try soon is of no use.
+fn refused(what: &str, error: &io::Error) -> Result<SnapshotReply, String> {
+    let why = format!("{what}: {error}");
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Ok(SnapshotReply::NoRoom(why)),
+        _ => Err(why),
     }
 }
 

@@ -31,6 +31,12 @@ pub trait SnapshotSource: Send {
     /// What the checkpoint is one of.
     fn position(&self) -> Position;
 
+    /// Bytes of all chunks together, about.
+    fn bytes_about(&self) -> u64;
+
+    /// Bytes of this disk that could be freed if this were dropped. Does not wait for the disk.
+    fn held_back(&self) -> u64;
+
     /// The next chunk; `None` behind the last. An error ends this source.
     fn next(&mut self) -> BoxFuture<'_, io::Result<Option<Bytes>>>;
 
@@ -40,6 +46,10 @@ pub trait SnapshotSource: Send {
 
 /// Where the chunks of a checkpoint go. Dropped before its end, nothing is left of it.
 pub trait SnapshotSink: Send {
+    /// So many bytes will come, about: called once, before the first chunk. An error ends this sink; one of
+    /// [`StorageFull`](io::ErrorKind::StorageFull), here or later, tells the sender not to try again soon.
+    fn expect(&mut self, bytes: u64) -> BoxFuture<'_, io::Result<()>>;
+
     /// Takes chunk `seq`; called once for each, in their order. An error ends this sink.
     fn add(&mut self, seq: u64, chunk: Bytes) -> BoxFuture<'_, io::Result<()>>;
 
@@ -83,6 +93,10 @@ impl SnapshotStore for NoSnapshots {
 }
 
 impl SnapshotSink for NoSnapshots {
+    fn expect(&mut self, _bytes: u64) -> BoxFuture<'_, io::Result<()>> {
+        Box::pin(async { Err(unsupported()) })
+    }
+
     fn add(&mut self, _seq: u64, _chunk: Bytes) -> BoxFuture<'_, io::Result<()>> {
         Box::pin(async { Err(unsupported()) })
     }

@@ -114,6 +114,7 @@ fn snapshot_part(chunk: Option<Bytes>) -> Bytes {
     encode_snapshot_part(&SnapshotPart {
         vote: RaftVote::new_committed(5, 1),
         transfer: 77,
+        bytes: 1 << 33,
         position: Position {
             applied: Some(log_id_in(&id(8))),
             membership_id: Some(log_id_in(&id(3))),
@@ -151,6 +152,11 @@ pub fn body_seeds() -> Vec<(String, Vec<u8>)> {
             "snapshot-done",
             8,
             encode_snapshot_reply(&SnapshotReply::Done(vote)),
+        ),
+        (
+            "snapshot-no-room",
+            8,
+            encode_snapshot_reply(&SnapshotReply::NoRoom("full".to_owned())),
         ),
     ];
     let input = |(name, kind, body): (&str, u8, Bytes)| (name.to_owned(), [&[kind][..], &body].concat());

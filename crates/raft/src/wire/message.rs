@@ -18,6 +18,8 @@ pub(crate) enum Kind {
     Transfer = 4,
     ReadIndex = 5,
     Snapshot = 6,
+    /// Whether the replica would take leadership: answered with nothing, or refused.
+    Willing = 7,
     /// The answer to the call of the same number.
     Reply = 16,
     /// The call was refused; the body says why, as text.
@@ -33,6 +35,7 @@ impl Kind {
             4 => Self::Transfer,
             5 => Self::ReadIndex,
             6 => Self::Snapshot,
+            7 => Self::Willing,
             16 => Self::Reply,
             17 => Self::Refused,
             _ => return None,

@@ -13,6 +13,8 @@ pub(crate) struct SnapshotPart {
     pub(crate) vote: RaftVote,
     /// Tells one sending from every other: the same checkpoint may be cut into other chunks the next time.
     pub(crate) transfer: u64,
+    /// Bytes of all chunks together, about: whether there is room for them is seen before they come.
+    pub(crate) bytes: u64,
     /// What the snapshot is one of.
     pub(crate) position: Position,
     /// Number of the chunk, from 0; at the end, how many there were.
@@ -22,7 +24,7 @@ pub(crate) struct SnapshotPart {
 }
 
 /// What the receiver says to a part.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum SnapshotReply {
     /// It has all chunks before this one.
     Want(u64),
@@ -30,11 +32,16 @@ pub(crate) enum SnapshotReply {
     Done(RaftVote),
     /// It is still at work on an earlier part.
     Busy,
+    /// It cannot store the snapshot until there is more room, and has given it up; why, for people.
+    NoRoom(String),
 }
 
 const WANT: u8 = 0;
 const DONE: u8 = 1;
 const BUSY: u8 = 2;
+const NO_ROOM: u8 = 3;
+/// Bytes of a reason, at most; the rest is cut off.
+const REASON_MAX: usize = 1024;
 
 pub(crate) fn encode_snapshot_part(part: &SnapshotPart) -> Bytes {
     let Position {
@@ -47,6 +54,7 @@ pub(crate) fn encode_snapshot_part(part: &SnapshotPart) -> Bytes {
     let mut out = BytesMut::with_capacity(128 + membership.len() + chunk);
     put_vote(&mut out, &part.vote);
     out.put_u64_le(part.transfer);
+    out.put_u64_le(part.bytes);
     put_optional(&mut out, applied.map(log_id_out).as_ref());
     put_optional(&mut out, membership_id.map(log_id_out).as_ref());
     out.put_u32_le(membership.len() as u32);
@@ -65,6 +73,7 @@ pub(crate) fn encode_snapshot_part(part: &SnapshotPart) -> Bytes {
 pub(crate) fn decode_snapshot_part(mut body: Bytes) -> Option<SnapshotPart> {
     let vote = take_vote(&mut body)?;
     let transfer = body.try_get_u64_le().ok()?;
+    let bytes = body.try_get_u64_le().ok()?;
     let applied = take_optional(&mut body)?.as_ref().map(log_id_in);
     let membership_id = take_optional(&mut body)?.as_ref().map(log_id_in);
     let len = body.try_get_u32_le().ok()? as usize;
@@ -81,6 +90,7 @@ pub(crate) fn decode_snapshot_part(mut body: Bytes) -> Option<SnapshotPart> {
     Some(SnapshotPart {
         vote,
         transfer,
+        bytes,
         position: Position {
             applied,
             membership_id,
@@ -104,6 +114,11 @@ pub(crate) fn encode_snapshot_reply(reply: &SnapshotReply) -> Bytes {
             put_vote(&mut out, vote);
         }
         SnapshotReply::Busy => out.put_u8(BUSY),
+        SnapshotReply::NoRoom(why) => {
+            out.put_u8(NO_ROOM);
+            let end = (0..=REASON_MAX).rev().find(|end| why.is_char_boundary(*end));
+            out.put_slice(why.as_bytes().get(..end.unwrap_or(0)).unwrap_or(why.as_bytes()));
+        }
     }
     out.freeze()
 }
@@ -113,6 +128,10 @@ pub(crate) fn decode_snapshot_reply(mut body: Bytes) -> Option<SnapshotReply> {
         WANT => SnapshotReply::Want(body.try_get_u64_le().ok()?),
         DONE => SnapshotReply::Done(take_vote(&mut body)?),
         BUSY => SnapshotReply::Busy,
+        NO_ROOM => {
+            let why = body.split_to(body.len().min(REASON_MAX));
+            SnapshotReply::NoRoom(std::str::from_utf8(&why).ok()?.to_owned())
+        }
         _ => return None,
     };
     finished(&body, reply)
@@ -133,6 +152,7 @@ mod tests {
         SnapshotPart {
             vote: RaftVote::new_committed(5, 1),
             transfer: 77,
+            bytes: 1 << 40,
             position: Position {
                 applied: Some(id(9)),
                 membership_id: Some(id(3)),
@@ -157,9 +177,27 @@ mod tests {
             SnapshotReply::Want(8),
             SnapshotReply::Done(vote),
             SnapshotReply::Busy,
+            SnapshotReply::NoRoom("full".to_owned()),
         ] {
             assert_eq!(decode_snapshot_reply(encode_snapshot_reply(&reply)), Some(reply));
         }
+    }
+
+    #[test]
+    fn of_a_long_reason_the_beginning_is_told() {
+        for (letter, told) in [
+            ("x", REASON_MAX),
+            ("\u{20ac}", REASON_MAX / 3),
+            ("x", 3),
+            ("x", 0),
+        ] {
+            let reply = SnapshotReply::NoRoom(letter.repeat(told.max(if told > 3 { 5000 } else { 0 })));
+            let told = SnapshotReply::NoRoom(letter.repeat(told));
+            assert_eq!(decode_snapshot_reply(encode_snapshot_reply(&reply)), Some(told));
+        }
+        let long = [vec![NO_ROOM], vec![b'x'; REASON_MAX + 1]].concat();
+        assert_eq!(decode_snapshot_reply(long.into()), None);
+        assert_eq!(decode_snapshot_reply(Bytes::from_static(&[NO_ROOM, 0xFF])), None);
     }
 
     /// A chunk ends with its message; whether it is whole, its own sums say.

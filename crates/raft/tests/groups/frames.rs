@@ -264,6 +264,7 @@ impl VoteReply {
 pub struct Part {
     pub vote: Vote,
     pub transfer: u64,
+    pub bytes: u64,
     pub applied: Option<LogId>,
     pub membership_id: Option<LogId>,
     pub membership: Bytes,
@@ -276,6 +277,7 @@ impl Part {
         let mut out = BytesMut::new();
         put_vote(&mut out, self.vote);
         out.put_u64_le(self.transfer);
+        out.put_u64_le(self.bytes);
         put_optional(&mut out, self.applied);
         put_optional(&mut out, self.membership_id);
         out.put_u32_le(self.membership.len() as u32);
@@ -288,11 +290,12 @@ impl Part {
 }
 
 /// What a receiver says to a part.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Took {
     Want(u64),
     Done(Vote),
     Busy,
+    NoRoom(String),
 }
 
 impl Took {
@@ -301,6 +304,7 @@ impl Took {
             0 => Self::Want(body.get_u64_le()),
             1 => Self::Done(take_vote(&mut body)),
             2 => Self::Busy,
+            3 => Self::NoRoom(String::from_utf8(body.to_vec()).unwrap()),
             other => panic!("an answer of kind {other}"),
         }
     }

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
-use atoll_env::{BoxFuture, Rng, watch};
+use atoll_env::{BoxFuture, Clock, Rng, watch};
 use atoll_raft::{Position, SnapshotSink, SnapshotSource, SnapshotStore, Staged};
 use atoll_types::{GroupId, LogId, ReplicaId};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -40,8 +41,10 @@ pub enum Stop {
 /// What has happened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// Snapshots that began to arrive.
+    /// Snapshots that were announced.
     pub begun: u64,
+    /// Of these, that there was no room for.
+    pub refused: u64,
     /// Those of them that are neither dropped nor finished.
     pub open: u64,
     /// Chunks kept.
@@ -60,6 +63,14 @@ pub struct Shelf {
     fail: Mutex<bool>,
     /// Chunks cannot be read.
     rotten: Mutex<bool>,
+    /// How long it takes to keep a chunk.
+    pace: Mutex<Option<(Clock, Duration)>>,
+    /// Bytes that there is room for.
+    room: Mutex<u64>,
+    /// The chunk for which there is none.
+    full: Mutex<Option<u64>>,
+    /// Bytes that whoever reads a checkpoint keeps from going.
+    held: Mutex<u64>,
     stop: watch::Sender<Option<Stop>>,
     stopped: watch::Sender<bool>,
     seen: Mutex<Seen>,
@@ -75,6 +86,10 @@ impl Shelf {
             lazy: Mutex::new(false),
             fail: Mutex::new(false),
             rotten: Mutex::new(false),
+            pace: Mutex::default(),
+            room: Mutex::new(u64::MAX),
+            full: Mutex::default(),
+            held: Mutex::new(0),
             stop: watch::Sender::new(None),
             stopped: watch::Sender::new(false),
             seen: Mutex::default(),
@@ -119,6 +134,26 @@ impl Shelf {
     /// From now on, no chunk can be read.
     pub fn rot(&self) {
         *self.rotten.lock() = true;
+    }
+
+    /// Every chunk takes so long to be kept.
+    pub fn set_pace(&self, clock: &Clock, pace: Duration) {
+        *self.pace.lock() = Some((clock.clone(), pace));
+    }
+
+    /// No snapshot of more bytes is taken.
+    pub fn set_room(&self, bytes: u64) {
+        *self.room.lock() = bytes;
+    }
+
+    /// From this chunk on there is no room, whatever was said.
+    pub fn fill_at(&self, chunk: Option<u64>) {
+        *self.full.lock() = chunk;
+    }
+
+    /// Whoever reads a checkpoint keeps so much from going.
+    pub fn set_held(&self, bytes: u64) {
+        *self.held.lock() = bytes;
     }
 
     /// Makes durable what was begun.
@@ -214,6 +249,14 @@ struct Source {
 }
 
 impl SnapshotSource for Source {
+    fn bytes_about(&self) -> u64 {
+        self.chunks.iter().map(|chunk| chunk.len() as u64).sum()
+    }
+
+    fn held_back(&self) -> u64 {
+        *self.shelf.held.lock()
+    }
+
     fn position(&self) -> Position {
         self.position.clone()
     }
@@ -309,10 +352,27 @@ impl Sink {
 }
 
 impl SnapshotSink for Sink {
+    fn expect(&mut self, bytes: u64) -> BoxFuture<'_, io::Result<()>> {
+        Box::pin(async move {
+            if bytes > *self.shelf.room.lock() {
+                self.shelf.seen.lock().refused += 1;
+                return Err(io::Error::new(io::ErrorKind::StorageFull, "the shelf is full"));
+            }
+            Ok(())
+        })
+    }
+
     fn add(&mut self, seq: u64, chunk: Bytes) -> BoxFuture<'_, io::Result<()>> {
         Box::pin(async move {
             let shelf = Arc::clone(&self.shelf);
             shelf.pass(Stop::Chunk(seq)).await;
+            let pace = shelf.pace.lock().clone();
+            if let Some((clock, pace)) = pace {
+                clock.sleep(pace).await;
+            }
+            if *shelf.full.lock() == Some(seq) {
+                return Err(io::Error::new(io::ErrorKind::StorageFull, "the shelf is full"));
+            }
             self.take(seq, chunk)?;
             shelf.seen.lock().chunks += 1;
             Ok(())

@@ -5,8 +5,10 @@ mod catch_up;
 mod crashes;
 mod parts;
 mod purging;
+mod room;
 mod rotten;
 mod slow;
+mod turns;
 
 use atoll_raft::{KeepLog, RaftOptions};
 use bytes::Bytes;
@@ -80,7 +82,11 @@ async fn purge(world: &World, nodes: &[u64]) {
 
 /// A world of three in which node 3 was cut off until no other log has what it lacks.
 async fn left_behind(texts: &mut Texts) -> World {
-    let world = World::new(3, options()).await;
+    left_behind_with(texts, options()).await
+}
+
+async fn left_behind_with(texts: &mut Texts, options: Options) -> World {
+    let world = World::new(3, options).await;
     texts.write(&world, 1, 3).await;
     texts.are_on(&world, &[1, 2, 3]).await;
     world.isolate(3);
@@ -96,7 +102,11 @@ async fn left_behind(texts: &mut Texts) -> World {
 
 /// The same, and node 3 is being brought up and has stopped somewhere in the middle.
 async fn stopped_at(texts: &mut Texts, stop: Stop) -> World {
-    let world = left_behind(texts).await;
+    stopped_with(texts, stop, options()).await
+}
+
+async fn stopped_with(texts: &mut Texts, stop: Stop, options: Options) -> World {
+    let world = left_behind_with(texts, options).await;
     world.shelf(3).stop_at(Some(stop));
     world.heal();
     let stopped = || world.shelf(3).has_stopped();

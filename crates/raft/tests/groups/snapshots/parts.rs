@@ -58,6 +58,7 @@ fn hand(world: &World, key: GroupKey, vote: Vote, applied: LogId) -> Hand {
         part: Part {
             vote,
             transfer: vote.term,
+            bytes: 1000,
             applied: Some(applied),
             membership_id: Some(LogId {
                 index: first,
