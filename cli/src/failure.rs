@@ -145,6 +145,10 @@ fn classify(kind: ErrorKind) -> (Exit, &'static str) {
             Exit::Unknown,
             "read the key to find out; a put of the same value is safe to repeat",
         ),
+        ErrorKind::Compacted => (
+            Exit::Usage,
+            "read at a later version; nodes started with a longer --history-s keep more",
+        ),
         ErrorKind::Corrupt => (
             Exit::Internal,
             "stored bytes fail their checksum on every replica asked; see the nodes' logs before anything else",

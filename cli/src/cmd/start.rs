@@ -107,6 +107,7 @@ fn start_failure(error: &StartError) -> Failure {
         | StartError::Locked(_)
         | StartError::Listen { .. }
         | StartError::BadFolder(_)
+        | StartError::DiskTooSmall(_)
         | StartError::Keys(_)
         | StartError::NotAdmitted { .. }
         | StartError::OtherCluster { .. } => Exit::Usage,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use atoll_client::{Client, Consistency, Routing, SessionToken};
+use atoll_types::Version;
 use clap::{Args, ValueEnum};
 
 use super::{Connect, Session};
@@ -54,6 +55,10 @@ pub(crate) struct Reading {
     #[arg(long, value_parser = parse_duration, value_name = "TIME")]
     max_age: Option<Duration>,
 
+    /// Read what there was at this version of a write or a row.
+    #[arg(long, value_name = "VERSION")]
+    at_version: Option<u64>,
+
     /// Which replica is asked first [default: leader; nearest for levels below linearizable].
     #[arg(
         long,
@@ -76,13 +81,15 @@ impl Reading {
         let consistency = self.consistency(level, seen)?;
         let client = connect.client(context).await?;
         let routing = self.routing(level);
-        Ok(client.with_consistency(consistency).with_routing(routing))
+        let client = client.with_consistency(consistency).with_routing(routing);
+        Ok(client.at_version(Version(self.at_version.unwrap_or_default())))
     }
 
     /// True if anything but the default was asked for.
     pub(crate) fn is_named(&self) -> bool {
         self.consistency.is_some()
             || self.max_age.is_some()
+            || self.at_version.is_some()
             || self.routing.is_some()
             || self.session.is_named()
     }

@@ -17,6 +17,8 @@ pub(crate) enum Field {
     Preallocate,
     DiskQuotaMib,
     DiskKeepFreeMib,
+    HistoryS,
+    HistoryMib,
     ScrubMibPerSecond,
     StateBackend,
     Compression,
@@ -56,7 +58,7 @@ const SCRUB_MIB_MAX: u64 = 1 << 20;
 
 impl Field {
     /// All, in the order in which they are shown.
-    pub(crate) const ALL: [Self; 22] = [
+    pub(crate) const ALL: [Self; 24] = [
         Self::DataDir,
         Self::Listen,
         Self::Advertise,
@@ -71,6 +73,8 @@ impl Field {
         Self::Preallocate,
         Self::DiskQuotaMib,
         Self::DiskKeepFreeMib,
+        Self::HistoryS,
+        Self::HistoryMib,
         Self::ScrubMibPerSecond,
         Self::StateBackend,
         Self::Compression,
@@ -98,6 +102,8 @@ impl Field {
             Self::Preallocate => "preallocate",
             Self::DiskQuotaMib => "disk-quota-mib",
             Self::DiskKeepFreeMib => "disk-keep-free-mib",
+            Self::HistoryS => "history-s",
+            Self::HistoryMib => "history-mib",
             Self::ScrubMibPerSecond => "scrub-mib-per-second",
             Self::StateBackend => "state-backend",
             Self::Compression => "compression",
@@ -131,6 +137,8 @@ impl Field {
             Self::Preallocate => "ATOLL_NO_PREALLOCATE",
             Self::DiskQuotaMib => "ATOLL_DISK_QUOTA_MIB",
             Self::DiskKeepFreeMib => "ATOLL_DISK_KEEP_FREE_MIB",
+            Self::HistoryS => "ATOLL_HISTORY_S",
+            Self::HistoryMib => "ATOLL_HISTORY_MIB",
             Self::ScrubMibPerSecond => "ATOLL_SCRUB_MIB_PER_SECOND",
             Self::StateBackend => "ATOLL_STATE_BACKEND",
             Self::Compression => "ATOLL_COMPRESSION",
@@ -159,6 +167,8 @@ impl Field {
             Self::Preallocate => "--no-preallocate",
             Self::DiskQuotaMib => "--disk-quota-mib",
             Self::DiskKeepFreeMib => "--disk-keep-free-mib",
+            Self::HistoryS => "--history-s",
+            Self::HistoryMib => "--history-mib",
             Self::ScrubMibPerSecond => "--scrub-mib-per-second",
             Self::StateBackend => "--state-backend",
             Self::Compression => "--compression",
@@ -196,6 +206,14 @@ impl Field {
                 least: 0,
                 most: DISK_QUOTA_MIB_MAX,
             },
+            Self::HistoryS => Kind::Number {
+                least: 0,
+                most: MS_MAX / 1000,
+            },
+            Self::HistoryMib => Kind::Number {
+                least: 1,
+                most: DISK_QUOTA_MIB_MAX,
+            },
             Self::ScrubMibPerSecond => Kind::Number {
                 least: 0,
                 most: SCRUB_MIB_MAX,
@@ -216,8 +234,8 @@ impl Field {
             Self::Listen => "127.0.0.1:7401",
             Self::Insecure => "false",
             Self::SegmentMib => "64",
-            Self::DiskQuotaMib => "0",
-            Self::DiskKeepFreeMib => "1024",
+            Self::DiskQuotaMib | Self::HistoryS => "0",
+            Self::DiskKeepFreeMib | Self::HistoryMib => "1024",
             Self::ScrubMibPerSecond => "8",
             Self::StateBackend => "native",
             Self::Compression => "zstd",

@@ -75,6 +75,15 @@ pub(crate) struct SettingFlags {
     #[arg(long, value_name = "MIB")]
     disk_keep_free_mib: Option<String>,
 
+    /// For how long, in seconds, what is written over or removed can still be read (--at-version); 0: not at all.
+    /// The same on all nodes [env: ATOLL_HISTORY_S] [default: 0].
+    #[arg(long, value_name = "S")]
+    history_s: Option<String>,
+
+    /// How many MiB may be written to a group before it forgets sooner [env: ATOLL_HISTORY_MIB] [default: 1024].
+    #[arg(long, value_name = "MIB")]
+    history_mib: Option<String>,
+
     /// How fast all files are read again to find damage, in MiB per second; 0: never
     /// [env: ATOLL_SCRUB_MIB_PER_SECOND] [default: 8].
     #[arg(long, value_name = "MIB")]
@@ -129,6 +138,8 @@ impl SettingFlags {
             (Field::Preallocate, word(self.no_preallocate)),
             (Field::DiskQuotaMib, self.disk_quota_mib.clone()),
             (Field::DiskKeepFreeMib, self.disk_keep_free_mib.clone()),
+            (Field::HistoryS, self.history_s.clone()),
+            (Field::HistoryMib, self.history_mib.clone()),
             (Field::ScrubMibPerSecond, self.scrub_mib_per_second.clone()),
             (Field::StateBackend, self.state_backend.clone()),
             (Field::Compression, self.compression.clone()),

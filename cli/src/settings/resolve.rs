@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use atoll_env::Env;
-use atoll_server::{Compression, NodeConfig, RaftOptions, StateBackend};
+use atoll_server::{Compression, HistoryLimits, NodeConfig, RaftOptions, StateBackend};
 use tracing_subscriber::EnvFilter;
 
 use super::field::Field;
@@ -204,6 +204,14 @@ impl Layers {
         };
         // A pebibyte at most, so it fits.
         config.disk_keep_free_bytes = self.number(Field::DiskKeepFreeMib) * 1024 * 1024;
+        config.history = match self.number(Field::HistoryS) {
+            0 => None,
+            // A month, and a pebibyte, at most.
+            seconds => Some(HistoryLimits {
+                window_ms: seconds * 1000,
+                bytes: self.number(Field::HistoryMib) * 1024 * 1024,
+            }),
+        };
         // A tebibyte at most, so it fits.
         config.scrub.bytes_per_second = self.number(Field::ScrubMibPerSecond) * 1024 * 1024;
         config.state_backend = match self.text(Field::StateBackend).as_str() {

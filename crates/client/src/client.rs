@@ -69,6 +69,32 @@ impl Client {
         client
     }
 
+    /// The same client with reads of what there was at a version: that of a row or of a write, or any other. Together they are one
+    /// snapshot of each group, over all pages of a scan too, and over groups as far as versions go: of whatever was written with
+    /// a version up to this one, by anybody, they see all. [`Version::ZERO`]: of what there is now.
+    ///
+    /// The consistency level has no say then. [`ErrorKind::Compacted`](crate::ErrorKind::Compacted): so old that it is not kept (`history-s` of the
+    /// nodes). Has no effect on writes.
+    ///
+    /// ```no_run
+    /// # async fn example(client: atoll_client::Client) -> Result<(), atoll_client::Error> {
+    /// use atoll_client::ScanOptions;
+    ///
+    /// let before = client.put("stock:7", "none").await?;
+    /// client.put("stock:7", "a dozen").await?;
+    /// let then = client.at_version(before);
+    /// assert_eq!(then.get("stock:7").await?.unwrap().bytes, "none");
+    /// println!("{} rows then", then.count(ScanOptions::default()).await?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn at_version(&self, version: Version) -> Self {
+        let mut client = self.clone();
+        client.options.at = version;
+        client
+    }
+
     /// The same client with reads from other replicas. Has no effect on writes.
     #[must_use]
     pub fn with_routing(&self, routing: Routing) -> Self {

@@ -27,6 +27,9 @@ pub enum ErrorKind {
     /// The stored bytes fail their checksum on every replica of the group. Do not retry; the nodes' logs
     /// say where.
     Corrupt,
+    /// What was to be read is older than the history that is kept. The message says from which version on it can be read. Do not
+    /// retry.
+    Compacted,
     /// The client was closed. Nothing happened.
     Closed,
     /// A server or this library broke its own rules. Report it.
@@ -50,6 +53,7 @@ impl fmt::Display for ErrorKind {
             Self::Unknown => "outcome unknown",
             Self::SessionExpired => "session expired",
             Self::Corrupt => "stored bytes are corrupt",
+            Self::Compacted => "not kept any more",
             Self::Closed => "client closed",
             Self::Internal => "internal error",
         })
@@ -148,6 +152,7 @@ pub(crate) fn kind_of_detail(kind: Kind) -> ErrorKind {
         Kind::UnknownOutcome => ErrorKind::Unknown,
         Kind::Deadline => ErrorKind::Deadline,
         Kind::Corrupt => ErrorKind::Corrupt,
+        Kind::Compacted => ErrorKind::Compacted,
         Kind::Stale | Kind::Internal | Kind::Unspecified => ErrorKind::Internal,
     }
 }

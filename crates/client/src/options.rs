@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use atoll_types::Version;
+
 use crate::consistency::{Consistency, Routing};
 
 /// Settings of a client. The defaults suit a cluster in one data centre. Most programs use
@@ -47,6 +49,8 @@ pub(crate) struct CallOptions {
     pub(crate) deadline: Duration,
     pub(crate) routing: Routing,
     pub(crate) consistency: Consistency,
+    /// What reads see; zero: what there is now.
+    pub(crate) at: Version,
 }
 
 /// Of calls that the client makes for itself.
@@ -54,6 +58,7 @@ pub(crate) static PLAIN: CallOptions = CallOptions {
     deadline: Duration::ZERO,
     routing: Routing::Leader,
     consistency: Consistency::Linearizable,
+    at: Version::ZERO,
 };
 
 impl From<&Options> for CallOptions {
@@ -62,6 +67,7 @@ impl From<&Options> for CallOptions {
             deadline: options.deadline,
             routing: options.routing,
             consistency: options.consistency.clone(),
+            at: Version::ZERO,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use atoll_kv::SessionLimits;
+use atoll_kv::{HistoryLimits, SessionLimits};
 use atoll_raft::RaftOptions;
 use atoll_storage::sealed::KeyRing;
 use atoll_storage::{ScrubOptions, StoreOptions};
@@ -64,6 +64,8 @@ pub struct NodeConfig {
     pub state_backend: StateBackend,
     /// Election timing.
     pub raft: RaftOptions,
+    /// How far back groups can be read that are led here; none: not at all. Every node should have the same.
+    pub history: Option<HistoryLimits>,
     /// Bounds of sessions. Replicas that disagree about them would differ, so this is no setting: it is
     /// for tests of whole clusters that cannot wait an hour.
     pub sessions: SessionLimits,
@@ -107,6 +109,7 @@ impl NodeConfig {
             scrub: ScrubOptions::default(),
             state_backend: StateBackend::default(),
             raft: RaftOptions::default(),
+            history: None,
             sessions: SessionLimits::default(),
         }
     }
@@ -194,6 +197,12 @@ impl NodeConfig {
         if self.memory_bytes < MEMORY_BYTES_MIN {
             let value = self.memory_bytes.to_string();
             problems.add("memory-mib", &value, "a node needs at least 64 MiB");
+        }
+        if let Some(HistoryLimits { window_ms, bytes }) = self.history
+            && (window_ms == 0 || bytes == 0)
+        {
+            let reason = "history has a length and a size, or there is none";
+            problems.add("history", &format!("{window_ms} ms, {bytes} bytes"), reason);
         }
         let raft = &self.raft;
         if raft.heartbeat_ms == 0 || raft.heartbeat_ms.saturating_mul(3) > raft.election_min_ms {

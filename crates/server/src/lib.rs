@@ -49,7 +49,7 @@ mod snapshots;
 mod state_backend;
 mod store;
 
-pub use atoll_kv::SessionLimits;
+pub use atoll_kv::{HistoryLimits, SessionLimits};
 pub use atoll_raft::{GroupStatus, RaftOptions};
 pub use atoll_storage::sealed::{KEY_TEXT_BYTES_MAX, KeyError, KeyRing};
 pub use atoll_storage::{Compression, ScrubOptions, StoreOptions};

@@ -16,6 +16,7 @@ use crate::config::{ConfigError, NodeConfig};
 use crate::crypt;
 use crate::identity::Ident;
 use crate::membership::{Greeter, Greeting, Joiner, Membership, Standing};
+use crate::room::least;
 use crate::rpc::{PeerClient, Router};
 use crate::running::Running;
 use crate::shard::ReplicaState;
@@ -94,6 +95,9 @@ pub enum StartError {
     /// The data directory needs keys and got none or other ones, or got keys and needs none.
     #[error("{0}")]
     Keys(String),
+    /// The disk is so small that writes could never be taken again once they were refused.
+    #[error("{0}")]
+    DiskTooSmall(String),
     /// The folder holds other things, or cannot be written to.
     #[error("{0}")]
     BadFolder(String),
@@ -290,6 +294,8 @@ impl Node {
     }
 
     async fn begin(core: &Arc<Core>) -> Result<Vec<Task<()>>, StartError> {
+        least::check(&*core.env.vfs, &core.config)
+            .map_err(|small| StartError::DiskTooSmall(small.to_string()))?;
         let spawn = &core.env.spawn;
         let mut tasks = Vec::new();
         if let Some(ident) = core.membership.ident() {

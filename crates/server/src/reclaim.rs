@@ -31,8 +31,9 @@ impl Reclaim {
         let mut told = false;
         loop {
             self.env.clock.sleep(EVERY).await;
-            self.store
-                .set_urgent(self.room.is_tight(self.journal.used_bytes()));
+            let tight = self.room.is_tight(self.journal.used_bytes());
+            self.store.set_urgent(tight);
+            self.host.set_tight(tight);
             self.store.look();
             self.store.relieve();
             self.purge().await;
@@ -43,6 +44,7 @@ impl Reclaim {
                 tracing::warn!(%error, "segments of the journal that nobody needs could not be let go; trying again");
             }
             told = freed.is_err();
+            self.room.journal().look(self.store.journal_load());
             self.room.note_file_bytes(self.store.disk_bytes());
         }
     }

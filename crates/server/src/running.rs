@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use atoll_env::watch;
 use atoll_env::{Env, Task};
-use atoll_raft::{Group, RaftError, RaftHost};
+use atoll_raft::{Group, RaftError, RaftHost, RaftOptions};
 use atoll_storage::{Identity, Journal, Packer, Scrub, Store, StoreOptions};
 use atoll_types::{GroupId, GroupKey, NodeId, ReplicaId};
 use parking_lot::Mutex;
@@ -22,7 +22,7 @@ use crate::membership::Membership;
 use crate::patience;
 use crate::peers::CheckedPeers;
 use crate::reclaim::Reclaim;
-use crate::room::{DiskRoom, MemoryRoom, Watch, relief};
+use crate::room::{DiskRoom, Handover, MemoryRoom, Watch, relief};
 use crate::rpc::{KvService, PeerClient};
 use crate::shard::{ReadPool, Shared, damaged, unopened};
 use crate::state_backend::Backends;
@@ -31,12 +31,24 @@ use crate::store::{Keeper, Registry, birth};
 const LOOK: Duration = Duration::from_millis(20);
 
 /// Under a quota the journal may have no more than a quarter of it.
-fn store_options(config: &NodeConfig) -> StoreOptions {
-    let quota = config.disk_quota_bytes.unwrap_or(u64::MAX);
+/// On a small disk, or with a small quota, the journal has a quarter at most: values that could have left it would else hold up writes.
+fn store_options(env: &Env, config: &NodeConfig) -> StoreOptions {
+    let disk = env.vfs.total_bytes(&config.data_dir).unwrap_or(u64::MAX);
+    let disk = disk.saturating_sub(config.disk_keep_free_bytes);
+    let most = config.disk_quota_bytes.unwrap_or(u64::MAX).min(disk);
     StoreOptions {
-        journal_budget: config.store.journal_budget.min(quota / 4),
+        journal_budget: config.store.journal_budget.min(most / 4),
         keep_free: config.disk_keep_free_bytes,
         ..config.store
+    }
+}
+
+/// Under a quota the sending of a snapshot may hold back no more than a quarter of it.
+fn raft_options(config: &NodeConfig) -> RaftOptions {
+    let quota = config.disk_quota_bytes.unwrap_or(u64::MAX);
+    RaftOptions {
+        snapshot_holds: config.raft.snapshot_holds.min(quota / 4),
+        ..config.raft.clone()
     }
 }
 
@@ -78,7 +90,7 @@ impl Running {
             env.clone(),
             journal.clone(),
             Arc::new(dialer),
-            config.raft.clone(),
+            raft_options(config),
         );
         let identity = Identity {
             cluster: ident.cluster,
@@ -89,7 +101,7 @@ impl Running {
             &config.data_dir,
             journal.clone(),
             identity,
-            store_options(config),
+            store_options(env, config),
         );
         let told = config.clone();
         let backends = env.spawn.blocking(move || Backends::open(&told)).await?;
@@ -108,6 +120,7 @@ impl Running {
             packer: Arc::new(Packer::new(config.store.compression.of_entries())),
             cluster: ident.cluster,
             sessions: config.sessions,
+            history: config.history,
             room: room.clone(),
             memory_room: memory_room.clone(),
         };
@@ -151,6 +164,13 @@ impl Running {
             room: self.room.clone(),
         };
         self.spawn(reclaim.run());
+        let handover = Handover {
+            env: self.env.clone(),
+            host: self.host.clone(),
+            journal: self.journal.clone(),
+            room: self.room.clone(),
+        };
+        self.spawn(handover.run());
         self.spawn(patience::run(self.env.clone(), self.journal.clone()));
         self.spawn(clock_guard::run(
             self.env.clone(),

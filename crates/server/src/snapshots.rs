@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use atoll_env::{BoxFuture, watch};
 use atoll_raft::{Position, SnapshotSink, SnapshotSource, SnapshotStore, Staged};
-use atoll_storage::{Checkpoint, GroupStore, SnapshotPosition, SnapshotReader, SnapshotWriter};
+use atoll_storage::{
+    Checkpoint, GroupStore, SnapshotError, SnapshotPosition, SnapshotReader, SnapshotWriter,
+};
 use atoll_types::{LogId, Version};
 use bytes::Bytes;
 
@@ -67,6 +69,14 @@ impl SnapshotSource for Source {
         }
     }
 
+    fn bytes_about(&self) -> u64 {
+        self.0.bytes_about()
+    }
+
+    fn held_back(&self) -> u64 {
+        self.0.held_back()
+    }
+
     fn next(&mut self) -> BoxFuture<'_, io::Result<Option<Bytes>>> {
         Box::pin(self.0.next_chunk())
     }
@@ -82,16 +92,30 @@ struct Sink {
 }
 
 impl SnapshotSink for Sink {
+    fn expect(&mut self, bytes: u64) -> BoxFuture<'_, io::Result<()>> {
+        Box::pin(async move { self.writer.expect(bytes).await.map_err(refused) })
+    }
+
     fn add(&mut self, _seq: u64, chunk: Bytes) -> BoxFuture<'_, io::Result<()>> {
         // Each chunk says its own number.
-        Box::pin(async move { self.writer.add(chunk).await.map(drop).map_err(io::Error::other) })
+        Box::pin(async move { self.writer.add(chunk).await.map(drop).map_err(refused) })
     }
 
     fn finish(self: Box<Self>) -> BoxFuture<'static, io::Result<Staged>> {
         Box::pin(async move {
-            let staged = self.writer.finish().await.map_err(io::Error::other)?;
+            let staged = self.writer.finish().await.map_err(refused)?;
             (self.check)(staged.checkpoint()).map_err(io::Error::other)?;
             Ok(Staged::new(staged))
         })
     }
+}
+
+/// Says of what kind it is if the sender is to know.
+fn refused(error: SnapshotError) -> io::Error {
+    let kind = match &error {
+        SnapshotError::NoRoom { .. } => io::ErrorKind::StorageFull,
+        SnapshotError::Io(error) => error.kind(),
+        _ => io::ErrorKind::Other,
+    };
+    io::Error::new(kind, error)
 }

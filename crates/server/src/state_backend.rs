@@ -58,7 +58,8 @@ impl Backends {
             StateBackend::Native => Ok(Self::Native),
             #[cfg(feature = "backend-sled")]
             StateBackend::Sled => {
-                // What reads of rows would otherwise take: the index is not read from then.
+                // What reads of rows would otherwise take: the index is read from only at earlier versions then, which leave
+                // nothing in the cache of rows.
                 let cache = config.store.row_cache as u64;
                 let home = SledHome::open(&config.data_dir.join(SLED_FOLDER), cache);
                 home.map(Self::Sled)

@@ -50,6 +50,8 @@ fn disk_json(disk: DiskStatus) -> Value {
         "free_bytes": disk.free_bytes.map(|bytes| bytes.to_string()),
         "keep_free_bytes": disk.keep_free_bytes.to_string(),
         "refuses_writes": disk.refuses_writes,
+        "journal_bytes": disk.journal_bytes.to_string(),
+        "merges_lag": disk.merges_lag,
     })
 }
 
@@ -70,6 +72,7 @@ fn scrub_json(scrub: &ScrubStatus) -> Value {
         "total_bytes": scrub.total_bytes.to_string(),
         "last_ended_ms": scrub.last_ended_ms.map(|ms| ms.to_string()),
         "unread": scrub.unread.to_string(),
+        "more_damaged": scrub.more_damaged.to_string(),
         "damaged": damaged.collect::<Vec<_>>(),
     })
 }

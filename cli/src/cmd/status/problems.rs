@@ -30,9 +30,11 @@ pub(super) fn find(survey: &Survey) -> Vec<Problem> {
     problems.extend(groups.iter().flat_map(behind));
     problems.extend(survey.nodes.iter().filter_map(disk));
     problems.extend(survey.nodes.iter().filter_map(memory));
+    problems.extend(survey.nodes.iter().filter_map(lag));
     problems.extend(survey.nodes.iter().filter_map(clock));
     problems.extend(survey.nodes.iter().filter_map(damage));
     problems.extend(survey.nodes.iter().filter_map(unread));
+    problems.extend(survey.nodes.iter().filter_map(unsent));
     problems.extend(versions(survey));
     problems.sort_by_key(|problem| !problem.grave);
     problems
@@ -122,7 +124,7 @@ fn thin(view: &GroupView, survey: &Survey) -> Option<Problem> {
 fn damage(seen: &Surveyed) -> Option<Problem> {
     let scrub = seen.answer.as_ref().ok()?.scrub.as_ref()?;
     let first = scrub.damaged.first()?;
-    let files = match scrub.damaged.len() {
+    let files = match scrub.damaged.len() as u64 + scrub.more_damaged {
         1 => "a damaged file".to_owned(),
         some => format!("{some} damaged files"),
     };
@@ -131,6 +133,32 @@ fn damage(seen: &Surveyed) -> Option<Problem> {
         seen.node, first.path, first.offset, first.what
     );
     let next = "what is read from there is read from other replicas; look at the disk, and see docs/operations.md, \"When a file is damaged\"";
+    Some(problem(false, what, next))
+}
+
+/// Writes that come faster than merges can move values.
+fn lag(seen: &Surveyed) -> Option<Problem> {
+    let disk = seen.answer.as_ref().ok()?.disk?;
+    let what = format!(
+        "the journal of node {} has {}, far more than it should, and merges have not caught up: groups led there take no \
+         writes but removals",
+        seen.node,
+        bytes(disk.journal_bytes)
+    );
+    let next = "it clears by itself; if it comes often, write more slowly or give the node a faster disk";
+    disk.merges_lag.then(|| problem(true, what, next))
+}
+
+/// Replicas that a leader cannot bring up.
+fn unsent(seen: &Surveyed) -> Option<Problem> {
+    let groups = seen.answer.as_ref().ok()?.groups.iter();
+    let troubled = groups.filter_map(|group| Some((group.group, group.snapshot_troubles.first()?)));
+    let (group, first) = troubled.clone().next()?;
+    let what = match troubled.count() {
+        1 => format!("group {group} cannot bring a replica up: {first}"),
+        some => format!("{some} groups cannot bring a replica up; of group {group}, {first}"),
+    };
+    let next = "it is tried again by itself, after five minutes at the latest; make room if there is none";
     Some(problem(false, what, next))
 }
 
@@ -265,6 +293,8 @@ mod tests {
             used_bytes: 950 << 20,
             quota_bytes: 1000 << 20,
             refuses_writes: true,
+            journal_bytes: 3 << 30,
+            merges_lag: true,
             ..DiskStatus::default()
         });
         reply.memory = Some(MemoryStatus {
@@ -274,6 +304,7 @@ mod tests {
             ..MemoryStatus::default()
         });
         reply.groups[0].last_index = 1_000_000;
+        reply.groups[0].snapshot_troubles = vec!["replica 12 on node 2: no room".to_owned()];
         reply.scrub = Some(ScrubStatus {
             damaged: vec![DamagedFile {
                 path: "journal/1.jnl".to_owned(),
@@ -282,6 +313,7 @@ mod tests {
                 ..DamagedFile::default()
             }],
             unread: 3,
+            more_damaged: 8,
             ..ScrubStatus::default()
         });
         let mut other = survey(1).nodes.remove(0);
@@ -301,10 +333,12 @@ mod tests {
             "node 1 (a:1) is not ready: starting",
             "node 1 has used up its disk quota: 950.0 MiB of 1000.0 MiB",
             "the disk of node 9 is almost full: 500.0 MiB free, 1.0 GiB needed",
+            "the journal of node 1 has 3.0 GiB, far more than it should",
             "rows in memory of node 1 wait for its disk: 200.0 MiB, 64.0 MiB would be enough",
             "-900 ms off",
-            "node 1 has a damaged file on its disk: journal/1.jnl at offset 4096: a frame is not what was written",
+            "node 1 has 9 damaged files on its disk: journal/1.jnl at offset 4096: a frame is not what was written",
             "node 1 cannot read what should leave 3 of its files",
+            "group 1 cannot bring a replica up: replica 12 on node 2: no room",
             "group 1 on node 1 is 999,993 entries behind",
             "different versions: , 9.9",
             "group 1 runs 2 of 3 replicas -> see the log of node 2, 3",

@@ -2,7 +2,7 @@
 
 use atoll_proto::v1::pipe_request_item::Operation;
 use atoll_proto::v1::{Proof, ReadOptions};
-use atoll_types::Epoch;
+use atoll_types::{Epoch, Version};
 
 use super::job::Trip;
 use crate::consistency::Consistency;
@@ -18,11 +18,12 @@ pub(super) fn stamp(trip: &mut Trip<'_>, group: &Group, slot_epoch: Epoch) {
         Some(Operation::Scan(scan)) => &mut scan.options,
         Some(Operation::Write(_) | Operation::OpenSession(_)) | None => return,
     };
-    let level = &trip.options.consistency;
-    if *level == Consistency::Linearizable {
+    let (level, at) = (&trip.options.consistency, trip.options.at);
+    if *level == Consistency::Linearizable && at == Version::ZERO {
         return;
     }
     let options = options.get_or_insert_with(ReadOptions::default);
+    options.at_version = at.0;
     options.consistency = level.wire().into();
     match level {
         Consistency::Session(token) => options.token = token.for_group(group.id, group.mark()).into(),

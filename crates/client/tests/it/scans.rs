@@ -9,6 +9,7 @@ use atoll_client::{Bytes, Client, Consistency, ErrorKind, ScanOptions};
 use atoll_env::Rng;
 use atoll_proto::v1::error_detail::Kind;
 use atoll_proto::v1::pipe_request_item::Operation;
+use atoll_types::Version;
 use futures_util::{StreamExt, TryStreamExt};
 
 use crate::support::{Action, World, client, env, error, timed};
@@ -295,4 +296,63 @@ async fn a_group_that_lies_about_order_or_bounds_is_found_out() {
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Internal, "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_page_of_a_scan_at_a_version_is_asked_for_at_it() {
+    let (world, client, keys) = filled(4, 400, 7).await;
+    world.set_page_rows(10);
+    let asked = Arc::new(parking_lot::Mutex::new(Vec::new()));
+    let noted = Arc::clone(&asked);
+    let (moved, rng) = (Arc::clone(&world), Rng::seeded(7));
+    world.script(move |_, item| {
+        if let Some(Operation::Scan(scan)) = &item.operation {
+            noted
+                .lock()
+                .push(scan.options.as_ref().map_or(0, |options| options.at_version));
+        }
+        Action::Serve
+    });
+    let then = client.at_version(Version(9));
+    let mut scan = then.scan(ScanOptions::default());
+    let mut rows = 0;
+    while let Some(page) = scan.next_page().await.unwrap() {
+        rows += page.len();
+        // What comes after a refusal and a new map is of the same version too.
+        move_something(&moved, 4, &rng);
+    }
+    assert_eq!(rows, keys.len());
+    assert_eq!(
+        then.count(ScanOptions::default()).await.unwrap(),
+        keys.len() as u64
+    );
+    let asked = std::mem::take(&mut *asked.lock());
+    assert!(asked.len() > 50, "{}", asked.len());
+    assert!(asked.iter().all(|at| *at == 9), "{asked:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scan_whose_version_has_passed_ends_at_once_and_says_so() {
+    let (world, client, keys) = filled(3, 300, 8).await;
+    world.set_page_rows(10);
+    let pages = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&pages);
+    world.script(move |_, item| match &item.operation {
+        Some(Operation::Scan(_)) if counted.fetch_add(1, Relaxed) >= 9 => {
+            Action::Refuse(error(Kind::Compacted))
+        }
+        _ => Action::Serve,
+    });
+    let mut scan = client.at_version(Version(9)).scan(ScanOptions::default());
+    let mut rows = 0;
+    let failed = loop {
+        match scan.next_page().await {
+            Ok(page) => rows += page.expect("it does not come to its end").len(),
+            Err(error) => break error,
+        }
+    };
+    assert!(rows < keys.len(), "{rows}");
+    assert_eq!(failed.kind(), ErrorKind::Compacted);
+    // Nothing is tried again: what is gone does not come back.
+    assert!(pages.load(Relaxed) <= 12, "{}", pages.load(Relaxed));
 }

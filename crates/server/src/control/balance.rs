@@ -1,8 +1,10 @@
 //! Brings leaderships to where the map prefers them, gently.
 //!
 //! A hand-over that fails costs the group an election, so one is begun only when little can go wrong:
-//! this node has led for a while, the preferred replica's log matches almost to the end, and its node
-//! has just answered. One group at a time.
+//! this node has led for a while, the preferred replica's log matches almost to the end, its node
+//! has just answered, and it is willing. One group at a time. While a follower waits for a snapshot of this replica, or comes up
+//! from one, leadership stays: the next leader might have to begin all over. A replica that is not willing (it gave the group up because
+//! it could not read its state, its disk is full) is asked ever more seldom.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,8 +20,9 @@ use crate::rpc::PeerClient;
 use crate::store::Registry;
 
 const EVERY: Duration = Duration::from_secs(2);
-/// A new leader is left alone this long.
+/// A new leader is left alone this long, and one that is not to be relieved at most so long.
 const SETTLED_AFTER: Duration = Duration::from_secs(10);
+const SETTLED_AFTER_MAX: Duration = Duration::from_secs(10 * 60);
 /// Between two hand-overs of one node.
 const PAUSE: Duration = Duration::from_secs(5);
 /// Entries by which a follower may lag and still count as caught up: what is on its way anyway.
@@ -33,8 +36,38 @@ pub(crate) struct Balancer {
     registry: Arc<Registry>,
     membership: Arc<Membership>,
     peers: PeerClient,
-    /// Since when, and in which term, this node leads a group it should not.
-    misplaced: BTreeMap<GroupId, (u64, Instant)>,
+    /// Groups that this node leads and should not.
+    misplaced: BTreeMap<GroupId, Misplaced>,
+}
+
+/// A leadership that should be elsewhere.
+#[derive(Clone, Copy)]
+struct Misplaced {
+    term: u64,
+    /// When it began, or what kept it here last came to its end.
+    since: Instant,
+    /// It stays for so long from then on.
+    stays: Duration,
+}
+
+impl Misplaced {
+    fn new(term: u64, since: Instant) -> Self {
+        Self {
+            term,
+            since,
+            stays: SETTLED_AFTER,
+        }
+    }
+
+    fn may_go(&self, now: Instant) -> bool {
+        now.since(self.since) >= self.stays
+    }
+
+    /// It could not be handed over.
+    fn refuse(&mut self, now: Instant) {
+        self.since = now;
+        self.stays = (self.stays * 2).min(SETTLED_AFTER_MAX);
+    }
 }
 
 impl Balancer {
@@ -88,15 +121,15 @@ impl Balancer {
             if !status.is_leader || replica == shard.group().replica() {
                 continue;
             }
-            let since = match self.misplaced.get(&group) {
-                Some(&(term, since)) if term == status.term => since,
-                _ => now,
+            let mut misplaced = match self.misplaced.get(&group) {
+                Some(misplaced) if misplaced.term == status.term => *misplaced,
+                _ => Misplaced::new(status.term, now),
             };
-            still.insert(group, (status.term, since));
-            // A hand-over would end what brings a follower up, and who gave this group up could not do it.
-            let busy = status.snapshots_sent > 0;
-            let settled = now.since(since) >= SETTLED_AFTER && !busy;
-            let may = settled && self.membership.clocks().may_lead(node, now);
+            if status.snapshots_sent > 0 {
+                misplaced.since = now;
+            }
+            still.insert(group, misplaced);
+            let may = misplaced.may_go(now) && self.membership.clocks().may_lead(node, now);
             if chosen.is_none() && may && caught_up(&status, replica) {
                 chosen = Some((group, replica, node));
             }
@@ -116,13 +149,17 @@ impl Balancer {
         answer.is_ok_and(|answer| answer.ident == Some((self.directory.cluster(), node)))
     }
 
-    async fn hand_over(&self, group: GroupId, to: ReplicaId, node: NodeId) {
+    async fn hand_over(&mut self, group: GroupId, to: ReplicaId, node: NodeId) {
         let Some(shard) = self.registry.get(group) else {
             return;
         };
         tracing::info!(%group, to = %node, "leadership goes to its preferred node");
         if let Err(error) = shard.group().transfer_leader(to).await {
             tracing::warn!(%group, %error, "the leadership was not handed over");
+            let now = self.env.clock.now();
+            if let Some(misplaced) = self.misplaced.get_mut(&group) {
+                misplaced.refuse(now);
+            }
         }
     }
 }
@@ -135,7 +172,32 @@ pub(crate) fn caught_up(status: &GroupStatus, replica: ReplicaId) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use atoll_env::Clock;
+
     use super::*;
+
+    async fn stays(misplaced: &Misplaced, clock: &Clock) -> Duration {
+        let start = clock.now();
+        while !misplaced.may_go(clock.now()) {
+            clock.sleep(Duration::from_secs(1)).await;
+        }
+        clock.now().since(start)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_take_a_leadership_is_asked_ever_more_seldom() {
+        let clock = Clock::simulated(1.0, 0);
+        let mut misplaced = Misplaced::new(1, clock.now());
+        let mut waited = Vec::new();
+        for _ in 0..10 {
+            waited.push(stays(&misplaced, &clock).await);
+            misplaced.refuse(clock.now());
+        }
+        assert_eq!(waited.first(), Some(&SETTLED_AFTER));
+        let doubled = |pair: &[Duration]| pair[1] == (pair[0] * 2).min(SETTLED_AFTER_MAX);
+        assert!(waited.windows(2).all(doubled), "{waited:?}");
+        assert_eq!(waited.last(), Some(&SETTLED_AFTER_MAX));
+    }
 
     #[test]
     fn only_a_follower_close_to_the_end_is_caught_up() {

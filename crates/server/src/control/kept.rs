@@ -45,6 +45,8 @@ impl KeptControl {
         self.machine
             .restore(rows_of(&restored.checkpoint))
             .map_err(|malformed| malformed.to_string())?;
+        // It has no rows of users, so there is none.
+        self.rows.keep_history(None);
         self.restored = kept::position_of(restored);
         self.due = false;
         Ok(())

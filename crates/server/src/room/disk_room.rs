@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use super::journal_room::JournalRoom;
 use crate::shard::Failure;
 
 /// Of the quota, what is left for what must be written all the same: a tenth, at most 64 MiB.
@@ -23,6 +24,8 @@ pub(crate) struct DiskRoom {
     file_bytes: AtomicU64,
     /// The quota's end was told.
     over_quota: AtomicBool,
+    /// Whether merges lag behind.
+    journal: JournalRoom,
 }
 
 impl DiskRoom {
@@ -34,6 +37,7 @@ impl DiskRoom {
             low: AtomicBool::new(false),
             file_bytes: AtomicU64::new(0),
             over_quota: AtomicBool::new(false),
+            journal: JournalRoom::default(),
         }
     }
 
@@ -82,6 +86,11 @@ impl DiskRoom {
         }
     }
 
+    /// Whether merges lag behind.
+    pub(crate) fn journal(&self) -> &JournalRoom {
+        &self.journal
+    }
+
     /// Notes what files besides the journal take.
     pub(crate) fn note_file_bytes(&self, bytes: u64) {
         self.file_bytes.store(bytes, Ordering::Relaxed);
@@ -104,6 +113,14 @@ impl DiskRoom {
     /// Why a node whose journal has so many bytes takes no write; `None` if it does. `removes`: the write does nothing but
     /// remove.
     pub(crate) fn refuses(&self, journal_bytes: u64, removes: bool) -> Option<Failure> {
+        self.is_full(journal_bytes, removes).or_else(|| {
+            let lags = self.journal.refuses(journal_bytes);
+            lags.filter(|_| !removes)
+        })
+    }
+
+    /// The same for want of room.
+    pub(crate) fn is_full(&self, journal_bytes: u64, removes: bool) -> Option<Failure> {
         self.beyond_quota(self.used_bytes(journal_bytes), removes)
             .or_else(|| self.beyond_disk(removes))
     }

@@ -7,22 +7,34 @@
 //!
 //! Both limits are soft: what other leaders replicate to this node, elections, the control plane, checkpoints and merges still
 //! write, because a voter that stops storing would take availability from groups that have room elsewhere. What is left below the
-//! limits is for them. For the case that even this is used up there is a *ballast*, a file of nothing, which is given up
-//! to let checkpoints and merges free what they can.
+//! limits is for them; merges leave the last quarter of it to the rest, as a journal without room ends the process. Before removals are
+//! refused a *ballast*, a file of nothing, is given up, to let checkpoints and merges free what they can. On a disk that is too small for all
+//! this ([`least`]) a node does not start.
+//!
+//! A node that refuses writes for more than a moment hands the leaderships of its groups to nodes that do not ([`Handover`]), if there
+//! are such, and takes none while it refuses.
 //!
 //! Rows wait in memory to be written to files. A disk that takes them more slowly than they come, or not at all, would let them grow
 //! without bound, so from twice their share of memory on ([`MemoryRoom`]) leaders refuse writes too. The share itself
 //! is kept by checkpoints of the groups with the most rows; the store chooses them and [`relief`] calls them.
 //!
+//! Values leave the journal in merges. Where writes come faster than the disk can move values, the journal would grow without bound,
+//! so with four times what it should have, leaders refuse writes until merges have caught up ([`journal_room`]): only if merges
+//! could make it shorter, and never for the sake of what somebody else holds.
+//!
 //! Nothing here needs a restart: the limits look at the disk as it is, once a second.
 
 mod ballast;
 mod disk_room;
+mod handover;
+mod journal_room;
+pub(crate) mod least;
 mod memory_room;
 pub(crate) mod relief;
 mod watch;
 
 pub(crate) use ballast::NAME as RESERVE;
 pub(crate) use disk_room::DiskRoom;
+pub(crate) use handover::Handover;
 pub(crate) use memory_room::MemoryRoom;
 pub(crate) use watch::Watch;

@@ -13,8 +13,9 @@ use super::ballast::Ballast;
 const EVERY: Duration = Duration::from_secs(1);
 /// The ballast is this part of what the disk must have free.
 const BALLAST_SHARE: u64 = 4;
-/// It is given up when so small a part of that is free.
-const GIVEN_UP_SHARE: u64 = 8;
+/// It is given up when only this part of that is free: before removals are refused, which is when nothing else may
+/// give any space.
+const GIVEN_UP_SHARE: u64 = 2;
 
 /// Keeps a [`DiskRoom`] up to date, and the ballast.
 pub(crate) struct Watch {
@@ -96,9 +97,9 @@ mod tests {
         };
         assert_eq!(look(1999), (false, false), "making it would leave too little");
         assert_eq!(look(2000), (true, false));
-        assert_eq!(look(125), (true, true));
-        assert_eq!(look(124), (false, true));
-        assert_eq!(vfs.free_bytes(dir).unwrap(), 374);
+        assert_eq!(look(500), (true, true));
+        assert_eq!(look(499), (false, true));
+        assert_eq!(vfs.free_bytes(dir).unwrap(), 749);
         assert_eq!(look(1500), (false, false));
         assert_eq!(look(2500), (true, false));
     }

@@ -7,7 +7,7 @@ use atoll_placement::ShardMap;
 use atoll_proto::v1;
 use atoll_raft::Group;
 use atoll_storage::{Finding, RowCache};
-use atoll_types::{GroupId, NodeId};
+use atoll_types::{GroupId, NodeId, ReplicaId};
 
 use super::map::{map_to_wire, members_to_wire, replicas_to_wire};
 use super::router::{not_in_a_cluster, unavailable};
@@ -133,7 +133,9 @@ fn disk(running: &Running) -> v1::DiskStatus {
         quota_bytes: room.quota_bytes().unwrap_or(0),
         free_bytes: room.free_bytes(),
         keep_free_bytes: room.keep_free_bytes(),
-        refuses_writes: room.refuses(journal_bytes, false).is_some(),
+        refuses_writes: room.is_full(journal_bytes, false).is_some(),
+        journal_bytes,
+        merges_lag: room.journal().refuses(journal_bytes).is_some(),
     }
 }
 
@@ -167,6 +169,7 @@ fn scrub(running: &Running) -> v1::ScrubStatus {
         last_ended_ms: status.last.map(|last| last.ended_ms),
         damaged: status.findings.into_iter().map(damaged).collect(),
         unread: running.store().avoided() as u64,
+        more_damaged: status.more,
     }
 }
 
@@ -231,6 +234,12 @@ fn add_local(row: &mut v1::GroupStatus, running: &Running, group: &Group) {
     row.last_index = status.last_index;
     row.committed_index = status.committed_index;
     row.applied_index = status.applied_index;
+    let directory = running.directory();
+    let trouble = |(replica, why): &(ReplicaId, String)| match directory.node_of(group.key().id, *replica) {
+        Some(node) => format!("replica {replica} on node {node}: {why}"),
+        None => format!("replica {replica}: {why}"),
+    };
+    row.snapshot_troubles = status.snapshot_troubles.iter().map(trouble).collect();
     if let Some(shard) = running.registry().get(group.key().id) {
         let info = shard.info();
         row.keys = info.keys;

@@ -35,6 +35,10 @@ pub(crate) fn detail(failure: &Failure, places: &dyn Locate) -> v1::ErrorDetail 
         }
         Failure::NotOwner { group, .. } => detail.group = group.id.0,
         Failure::NotHere { group } => detail.group = group.0,
+        Failure::Compacted { group, oldest, .. } => {
+            detail.group = group.id.0;
+            detail.oldest_version = oldest.0;
+        }
         Failure::Overloaded { retry_after_ms, .. } => detail.retry_after_ms = *retry_after_ms,
         Failure::DiskQuota { .. } | Failure::DiskFull { .. } => detail.retry_after_ms = RETRY_FULL_DISK_MS,
         _ => {}
@@ -54,6 +58,7 @@ fn kind_of(failure: &Failure) -> Kind {
         Failure::Deadline => Kind::Deadline,
         Failure::Unavailable(_) => Kind::Unavailable,
         Failure::Corrupt(_) => Kind::Corrupt,
+        Failure::Compacted { .. } => Kind::Compacted,
         Failure::Internal(_) => Kind::Internal,
         Failure::Unsupported(_) => Kind::Unsupported,
     }
@@ -68,6 +73,7 @@ fn code_of(kind: Kind) -> Code {
         Kind::UnknownOutcome => Code::Unknown,
         Kind::Deadline => Code::DeadlineExceeded,
         Kind::Corrupt => Code::DataLoss,
+        Kind::Compacted => Code::OutOfRange,
         Kind::Unsupported => Code::Unimplemented,
         Kind::Internal | Kind::Unspecified => Code::Internal,
     }

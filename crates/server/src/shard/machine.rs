@@ -73,6 +73,7 @@ impl ShardMachine {
         self.restored = checkpoint::position_of(restored);
         self.due = false;
         self.frozen = None;
+        self.rows.keep_history(self.kv.history_horizon());
         self.note_genesis(checkpoint.applied.index);
         self.state.applied(checkpoint.applied, &self.kv);
         Ok(())
@@ -120,6 +121,7 @@ impl atoll_raft::Machine for ShardMachine {
         if entry.normal && !skipped {
             self.apply_normal(&entry, outcomes)?;
         }
+        self.rows.keep_history(self.kv.history_horizon());
         self.rows
             .publish(self.kv.last_version(), entry.id.index)
             .map_err(|stop| format!("entry {} cannot be shown: {stop}", entry.id))?;

@@ -16,6 +16,7 @@
 mod counters;
 mod fetch;
 mod guarded;
+mod history;
 mod info;
 mod machine;
 mod ownership;
@@ -47,7 +48,7 @@ use std::sync::Arc;
 
 use atoll_env::watch;
 use atoll_env::{Env, Task};
-use atoll_kv::{Command, EntryHeader, SessionLimits, encode_entry};
+use atoll_kv::{Command, EntryHeader, HistoryLimits, SessionLimits, encode_entry};
 use atoll_raft::{Group, ProposeError, Proposer, RaftError, RaftHost, ReadGate};
 use atoll_state::NativeBackend;
 use atoll_storage::{GroupStore, Journal, Packer, Store, StoreError};
@@ -76,6 +77,7 @@ pub(crate) struct Shared {
     pub(crate) packer: Arc<Packer>,
     pub(crate) cluster: ClusterId,
     pub(crate) sessions: SessionLimits,
+    pub(crate) history: Option<HistoryLimits>,
     pub(crate) room: Arc<DiskRoom>,
     pub(crate) memory_room: Arc<MemoryRoom>,
 }
@@ -98,7 +100,9 @@ pub(crate) struct Shard {
     waits: Waits,
     room: Arc<DiskRoom>,
     memory_room: Arc<MemoryRoom>,
-    ticker: Mutex<Option<Task<()>>>,
+    /// What groups led here are to keep.
+    history: Option<HistoryLimits>,
+    tasks: Mutex<Vec<Task<()>>>,
 }
 
 impl Shard {
@@ -119,6 +123,7 @@ impl Shard {
             packer,
             cluster,
             sessions,
+            history,
             room,
             memory_room,
         } = shared.clone();
@@ -149,11 +154,12 @@ impl Shard {
             last_entry: last_entry.clone(),
         });
         Ok(Arc::new_cyclic(|shard| Self {
-            ticker: Mutex::new(Some(env.spawn.spawn(tick::run(
-                env.clone(),
-                shard.clone(),
-                last_entry,
-            )))),
+            tasks: Mutex::new(vec![
+                env.spawn.spawn(tick::run(env.clone(), shard.clone(), last_entry)),
+                env.spawn
+                    .spawn(history::run(env.clone(), shard.clone(), group.watch_leader())),
+            ]),
+            history,
             cluster,
             proposer,
             reads: group.reads(),
@@ -204,10 +210,10 @@ impl Shard {
 
     /// Ends the shard's own tasks. The group is stopped by its host.
     pub(crate) async fn shutdown(&self) {
-        let ticker = self.ticker.lock().take();
-        if let Some(ticker) = ticker {
-            ticker.stop();
-            ticker.await;
+        let tasks = std::mem::take(&mut *self.tasks.lock());
+        for task in tasks {
+            task.stop();
+            task.await;
         }
     }
 }

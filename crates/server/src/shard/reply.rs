@@ -129,6 +129,16 @@ pub(crate) enum Failure {
     /// Not possible now.
     #[error("{0}")]
     Unavailable(String),
+    /// What is to be read is older than what is kept.
+    #[error("{}", compacted(*group, *asked, *oldest, *kept))]
+    Compacted {
+        group: GroupKey,
+        asked: Version,
+        /// The lowest version that can be read at.
+        oldest: Version,
+        /// The group keeps history.
+        kept: bool,
+    },
     /// Stored bytes do not match their checksum.
     #[error("{0}")]
     Corrupt(String),
@@ -145,6 +155,18 @@ pub(crate) const RETRY_AFTER_MS: u64 = 50;
 
 /// As [`RETRY_AFTER_MS`], for a full disk: another node may lead by then.
 pub(crate) const RETRY_FULL_DISK_MS: u64 = 1000;
+
+fn compacted(group: GroupKey, asked: Version, oldest: Version, kept: bool) -> String {
+    let group = group.id;
+    if kept {
+        return format!(
+            "version {asked} is not kept any more by group {group}; the oldest that can be read is {oldest}"
+        );
+    }
+    format!(
+        "group {group} keeps no history: it can be read at its last version, {oldest}, and not at {asked}; start its nodes with --history-s to have it keep some from then on"
+    )
+}
 
 impl Failure {
     /// A failure of proposing, with exactly the certainty the proposer has.

@@ -3,7 +3,7 @@
 //! The index of the storage engine is asked directly, row by row and without a copy; another backend by pages.
 
 use atoll_state::{Ask, PAGE_ROWS, PinnedView};
-use atoll_storage::{Missed, View, Walked};
+use atoll_storage::{GroupIndex, Missed, NotKept, View, Walked};
 use atoll_types::Version;
 
 /// The rows of one moment.
@@ -29,6 +29,21 @@ impl RowsView {
             Self::Index(view) => view.version(),
             Self::Other(view) => view.version(),
         }
+    }
+
+    /// The same rows as they were at a version, from the index: it keeps history whatever else holds the rows of now, and has
+    /// every entry before that does.
+    pub(crate) fn at_version(&self, at: Version, index: &GroupIndex) -> Result<Self, NotKept> {
+        let past = match self {
+            Self::Index(view) => view.at_version(at)?,
+            Self::Other(view) if view.version() < at => {
+                return Err(NotKept::Ahead {
+                    newest: view.version(),
+                });
+            }
+            Self::Other(_) => index.view().at_version(at)?,
+        };
+        Ok(Self::Index(past))
     }
 
     /// A key's version. Without `wait` a disk is not waited for.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use atoll_env::trouble;
+use atoll_kv::HistoryLimits;
 use atoll_state::Reader;
 use atoll_storage::GroupIndex;
 use atoll_types::{Epoch, GroupKey, LogId, Mutant, ReplicaId, SlotId, Version, mutant};
@@ -25,6 +26,7 @@ pub(crate) struct ShardState {
     version: AtomicU64,
     sessions: AtomicUsize,
     has_deadlines: AtomicBool,
+    history: Mutex<Option<HistoryLimits>>,
     /// The newest applied entry's index, and the machine's hash right after it.
     hash: Mutex<(u64, u64)>,
 }
@@ -65,6 +67,7 @@ impl ShardState {
             version: AtomicU64::new(0),
             sessions: AtomicUsize::new(0),
             has_deadlines: AtomicBool::new(false),
+            history: Mutex::default(),
             hash: Mutex::default(),
         }
     }
@@ -104,6 +107,7 @@ impl ShardState {
         self.sessions.store(machine.session_count(), Ordering::Relaxed);
         self.has_deadlines
             .store(machine.has_deadlines(), Ordering::Relaxed);
+        *self.history.lock() = machine.history_limits();
         *self.hash.lock() = (index, machine.state_hash());
         trouble::note(
             "shard state",
@@ -130,6 +134,11 @@ impl ShardState {
             applied_index,
             hash,
         }
+    }
+
+    /// How much history the group keeps.
+    pub(crate) fn history(&self) -> Option<HistoryLimits> {
+        *self.history.lock()
     }
 
     /// Sessions open.

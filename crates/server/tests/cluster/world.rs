@@ -8,7 +8,7 @@ use atoll_env::net::{CallError, Code, MemNet, MemNetOptions, Net};
 use atoll_env::vfs::{Crash, MemVfs, MemVfsOptions};
 use atoll_env::{Clock, Env, Halt, Rng, Scope, Spawn};
 use atoll_proto::{method, v1};
-use atoll_server::{Node, NodeConfig, StartError};
+use atoll_server::{HistoryLimits, Node, NodeConfig, StartError};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use prost::Message;
@@ -29,6 +29,8 @@ pub(crate) struct World {
     /// Nodes whose clocks show another wall time.
     pub(crate) wrong_clocks: BTreeMap<u64, Clock>,
     pub(crate) disks: BTreeMap<u64, MemVfs>,
+    /// What nodes started from now on are told to keep.
+    pub(crate) history: Option<HistoryLimits>,
     caller: Arc<dyn Net>,
 }
 
@@ -51,6 +53,7 @@ impl World {
             clock: Clock::simulated(1.0, WALL_MS),
             wrong_clocks: BTreeMap::new(),
             disks: BTreeMap::new(),
+            history: None,
             caller,
         }
     }
@@ -90,6 +93,7 @@ impl World {
         config.insecure = true;
         config.segment_bytes = 8 * 1024 * 1024;
         config.preallocate = false;
+        config.history = self.history;
         config.join = join.to_vec();
         zone.clone_into(&mut config.zone);
         // In the node's own scope, like everything it spawns.

@@ -34,6 +34,8 @@ pub(crate) enum Request {
 pub(crate) struct ReadRequest {
     pub(crate) op: ReadOp,
     pub(crate) level: Level,
+    /// `None`: as it is now.
+    pub(crate) at: Option<Version>,
     pub(crate) slot_epoch: Epoch,
 }
 
@@ -43,6 +45,7 @@ impl ReadRequest {
         let Self {
             op,
             level,
+            at,
             slot_epoch,
         } = self;
         ReadItem {
@@ -50,6 +53,7 @@ impl ReadRequest {
             cost: ReadItem::cost_of(&op),
             deadline,
             consistency: level.for_group(group),
+            at,
             slot_epoch,
             op,
         }

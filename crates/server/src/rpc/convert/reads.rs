@@ -5,7 +5,7 @@ use std::sync::Arc;
 use atoll_placement::slot_of;
 use atoll_proto::v1;
 use atoll_types::limits::{COUNT_PAGE_ROWS_MAX, MULTI_GET_KEYS_MAX, SCAN_PAGE_ROWS_MAX};
-use atoll_types::{Epoch, GroupId, Key};
+use atoll_types::{Epoch, GroupId, Key, Version};
 use bytes::Bytes;
 
 use super::{Addressed, Level, ReadRequest, Request};
@@ -91,12 +91,14 @@ pub(crate) fn scan(request: v1::ScanRequest) -> Result<Addressed, Failure> {
 
 fn read(op: ReadOp, options: Option<&v1::ReadOptions>, group: GroupId) -> Result<Addressed, Failure> {
     let level = Level::of(options)?;
+    let at = options.map(|options| Version(options.at_version));
     let slot_epoch = Epoch(options.map_or(0, |options| options.slot_epoch));
     Ok((
         group,
         Request::Read(ReadRequest {
             op,
             level,
+            at: at.filter(|at| *at > Version::ZERO),
             slot_epoch,
         }),
     ))

@@ -156,6 +156,7 @@ mod tests {
         Request::Read(ReadRequest {
             op,
             level: Level::Plain(Consistency::Linearizable),
+            at: None,
             slot_epoch: Epoch(0),
         })
     }

@@ -1,7 +1,12 @@
 //! Reads on the node's pool: those that wait for a disk, and pages too long for the task that point reads
 //! wait behind.
+//!
+//! As long as a view lives, no file that it may read from goes, nor any segment of the journal, however much was merged since. So no read has
+//! one for longer than [`PIN_MAX`]: then a page ends with the rows that it has, and whoever asked goes on behind them
+//! with another view, as behind any page. A page that has nothing by then goes on with another view itself.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -10,6 +15,9 @@ use super::{Failure, RETRY_AFTER_MS, ReadBatch, ReadItem, ReadOp, Reply, ScanPag
 use crate::shard::counters::Counters;
 use crate::shard::fetch::Miss;
 use crate::shard::reply::Replies;
+
+/// How long one read may keep on the disk what nothing else needs any more.
+pub(in crate::shard) const PIN_MAX: Duration = Duration::from_secs(10);
 
 /// One read that is done on the pool. Dropped, it answers.
 struct ColdRead {
@@ -77,17 +85,39 @@ impl Shard {
                     return self.pool.queue_again(Box::new(move || shard.run_cold(cold)));
                 }
                 Ok(None) => continue,
-                Err(Miss::Corrupt(_)) if !cold.again => {
-                    // Once more from a fresh view, before anything is called rotten (D16).
-                    cold.stand.snapshot = Arc::new(self.state.snapshot());
-                    (cold.page, cold.again) = (None, true);
-                    continue;
-                }
+                // Once more from a fresh view, before anything is called rotten (D16).
+                Err(Miss::Corrupt(_)) if !cold.again => match self.stand_again(&cold) {
+                    Ok(stand) => {
+                        (cold.stand, cold.page, cold.again) = (stand, None, true);
+                        continue;
+                    }
+                    Err(failure) => Reply::Failed(failure),
+                },
                 Err(miss) => Reply::Failed(miss.into_failure()),
             };
             let items = cold.single.take();
             let replies = items.iter().map(|item| item.answered(reply.clone())).collect();
             return self.deliver(replies, &**cold.single.to());
+        }
+    }
+
+    /// A fresh view, of the same version if one was asked for.
+    fn stand_again(&self, cold: &ColdRead) -> Result<Stand, Failure> {
+        let fresh = Stand {
+            since: self.env.clock.now(),
+            snapshot: Arc::new(self.state.snapshot()),
+            ..cold.stand.clone()
+        };
+        let asked = cold
+            .single
+            .items()
+            .first()
+            .and_then(|item| Some((item, item.at?)));
+        match asked {
+            Some((item, at)) => self
+                .stand_at(&fresh, at)
+                .map_err(|not_kept| self.not_kept(item, not_kept)),
+            None => Ok(fresh),
         }
     }
 
@@ -106,6 +136,15 @@ impl Shard {
         let mut page = cold.page.take().unwrap_or_else(|| ScanPage::new(scan));
         match page.step(scan, &fetch)? {
             Step::Done => Ok(Some(page.into_reply(scan, fetch.proof(epoch)))),
+            Step::Again if now >= cold.stand.since + PIN_MAX => {
+                if page.end_early(scan) {
+                    return Ok(Some(page.into_reply(scan, fetch.proof(epoch))));
+                }
+                // It has no row yet, so nothing in it is of the old view.
+                cold.stand = self.stand_again(cold).map_err(Miss::Failed)?;
+                cold.page = Some(page);
+                Ok(None)
+            }
             Step::Again => {
                 cold.page = Some(page);
                 Ok(None)

@@ -8,14 +8,17 @@
 //!   waits for it ([`waits`]).
 //! - *bounded*: one that is young enough by this replica's own clock ([`age`]), else as linearizable.
 //! - *eventual*: the present one, with its age.
+//! - *at a version*: any that has reached the version, whatever the level, because nothing that is written later changes it
+//!   ([`past`]).
 //!
 //! [`serve`] sorts a batch by that and answers it. What the page cache does not hold, and pages too long
-//! for a task that others wait behind, go to the node's bounded pool, with the same snapshot pinned.
+//! for a task that others wait behind, go to the node's bounded pool, with the same snapshot pinned, for a while ([`cold`]).
 
 mod age;
 mod batch;
 mod cold;
 mod page;
+mod past;
 mod serve;
 mod slot_set;
 mod waits;
@@ -23,13 +26,15 @@ mod waits;
 use std::sync::Arc;
 
 use atoll_env::Instant;
-use atoll_types::{Epoch, GroupGen, SlotId};
+use atoll_types::{Epoch, GroupGen, SlotId, Version};
 use bytes::Bytes;
 
 use super::Shard;
 use super::reply::{Delivery, Failure, RETRY_AFTER_MS, Reply};
 pub(super) use age::Refresher;
 pub(crate) use batch::ReadBatch;
+#[cfg(test)]
+pub(super) use cold::PIN_MAX;
 pub(super) use page::{ScanPage, Step};
 pub(crate) use slot_set::SlotSet;
 pub(super) use waits::Waits;
@@ -111,6 +116,8 @@ pub(crate) struct ReadItem {
     /// Not started any more after this.
     pub(crate) deadline: Instant,
     pub(crate) consistency: Consistency,
+    /// What to read as it was at this version, which is the same at every level; `None`: as it is.
+    pub(crate) at: Option<Version>,
     /// The replica must know at least this epoch of the slots read.
     pub(crate) slot_epoch: Epoch,
     pub(crate) op: ReadOp,

@@ -106,6 +106,18 @@ impl ScanPage {
         Ok(Step::Again)
     }
 
+    /// Ends the page with what it has. False, and nothing is changed, if whoever asked could not go on behind that.
+    pub(crate) fn end_early(&mut self, scan: &ScanOp) -> bool {
+        let passed = match scan.what {
+            ScanWhat::Count => self.looked_at > 0,
+            ScanWhat::Rows | ScanWhat::Keys => !self.found.is_empty(),
+        };
+        if passed {
+            (self.more, self.done) = (true, true);
+        }
+        passed
+    }
+
     /// The slots to look for, if the group owns others too.
     fn filter<'s>(scan: &'s ScanOp, fetch: &Fetch<'_>) -> Option<&'s SlotSet> {
         let slots = scan.slots.as_deref()?;

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use atoll_env::Instant;
+use atoll_storage::NotKept;
 use atoll_types::limits::SCAN_PAGE_BYTES;
 use atoll_types::{Mutant, mutant};
 
@@ -21,14 +23,16 @@ const ROWS_INLINE_MAX: usize = 256;
 #[derive(Clone)]
 pub(super) struct Stand {
     pub(super) snapshot: Arc<Snapshot>,
+    /// When it was taken.
+    pub(super) since: Instant,
     /// Milliseconds the state may be old, at most.
-    age_ms: u64,
+    pub(super) age_ms: u64,
     /// True if a read-index round was made for these reads: nothing newer can be had anywhere.
-    by_round: bool,
+    pub(super) by_round: bool,
 }
 
 /// What a read needs before it can be answered from a stand.
-enum Needs {
+pub(super) enum Needs {
     Nothing,
     /// A read-index round.
     Round,
@@ -41,7 +45,8 @@ enum Needs {
 impl Shard {
     /// Answers every read of the batch, sooner or later. Never blocks.
     pub(crate) fn submit_reads(self: &Arc<Self>, mut batch: ReadBatch) {
-        let needs_round = |item: &ReadItem| matches!(item.consistency, Consistency::Linearizable);
+        let needs_round =
+            |item: &ReadItem| item.at.is_none() && matches!(item.consistency, Consistency::Linearizable);
         if batch.items().iter().all(needs_round) {
             return self.serve_after_round(batch);
         }
@@ -50,7 +55,11 @@ impl Shard {
         let mut waiting: BTreeMap<u64, Vec<ReadItem>> = BTreeMap::new();
         let mut refused = Vec::new();
         for item in batch.take() {
-            match self.needs(item.consistency, &stand) {
+            let needs = match item.at {
+                Some(at) => stand.needs_at_version(at),
+                None => self.needs(item.consistency, &stand),
+            };
+            match needs {
                 Needs::Nothing => now.push(item),
                 Needs::Round => after_round.push(item),
                 Needs::Entry(index) => waiting.entry(index).or_default().push(item),
@@ -116,14 +125,16 @@ impl Shard {
         // Before the snapshot, which then has everything that this moment promises.
         let since = self.reads.fresh_since();
         let snapshot = Arc::new(self.state.snapshot());
+        let now = self.env.clock.now();
         Stand {
             snapshot,
-            age_ms: age_ms(since, self.env.clock.now()),
+            since: now,
+            age_ms: age_ms(since, now),
             by_round: false,
         }
     }
 
-    fn serve_after_round(self: &Arc<Self>, batch: ReadBatch) {
+    pub(super) fn serve_after_round(self: &Arc<Self>, batch: ReadBatch) {
         if batch.items().is_empty() {
             return;
         }
@@ -133,6 +144,7 @@ impl Shard {
             Ok(_) => {
                 let stand = Stand {
                     snapshot: Arc::new(shard.state.snapshot()),
+                    since: shard.env.clock.now(),
                     age_ms: 0,
                     by_round: true,
                 };
@@ -143,7 +155,7 @@ impl Shard {
     }
 
     /// Answers everything from one snapshot, sooner or later.
-    fn serve(self: &Arc<Self>, batch: ReadBatch, stand: &Stand) {
+    pub(super) fn serve(self: &Arc<Self>, batch: ReadBatch, stand: &Stand) {
         match &stand.snapshot.view {
             RowsView::Index(_) => self.answer(batch, stand, false),
             RowsView::Other(_) => self.serve_on_pool(batch, stand),
@@ -156,13 +168,25 @@ impl Shard {
         let items = batch.take();
         let mut replies = Vec::with_capacity(items.len());
         let mut bytes = 0;
-        let mut after_round = Vec::new();
+        let (mut after_round, mut after_closing) = (Vec::new(), Vec::new());
         for item in items {
             // A frame may ask for gigabytes: what is read goes on its way before more is.
             if bytes >= SCAN_PAGE_BYTES {
                 self.deliver(std::mem::take(&mut replies), &**batch.to());
                 bytes = 0;
             }
+            let past = match item.at.map(|at| self.stand_at(stand, at)).transpose() {
+                Ok(past) => past,
+                Err(NotKept::Ahead { .. }) => {
+                    after_closing.push(item);
+                    continue;
+                }
+                Err(not_kept) => {
+                    replies.push(item.answered(Reply::Failed(self.not_kept(&item, not_kept))));
+                    continue;
+                }
+            };
+            let stand = past.as_ref().unwrap_or(stand);
             let fetch = self.fetch(stand, may_block);
             let tried = match fetch.admit(&item, now) {
                 Ok(_) if item.op.rows_max() > ROWS_INLINE_MAX => Err(Miss::Cold),
@@ -184,6 +208,9 @@ impl Shard {
         self.deliver(replies, &**batch.to());
         if !after_round.is_empty() {
             self.serve_after_round(ReadBatch::new(after_round, batch.to().clone()));
+        }
+        if !after_closing.is_empty() {
+            self.serve_after_closing(ReadBatch::new(after_closing, batch.to().clone()), stand);
         }
     }
 

@@ -15,6 +15,7 @@ fn value_in(bench: &Bench, snapshot: &Snapshot, key: &str) -> Option<(Version, B
         cost: 0,
         deadline: Instant::from_nanos(1),
         consistency: Consistency::Linearizable,
+        at: None,
         slot_epoch: Epoch(0),
         op: ReadOp::Get { key, slot },
     };

@@ -11,6 +11,7 @@ pub(super) fn item(op: ReadOp) -> ReadItem {
         cost: 0,
         deadline: Instant::from_nanos(1_000_000),
         consistency: Consistency::Linearizable,
+        at: None,
         slot_epoch: Epoch(0),
         op,
     }

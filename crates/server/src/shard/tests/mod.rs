@@ -3,10 +3,12 @@
 mod apply;
 mod compute;
 mod fetching;
+mod history;
 mod levels;
 mod other;
 mod packed;
 mod pages;
+mod pins;
 mod warm;
 mod whole;
 
@@ -16,7 +18,7 @@ use std::sync::Arc;
 use atoll_env::net::NoNet;
 use atoll_env::vfs::{MemVfs, MemVfsOptions};
 use atoll_env::{Clock, Env, Halt, Rng, Scope, Spawn};
-use atoll_kv::{Command, EntryHeader, Op, SessionLimits, encode_entry};
+use atoll_kv::{Command, EntryHeader, HistoryLimits, Op, SessionLimits, encode_entry};
 use atoll_placement::slot_of;
 use atoll_raft::{Committed, Machine};
 use atoll_state::NativeBackend;

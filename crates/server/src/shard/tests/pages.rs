@@ -27,6 +27,22 @@ fn page(bench: &Bench, scan: &ScanOp) -> Reply {
     page.into_reply(scan, fetch.proof(EPOCH))
 }
 
+/// A page that ends after its first chunk, or after the first with which somebody can go on.
+fn short(bench: &Bench, scan: &ScanOp) -> Reply {
+    let snapshot = bench.state.snapshot();
+    let fetch = Fetch {
+        may_block: false,
+        ..fetch(bench, &snapshot)
+    };
+    let mut page = ScanPage::new(scan);
+    while let Step::Again = page.step(scan, &fetch).unwrap() {
+        if page.end_early(scan) {
+            break;
+        }
+    }
+    page.into_reply(scan, fetch.proof(EPOCH))
+}
+
 fn admitted(bench: &Bench, scan: ScanOp, slot_epoch: Epoch) -> Result<Reply, Miss> {
     let snapshot = bench.state.snapshot();
     let item = ReadItem {
@@ -34,6 +50,7 @@ fn admitted(bench: &Bench, scan: ScanOp, slot_epoch: Epoch) -> Result<Reply, Mis
         cost: 0,
         deadline: Instant::from_nanos(1_000_000),
         consistency: crate::shard::Consistency::Linearizable,
+        at: None,
         slot_epoch,
         op: ReadOp::Scan(Box::new(scan)),
     };
@@ -116,8 +133,10 @@ fn pass(scan: &mut ScanOp, last: &[u8]) {
     }
 }
 
+type MakePage = fn(&Bench, &ScanOp) -> Reply;
+
 /// Follows pages to the end by nothing but their last keys.
-fn follow(bench: &Bench, mut scan: ScanOp) -> (Vec<Plain>, u64) {
+fn follow(bench: &Bench, page: MakePage, mut scan: ScanOp) -> (Vec<Plain>, u64) {
     let (mut all, mut counted) = (Vec::new(), 0);
     loop {
         let (last, more) = match page(bench, &scan) {
@@ -175,9 +194,9 @@ fn some_scan(rng: &Rng, model: &Model) -> ScanOp {
 }
 
 /// Compares a scan with the model; returns how many rows it met.
-fn check(bench: &Bench, model: &Model, scan: &ScanOp) -> usize {
+fn check(bench: &Bench, page: MakePage, model: &Model, scan: &ScanOp) -> usize {
     let mut expected = expected(model, scan);
-    let (rows, counted) = follow(bench, scan.clone());
+    let (rows, counted) = follow(bench, page, scan.clone());
     if scan.what == ScanWhat::Count {
         assert_eq!(counted as usize, expected.len(), "{scan:?}");
         return expected.len();
@@ -196,10 +215,21 @@ async fn pages_of_every_kind_are_what_a_sorted_map_says() {
         let (bench, model) = filled(&rng, rows).await;
         assert_eq!(bench.state.index.len(), model.len());
         let met: usize = (0..120)
-            .map(|_| check(&bench, &model, &some_scan(&rng, &model)))
+            .map(|_| check(&bench, page, &model, &some_scan(&rng, &model)))
             .sum();
         assert!(met > 300, "ranges that meet rows: {met}");
     }
+}
+
+#[tokio::test]
+async fn pages_that_end_early_leave_nothing_out() {
+    let rng = Rng::seeded(79);
+    let (bench, model) = filled(&rng, 2000).await;
+    assert!(model.len() > 2 * 256, "{}", model.len());
+    let met: usize = (0..120)
+        .map(|_| check(&bench, short, &model, &some_scan(&rng, &model)))
+        .sum();
+    assert!(met > 300, "ranges that meet rows: {met}");
 }
 
 #[tokio::test]
@@ -289,7 +319,7 @@ async fn a_page_that_counts_looks_at_no_more_rows_than_its_bound() {
         let expected = if reverse { 300 } else { COUNT_PAGE_ROWS_MAX - 1 };
         assert_eq!(last_key, format!("{expected:08}"));
         let keys = (0..rows).filter(|number| slots.contains(slot_of(format!("{number:08}").as_bytes())));
-        assert_eq!(follow(&bench, scan).1 as usize, keys.count());
+        assert_eq!(follow(&bench, page, scan).1 as usize, keys.count());
     }
 }
 

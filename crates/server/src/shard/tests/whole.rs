@@ -14,7 +14,7 @@ use atoll_env::BoxFuture;
 use atoll_env::net::Link;
 use atoll_env::vfs::Fault;
 use atoll_raft::{Peers, RaftHost, RaftOptions};
-use atoll_storage::{Compression, InlineValue, Packer, ValueRef};
+use atoll_storage::{Compression, InlineValue, JournalLoad, Packer, ValueRef};
 use atoll_types::limits::PROPOSER_COMMANDS_MAX;
 use parking_lot::Mutex;
 use tempfile::TempDir;
@@ -103,6 +103,21 @@ impl Whole {
     }
 
     pub(super) async fn start_of(env: Env, room: Arc<DiskRoom>, options: StoreOptions) -> Self {
+        Self::start_keeping(env, room, options, None).await
+    }
+
+    /// Leading, with all slots and with history.
+    pub(super) async fn leading_keeping(env: Env, history: HistoryLimits) -> Self {
+        let options = StoreOptions::default();
+        Self::lead(Self::start_keeping(env, Arc::default(), options, Some(history)).await).await
+    }
+
+    async fn start_keeping(
+        env: Env,
+        room: Arc<DiskRoom>,
+        options: StoreOptions,
+        history: Option<HistoryLimits>,
+    ) -> Self {
         let journal = open_journal(&env).await;
         let host = RaftHost::new(
             env.clone(),
@@ -122,6 +137,7 @@ impl Whole {
             packer: Packer::new(options.compression.of_entries()).into(),
             cluster: CLUSTER,
             sessions: SessionLimits::default(),
+            history,
             room,
             memory_room: Arc::default(),
         };
@@ -178,6 +194,7 @@ impl Whole {
             cost: 0,
             deadline,
             consistency,
+            at: None,
             slot_epoch: Epoch(0),
             op,
         }
@@ -449,6 +466,7 @@ async fn a_dropped_batch_answers_its_reads() {
         cost: 0,
         deadline: atoll_env::Instant::default(),
         consistency: Consistency::Linearizable,
+        at: None,
         slot_epoch: Epoch(0),
         op: get("k"),
     };
@@ -511,6 +529,47 @@ async fn a_full_quota_refuses_writes_before_the_log_and_nothing_else() {
         .submit_reads(ReadBatch::new(vec![read], whole.inbox.clone()));
     let read = whole.inbox.one().await;
     assert!(matches!(read, Reply::Value { found: Some(_), .. }), "{read:?}");
+}
+
+/// Writes that come faster than merges can move values: refused with a reason, and taken again without anybody's doing.
+#[tokio::test]
+async fn while_merges_lag_behind_writes_are_refused_and_nothing_else() {
+    let room = Arc::new(DiskRoom::default());
+    let whole = Whole::lead(Whole::start_with(test_env(0), room.clone()).await).await;
+    let written = whole.submit(put("key0", vec![7; 50_000])).await;
+    assert!(matches!(written, Reply::Written { .. }), "{written:?}");
+    let lag = |freeable| {
+        room.journal().look(JournalLoad {
+            bytes: 0,
+            budget: 10_000,
+            freeable,
+        });
+    };
+    lag(10_000);
+    let log_end = whole.shard.group().status().last_index;
+    let refused = whole.submit(put("key1", vec![7; 10])).await;
+    let Reply::Failed(failure @ Failure::Overloaded { .. }) = &refused else {
+        panic!("{refused:?}")
+    };
+    assert!(failure.to_string().contains("merges"), "{failure}");
+    assert_eq!(whole.shard.group().status().last_index, log_end);
+    let read = whole.read(1, Consistency::Linearizable, get("key0"));
+    whole
+        .shard
+        .submit_reads(ReadBatch::new(vec![read], whole.inbox.clone()));
+    let read = whole.inbox.one().await;
+    assert!(matches!(read, Reply::Value { found: Some(_), .. }), "{read:?}");
+    let command = Command::write(
+        slot_of(b"key0"),
+        vec![Op::Delete {
+            key: Bytes::from_static(b"key0"),
+        }],
+    );
+    let removed = whole.submit(command).await;
+    assert!(matches!(removed, Reply::Written { .. }), "{removed:?}");
+    lag(0);
+    let written = whole.submit(put("key1", vec![7; 10])).await;
+    assert!(matches!(written, Reply::Written { .. }), "{written:?}");
 }
 
 /// An entry of a hundred short rows.

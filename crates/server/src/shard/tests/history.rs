@@ -1,0 +1,152 @@
+//! Reads of what was, on a group of one.
+
+use std::time::Duration;
+
+use super::whole::{Whole, get};
+use super::*;
+use crate::shard::read::{Consistency, ReadBatch, ReadItem, ReadOp, ScanOp, ScanWhat};
+use crate::shard::reply::{Failure, Reply};
+
+const HOUR: HistoryLimits = HistoryLimits {
+    window_ms: 3_600_000,
+    bytes: 1 << 30,
+};
+
+fn simulated() -> Env {
+    Env {
+        clock: Clock::simulated(1.0, 1_700_000_000_000),
+        ..test_env(0)
+    }
+}
+
+/// A group that keeps history already.
+async fn keeping(limits: HistoryLimits) -> Whole {
+    let whole = Whole::leading_keeping(simulated(), limits).await;
+    while whole.shard.state.history().is_none() {
+        whole.env.clock.sleep(Duration::from_millis(10)).await;
+    }
+    whole
+}
+
+async fn write(whole: &Whole, command: Command) -> Version {
+    match whole.submit(command).await {
+        Reply::Written { version, .. } => version,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn read(whole: &Whole, at: Version, op: ReadOp) -> Reply {
+    let item = ReadItem {
+        at: Some(at),
+        ..whole.read(1, Consistency::Linearizable, op)
+    };
+    whole
+        .shard
+        .submit_reads(ReadBatch::new(vec![item], whole.inbox.clone()));
+    whole.inbox.one().await
+}
+
+async fn value(whole: &Whole, at: Version) -> Option<(Version, Bytes)> {
+    match read(whole, at, get("k")).await {
+        Reply::Value { found, .. } => found,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn count(whole: &Whole, at: Version) -> u64 {
+    let scan = ScanOp {
+        limit: 100,
+        what: ScanWhat::Count,
+        ..ScanOp::default()
+    };
+    match read(whole, at, ReadOp::Scan(Box::new(scan))).await {
+        Reply::Counted { count, .. } => count,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_version_that_a_write_got_can_be_read_at() {
+    let whole = keeping(HOUR).await;
+    let first = write(&whole, put("k", "one")).await;
+    let second = write(&whole, put("k", "two")).await;
+    write(&whole, put("other", "x")).await;
+    let gone = write(&whole, delete("k")).await;
+    let rounds = whole.shard.info().read_rounds;
+    assert_eq!(value(&whole, first).await, Some((first, "one".into())));
+    assert_eq!(value(&whole, second).await, Some((second, "two".into())));
+    let between = Version(gone.0 - 1);
+    assert_eq!(value(&whole, between).await, Some((second, "two".into())));
+    assert_eq!(value(&whole, gone).await, None);
+    for (at, rows) in [(first, 1), (between, 2), (gone, 1)] {
+        assert_eq!(count(&whole, at).await, rows);
+    }
+    assert_eq!(
+        whole.shard.info().read_rounds,
+        rounds,
+        "nothing that is written changes it"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_reaches_a_version_of_another_one() {
+    let whole = keeping(HOUR).await;
+    let first = write(&whole, put("k", "one")).await;
+    let ahead = Version(first.0 + (1 << 16) * 500);
+    assert_eq!(value(&whole, ahead).await, Some((first, "one".into())));
+    let next = write(&whole, put("k", "two")).await;
+    assert!(next > ahead, "what was read at it stays what it was");
+    assert_eq!(value(&whole, ahead).await, Some((first, "one".into())));
+    let absurd = Version::from_millis(1_700_000_000_000 + 3_600_000);
+    let refused = read(&whole, absurd, get("k")).await;
+    assert!(
+        matches!(refused, Reply::Failed(Failure::Unavailable(_))),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_kept_is_refused_with_what_is() {
+    let limits = HistoryLimits {
+        window_ms: 60_000,
+        ..HOUR
+    };
+    let whole = keeping(limits).await;
+    let first = write(&whole, put("k", "one")).await;
+    let second = write(&whole, put("k", "two")).await;
+    assert_eq!(value(&whole, first).await, Some((first, "one".into())));
+    // Ticks let group time pass also where nobody writes.
+    whole.env.clock.sleep(Duration::from_secs(300)).await;
+    let Reply::Failed(Failure::Compacted {
+        asked, oldest, kept, ..
+    }) = read(&whole, first, get("k")).await
+    else {
+        panic!("it is five minutes old")
+    };
+    assert_eq!((asked, kept), (first, true));
+    assert_eq!(value(&whole, oldest).await, Some((second, "two".into())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_history_only_the_last_version_can_be_read_at() {
+    let whole = Whole::leading_in(simulated()).await;
+    let first = write(&whole, put("k", "one")).await;
+    assert_eq!(value(&whole, first).await, Some((first, "one".into())));
+    let second = write(&whole, put("k", "two")).await;
+    let Reply::Failed(failure) = read(&whole, first, get("k")).await else {
+        panic!("nobody has kept it")
+    };
+    assert!(failure.to_string().contains("--history-s"), "{failure}");
+    assert_eq!(value(&whole, second).await, Some((second, "two".into())));
+    // Nor does it skip to a version: what is read there would not stay.
+    let ahead = Version(second.0 + 1);
+    let refused = read(&whole, ahead, get("k")).await;
+    assert!(
+        matches!(
+            refused,
+            Reply::Failed(Failure::Compacted { oldest, kept: false, .. }) if oldest == second
+        ),
+        "{refused:?}"
+    );
+    assert_eq!(whole.shard.state.history(), None);
+}
