@@ -23,7 +23,7 @@ pub(crate) enum Command {
     ///
     /// Phases of each run: load all keys in durable batches; get keys that are there, then keys that are not; scan everything
     /// for the first time, again warm, then reopened and with the page cache dropped; a mix of half puts and half gets that goes to a fifth of the
-    /// keys four times out of five; close and open again, warm and with the page cache dropped; at last every row is
+    /// keys four times out of five; puts to that fifth alone; close and open again, warm and with the page cache dropped; at last every row is
     /// read and checked. After the load and after the mix the engine is given time until it writes nothing any more.
     Storage(StorageArgs),
     /// Overwrite for a long time within a disk budget, and draw how the directory grew.
@@ -41,9 +41,12 @@ pub(crate) struct Workload {
     /// Keys, of 24 random bytes each.
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(5..))]
     pub(crate) keys: u32,
-    /// Bytes of a value. Their content is random, so that nothing compresses it.
+    /// Bytes of a value.
     #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(VALUE_BYTES_MIN as i64..=65536))]
     pub(crate) value_size: u32,
+    /// Of a hundred bytes of a value, how many repeat and can be compressed away; the others are random.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=100))]
+    pub(crate) compressible: u32,
     /// Rows that are put at once and made durable together.
     #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub(crate) batch: u32,
@@ -58,7 +61,8 @@ pub(crate) struct Workload {
 /// What both programs are told about engines and folders.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Where {
-    /// Engines, separated by commas. `fjall-kv` is fjall with its key-value separation for values above 64 bytes.
+    /// Engines, separated by commas. `atoll-plain` compresses nothing, `atoll-sealed` encrypts its files, `fjall-kv` is fjall with its
+    /// key-value separation for values above 64 bytes.
     #[arg(
         long,
         value_enum,
@@ -95,8 +99,8 @@ pub(crate) struct StorageSettings {
     /// Gets of each kind; default: as many as there are keys, at most a million.
     #[arg(long)]
     pub(crate) gets: Option<u64>,
-    /// Bytes of keys and values that the mix puts (KiB, MiB, GiB), to the next whole batch; 0: no mix. Default: as many as
-    /// the load.
+    /// Bytes of keys and values that the mix puts (KiB, MiB, GiB), to the next whole batch, and the hot phase after it again; 0: neither.
+    /// Default: as many as the load.
     #[arg(long, value_parser = bytes_text::parse)]
     pub(crate) write_bytes: Option<u64>,
     /// Seconds to wait at most after the load and after the mix for an engine to write nothing for a second.

@@ -18,6 +18,47 @@ const HOT_PERCENT: u32 = 80;
 /// A key.
 pub(crate) type Key = [u8; KEY_BYTES];
 
+/// What values look like.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Values {
+    bytes: usize,
+    /// Of these, the last, which say the same over and over.
+    repeating: usize,
+}
+
+impl Values {
+    /// Values of so many bytes, of which so many percent repeat.
+    pub(crate) fn new(bytes: u32, compressible: u32) -> Self {
+        let bytes = (bytes as usize).max(VALUE_BYTES_MIN);
+        let repeating = bytes * compressible.min(100) as usize / 100;
+        Self {
+            bytes,
+            repeating: repeating.min(bytes - VALUE_BYTES_MIN),
+        }
+    }
+
+    /// Writes the value of a generation of a key.
+    fn write(self, seed: u64, (number, generation): (u64, u32), value: &mut Vec<u8>) {
+        value.clear();
+        value.reserve(self.bytes + 8);
+        value.extend_from_slice(&number.to_le_bytes());
+        value.extend_from_slice(&generation.to_le_bytes());
+        let mut state = mix(seed ^ number.rotate_left(32) ^ u64::from(generation));
+        let mut next = || {
+            state = state.wrapping_add(STEP);
+            mix(state).to_le_bytes()
+        };
+        while value.len() < self.bytes - self.repeating {
+            value.extend_from_slice(&next());
+        }
+        let word = next();
+        while value.len() < self.bytes {
+            value.extend_from_slice(&word);
+        }
+        value.truncate(self.bytes);
+    }
+}
+
 /// A row to put.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Row {
@@ -28,7 +69,7 @@ pub(crate) struct Row {
 /// All rows of a run.
 pub(crate) struct Dataset {
     seed: u64,
-    value_bytes: usize,
+    values: Values,
     /// Of each key, the generation that an engine must have; `None`: not put yet.
     generations: Vec<Option<u32>>,
     /// Of the last check.
@@ -37,10 +78,10 @@ pub(crate) struct Dataset {
 
 impl Dataset {
     /// Rows of which none is put.
-    pub(crate) fn new(seed: u64, keys: u32, value_bytes: u32) -> Self {
+    pub(crate) fn new(seed: u64, keys: u32, values: Values) -> Self {
         Self {
             seed: mix(seed),
-            value_bytes: (value_bytes as usize).max(VALUE_BYTES_MIN),
+            values,
             generations: vec![None; keys as usize],
             expected: Vec::new(),
         }
@@ -53,7 +94,7 @@ impl Dataset {
 
     /// Bytes of one row as a user counts them.
     pub(crate) fn row_bytes(&self) -> u64 {
-        (KEY_BYTES + self.value_bytes) as u64
+        (KEY_BYTES + self.values.bytes) as u64
     }
 
     /// The key of this number. Different numbers have different keys.
@@ -80,7 +121,7 @@ impl Dataset {
         let next = generation.map_or(0, |last| last.wrapping_add(1));
         *generation = Some(next);
         row.key = self.key(number);
-        write_value(self.seed, (number, next), self.value_bytes, &mut row.value);
+        self.values.write(self.seed, (number, next), &mut row.value);
     }
 
     /// Checks that this is the value that the key of this number must have.
@@ -89,12 +130,8 @@ impl Dataset {
         let Some(generation) = generation else {
             return Err(format!("key {number} was never put, and there is a value").into());
         };
-        write_value(
-            self.seed,
-            (number, generation),
-            self.value_bytes,
-            &mut self.expected,
-        );
+        self.values
+            .write(self.seed, (number, generation), &mut self.expected);
         if value != self.expected {
             let found = number_of(value);
             return Err(
@@ -120,31 +157,26 @@ impl Dataset {
 
     /// A number of any key, four times out of five of the first fifth. Keys are random, so those are spread over all.
     pub(crate) fn skewed(&self, rng: &mut Rng) -> u64 {
-        let hot = self.keys() / 5;
         if rng.u32(..100) < HOT_PERCENT {
-            rng.u64(..hot)
+            self.hot(rng)
         } else {
-            rng.u64(hot..self.keys())
+            rng.u64(self.hot_keys()..self.keys())
         }
+    }
+
+    /// A number of any key of the first fifth.
+    pub(crate) fn hot(&self, rng: &mut Rng) -> u64 {
+        rng.u64(..self.hot_keys())
+    }
+
+    fn hot_keys(&self) -> u64 {
+        self.keys() / 5
     }
 }
 
 /// The number that a value says it belongs to.
 fn number_of(value: &[u8]) -> Option<u64> {
     value.first_chunk().map(|number| u64::from_le_bytes(*number))
-}
-
-fn write_value(seed: u64, (number, generation): (u64, u32), bytes: usize, value: &mut Vec<u8>) {
-    value.clear();
-    value.reserve(bytes + 8);
-    value.extend_from_slice(&number.to_le_bytes());
-    value.extend_from_slice(&generation.to_le_bytes());
-    let mut state = mix(seed ^ number.rotate_left(32) ^ u64::from(generation));
-    while value.len() < bytes {
-        state = state.wrapping_add(STEP);
-        value.extend_from_slice(&mix(state).to_le_bytes());
-    }
-    value.truncate(bytes);
 }
 
 /// The step of splitmix64.
@@ -170,22 +202,22 @@ mod tests {
 
     #[test]
     fn keys_differ_and_repeat_by_seed() {
-        let data = Dataset::new(1, 10_000, 100);
+        let data = Dataset::new(1, 10_000, Values::new(100, 0));
         let mut rng = Rng::with_seed(1);
         let mut keys: BTreeSet<Key> = (0..10_000).map(|number| data.key(number)).collect();
         assert_eq!(keys.len(), 10_000);
         for _ in 0..1_000 {
             assert!(!keys.contains(&data.missing_key(&mut rng)));
         }
-        keys.extend((0..10_000).map(|number| Dataset::new(1, 10_000, 7).key(number)));
+        keys.extend((0..10_000).map(|number| Dataset::new(1, 10_000, Values::new(7, 0)).key(number)));
         assert_eq!(keys.len(), 10_000, "the same seed, the same keys");
-        keys.extend((0..10_000).map(|number| Dataset::new(2, 10_000, 7).key(number)));
+        keys.extend((0..10_000).map(|number| Dataset::new(2, 10_000, Values::new(7, 0)).key(number)));
         assert_eq!(keys.len(), 20_000, "another seed, other keys");
     }
 
     #[test]
     fn keys_are_spread() {
-        let data = Dataset::new(3, 100, 100);
+        let data = Dataset::new(3, 100, Values::new(100, 0));
         let mut firsts = [0_u32; 256];
         for number in 0..25_600 {
             firsts[usize::from(data.key(number)[0])] += 1;
@@ -195,7 +227,7 @@ mod tests {
 
     #[test]
     fn every_generation_has_a_value_of_its_own() {
-        let mut data = Dataset::new(1, 10, 256);
+        let mut data = Dataset::new(1, 10, Values::new(256, 0));
         let (mut row, mut values) = (ROW, BTreeSet::new());
         for _ in 0..100 {
             for number in 0..10 {
@@ -211,8 +243,24 @@ mod tests {
     }
 
     #[test]
+    fn as_much_repeats_as_is_asked_for() {
+        for (compressible, distinct) in [(0, 32), (50, 17), (100, 3)] {
+            let mut data = Dataset::new(1, 10, Values::new(256, compressible));
+            let mut row = ROW;
+            data.next_row(3, &mut row);
+            data.check(3, &row.value).unwrap();
+            let words: BTreeSet<&[u8]> = row.value.chunks(8).collect();
+            assert!(
+                words.len().abs_diff(distinct) <= 1,
+                "{compressible}: {}",
+                words.len()
+            );
+        }
+    }
+
+    #[test]
     fn what_is_wrong_is_found() {
-        let mut data = Dataset::new(1, 10, 64);
+        let mut data = Dataset::new(1, 10, Values::new(64, 0));
         let (mut old, mut new, mut other) = (ROW, ROW, ROW);
         assert!(data.check(3, &[0; 64]).is_err(), "never put");
         data.next_row(3, &mut old);
@@ -234,7 +282,7 @@ mod tests {
 
     #[test]
     fn a_fifth_of_the_keys_gets_four_fifths() {
-        let (data, mut rng) = (Dataset::new(1, 1_000, 64), Rng::with_seed(1));
+        let (data, mut rng) = (Dataset::new(1, 1_000, Values::new(64, 0)), Rng::with_seed(1));
         let chosen: Vec<u64> = (0..100_000).map(|_| data.skewed(&mut rng)).collect();
         assert!(chosen.iter().all(|number| *number < 1_000));
         let hot = chosen.iter().filter(|number| **number < 200).count();

@@ -12,6 +12,7 @@
 #[expect(dead_code, reason = "shared with the tests of clusters, which use the rest")]
 mod support;
 
+mod history;
 mod pictures;
 mod records;
 mod script;

@@ -5,7 +5,7 @@
 //!   batch costs at least one `fdatasync` or `fsync`, which `strace -f -c` of a run shows.
 //! - [`Engine::get`] answers from the newest state and copies the value out once.
 //! - [`Engine::scan`] walks all rows in key order with their values.
-//! - Options are the defaults, but for the size of the cache, which is the same for all.
+//! - Options are the defaults, but for the size of the cache, which is the same for all, and what an engine's name says.
 
 mod atoll;
 mod fjall;
@@ -51,6 +51,8 @@ pub(crate) trait Engine {
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum EngineName {
     Atoll,
+    AtollPlain,
+    AtollSealed,
     Fjall,
     FjallKv,
     Redb,
@@ -62,6 +64,8 @@ impl EngineName {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Atoll => "atoll",
+            Self::AtollPlain => "atoll-plain",
+            Self::AtollSealed => "atoll-sealed",
             Self::Fjall => "fjall",
             Self::FjallKv => "fjall-kv",
             Self::Redb => "redb",
@@ -72,7 +76,7 @@ impl EngineName {
     /// The name of its crate.
     pub(crate) const fn package(self) -> &'static str {
         match self {
-            Self::Atoll => "atoll-storage",
+            Self::Atoll | Self::AtollPlain | Self::AtollSealed => "atoll-storage",
             Self::Fjall | Self::FjallKv => "fjall",
             Self::Redb => "redb",
             Self::Sled => "sled",
@@ -82,7 +86,9 @@ impl EngineName {
     /// Opens or creates the engine's database in a folder that exists. `cache` is in bytes; 0: the engine's default.
     pub(crate) fn open(self, dir: &Path, cache: u64) -> Result<Box<dyn Engine>> {
         Ok(match self {
-            Self::Atoll => Box::new(atoll::Atoll::open(dir, cache)?),
+            Self::Atoll => Box::new(atoll::Atoll::open(dir, cache, atoll::Kind::Default)?),
+            Self::AtollPlain => Box::new(atoll::Atoll::open(dir, cache, atoll::Kind::Plain)?),
+            Self::AtollSealed => Box::new(atoll::Atoll::open(dir, cache, atoll::Kind::Sealed)?),
             Self::Fjall => Box::new(fjall::Fjall::open(dir, cache, false)?),
             Self::FjallKv => Box::new(fjall::Fjall::open(dir, cache, true)?),
             Self::Redb => Box::new(redb::Redb::open(dir, cache)?),
@@ -94,10 +100,12 @@ impl EngineName {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataset::{Dataset, KEY_BYTES};
+    use crate::dataset::{Dataset, KEY_BYTES, Values};
 
-    const ALL: [EngineName; 5] = [
+    const ALL: [EngineName; 7] = [
         EngineName::Atoll,
+        EngineName::AtollPlain,
+        EngineName::AtollSealed,
         EngineName::Fjall,
         EngineName::FjallKv,
         EngineName::Redb,
@@ -141,9 +149,13 @@ mod tests {
     /// With short values too, which some engines keep elsewhere than long ones.
     #[test]
     fn every_engine_keeps_the_newest_of_every_row() {
-        for (name, value_bytes) in ALL.into_iter().flat_map(|name| [(name, 20), (name, 300)]) {
+        let values = [Values::new(20, 0), Values::new(300, 0), Values::new(300, 60)];
+        for (name, values) in ALL
+            .into_iter()
+            .flat_map(|name| values.map(|values| (name, values)))
+        {
             let dir = tempfile::tempdir().unwrap();
-            let mut data = Dataset::new(1, 1_000, value_bytes);
+            let mut data = Dataset::new(1, 1_000, values);
             let mut engine = name.open(dir.path(), 16 << 20).unwrap();
             load(&mut *engine, &mut data);
             check_all(&*engine, &mut data);

@@ -173,6 +173,7 @@ mod tests {
             workload: Workload {
                 keys: 2_000,
                 value_size: 100,
+                compressible: 0,
                 batch: 100,
                 cache: 16 << 20,
                 seed: 1,

@@ -3,7 +3,7 @@
 //! Rates are rows per second of time inside the engine; what this program does between calls does not count, but for a
 //! scan, which is timed as a whole. Bytes written are counted until everything has settled, and told per byte of keys
 //! and values that were put. What an engine tells of itself is of the time since it was last opened, which is that of
-//! the mix.
+//! the mix and the hot phase.
 
 use std::path::Path;
 use std::time::Duration;
@@ -55,6 +55,7 @@ pub(crate) fn measure(name: EngineName, dir: &Path, settings: &StorageSettings) 
     phases.scan(&*engine, "scan warm")?;
     let mut engine = phases.scan_cold(engine)?;
     phases.mix(&mut *engine)?;
+    phases.hot(&mut *engine)?;
     engine.tell(&mut phases.metrics)?;
     let engine = phases.restart(engine, "restart warm", PageCache::Warm)?;
     let engine = phases.restart(engine, "restart cold", PageCache::Cold)?;
@@ -133,11 +134,7 @@ impl Phases<'_> {
 
     /// Batches of puts and as many gets in turn.
     fn mix(&mut self, engine: &mut dyn Engine) -> Result<()> {
-        let row_bytes = self.rows.data.row_bytes();
-        let to_write = self
-            .settings
-            .write_bytes
-            .unwrap_or(self.rows.data.keys() * row_bytes);
+        let (row_bytes, to_write) = (self.rows.data.row_bytes(), self.to_write());
         if to_write == 0 {
             return Ok(());
         }
@@ -160,6 +157,31 @@ impl Phases<'_> {
         puts.tell("mix batch", &mut self.metrics);
         gets.tell("mix get", &mut self.metrics);
         self.settle(engine, "mix", before, put)
+    }
+
+    /// Puts to a fifth of the keys alone: what is overwritten soon should cost little more than to write it once.
+    fn hot(&mut self, engine: &mut dyn Engine) -> Result<()> {
+        let to_write = self.to_write();
+        if to_write == 0 {
+            return Ok(());
+        }
+        self.say("hot");
+        let before = self.written()?;
+        let mut puts = Latencies::new()?;
+        let mut put = 0;
+        while put * self.rows.data.row_bytes() < to_write {
+            puts.add(self.rows.put_hot(engine)?)?;
+            put += self.rows.batch_len();
+        }
+        self.metrics.add_rate("hot puts", put, puts.total());
+        puts.tell("hot batch", &mut self.metrics);
+        self.settle(engine, "hot", before, put)
+    }
+
+    /// Bytes of keys and values that the mix and the hot phase put, each.
+    fn to_write(&self) -> u64 {
+        let all = self.rows.data.keys() * self.rows.data.row_bytes();
+        self.settings.write_bytes.unwrap_or(all)
     }
 
     /// Lets the engine end what it does behind the scenes, and tells what all of it took.
@@ -243,6 +265,7 @@ mod tests {
             workload: Workload {
                 keys: 2_000,
                 value_size: 100,
+                compressible: 0,
                 batch: 100,
                 cache: 16 << 20,
                 seed: 1,
@@ -262,6 +285,7 @@ mod tests {
             "scan warm rows",
             "scan cold rows",
             "mix operations",
+            "hot puts",
             "mix disk allocated",
             "restart warm first get",
             "restart cold first get",

@@ -8,7 +8,7 @@ use fastrand::Rng;
 
 use crate::Result;
 use crate::args::Workload;
-use crate::dataset::{Dataset, KEY_BYTES, Key, Row};
+use crate::dataset::{Dataset, KEY_BYTES, Key, Row, Values};
 use crate::engine::Engine;
 
 /// The rows of a run and what is needed to put and get them again and again without allocating.
@@ -25,15 +25,16 @@ pub(crate) struct Rows {
 impl Rows {
     /// None put yet.
     pub(crate) fn new(workload: &Workload) -> Result<Self> {
-        if workload.keys < 2 * workload.batch {
-            return Err("there must be at least twice as many keys as rows in a batch".into());
+        if workload.keys < 10 * workload.batch {
+            return Err("there must be at least ten times as many keys as rows in a batch".into());
         }
         let row = Row {
             key: [0; KEY_BYTES],
             value: Vec::new(),
         };
+        let values = Values::new(workload.value_size, workload.compressible);
         Ok(Self {
-            data: Dataset::new(workload.seed, workload.keys, workload.value_size),
+            data: Dataset::new(workload.seed, workload.keys, values),
             rng: Rng::with_seed(workload.seed),
             clock: Clock::boot(),
             batch: vec![row; workload.batch as usize],
@@ -61,11 +62,24 @@ impl Rows {
 
     /// Puts a batch of other keys than each other, most of them of the first fifth of all.
     pub(crate) fn put_skewed(&mut self, engine: &mut dyn Engine) -> Result<Duration> {
+        self.put_chosen(engine, Dataset::skewed)
+    }
+
+    /// Puts a batch of other keys than each other, all of the first fifth of all.
+    pub(crate) fn put_hot(&mut self, engine: &mut dyn Engine) -> Result<Duration> {
+        self.put_chosen(engine, Dataset::hot)
+    }
+
+    fn put_chosen(
+        &mut self,
+        engine: &mut dyn Engine,
+        choose: fn(&Dataset, &mut Rng) -> u64,
+    ) -> Result<Duration> {
         self.numbers.clear();
         for row in &mut self.batch {
-            let mut number = self.data.skewed(&mut self.rng);
+            let mut number = choose(&self.data, &mut self.rng);
             while !self.numbers.insert(number) {
-                number = self.data.skewed(&mut self.rng);
+                number = choose(&self.data, &mut self.rng);
             }
             self.data.next_row(number, row);
         }
@@ -207,6 +221,7 @@ pub(crate) mod tests {
         let workload = Workload {
             keys: 1_000,
             value_size: 64,
+            compressible: 0,
             batch: 30,
             cache: 0,
             seed: 1,

@@ -91,6 +91,8 @@ pub enum Profile {
     Swarm,
     /// Three nodes, one data group, crashes and cuts: short, and eventful every time.
     Smoke,
+    /// Any mixture in which the power goes often, while checkpoints and merges are small and frequent.
+    Power,
 }
 
 /// What a run is like.
@@ -179,8 +181,10 @@ impl Scenario {
             disk_keep_free: luck.pick(&[0, 0, 16 << 20]),
             sealed: luck.percent(25),
         };
-        if profile == Profile::Smoke {
-            scenario.make_smoke();
+        match profile {
+            Profile::Swarm => {}
+            Profile::Smoke => scenario.make_smoke(),
+            Profile::Power => scenario.make_dark(),
         }
         if scenario.groups > 1 {
             // A client carries versions from group to group, and a leader refuses those far ahead of
@@ -206,6 +210,15 @@ impl Scenario {
         self.session_ttl = None;
         self.checkpoint_bytes = 32 << 10;
         self.net.late_per_million = 0;
+    }
+
+    fn make_dark(&mut self) {
+        self.faults.extend([Fault::Blackout, Fault::Crash, Fault::Stalls]);
+        self.gap_ms = self.gap_ms.min(1500);
+        self.checkpoint_bytes = 16 << 10;
+        self.journal_budget = 32 << 10;
+        self.trouble_per_million = 20_000;
+        self.disk_keep_free = 0;
     }
 
     /// True if the run has this kind of fault.

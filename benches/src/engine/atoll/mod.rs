@@ -12,12 +12,14 @@ use std::time::Duration;
 use atoll_env::net::NoNet;
 use atoll_env::vfs::OsVfs;
 use atoll_env::{Clock, Env, Halt, Instant, Rng, Spawn, Vfs};
+use atoll_storage::sealed::{KeyRing, SealedVfs};
 use atoll_storage::{
-    Checkpoint, Found, GroupLog, GroupStore, Identity, IndexWriter, InlineValue, Journal, JournalOptions,
-    LogEntry, Missed, ReadAhead, ReadValue, Restored, Store, StoreOptions, ValueRef, View,
+    Checkpoint, Compression, Found, GroupLog, GroupStore, Identity, IndexWriter, InlineValue, Journal,
+    JournalOptions, LogEntry, Missed, Packer, ReadAhead, ReadValue, Restored, Store, StoreOptions, ValueRef,
+    View,
 };
 use atoll_types::limits::INLINE_VALUE_BYTES_MAX;
-use atoll_types::{GroupGen, GroupId, GroupKey, LogId, ReplicaId, Version};
+use atoll_types::{Codec, GroupGen, GroupId, GroupKey, LogId, ReplicaId, Version};
 use bytes::{Bytes, BytesMut};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
@@ -28,6 +30,8 @@ use crate::dataset::Row;
 use crate::metric::{Metrics, Unit};
 use payload::{PayloadRow, PayloadRows, encode};
 
+/// What the files of one that encrypts are encrypted with. What it guards is random bytes.
+const KEY: &[u8] = b"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\n";
 const GROUP: GroupKey = GroupKey::new(GroupId(1), GroupGen(0));
 const REPLICA: ReplicaId = ReplicaId(1);
 /// The kind of an entry with content.
@@ -43,6 +47,16 @@ const KEPT_SEGMENTS: u32 = 4;
 const LOOK: Duration = Duration::from_millis(5);
 const LOOKS: u32 = 60_000;
 
+/// How it is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Default,
+    /// Nothing is compressed.
+    Plain,
+    /// Files are encrypted.
+    Sealed,
+}
+
 pub(super) struct Atoll {
     runtime: Runtime,
     env: Env,
@@ -51,6 +65,8 @@ pub(super) struct Atoll {
     log: GroupLog,
     group: GroupStore,
     applier: Applier,
+    /// Packs values of entries.
+    packer: Packer,
     next_index: u64,
     /// When space was last taken back.
     reclaimed: Instant,
@@ -65,15 +81,18 @@ struct Applier {
 }
 
 impl Atoll {
-    pub(super) fn open(dir: &Path, cache: u64) -> Result<Self> {
+    pub(super) fn open(dir: &Path, cache: u64, kind: Kind) -> Result<Self> {
         let runtime = Builder::new_current_thread().enable_time().build()?;
-        let env = env();
+        let env = env(dir, kind)?;
         // Whole rows are kept above the journal, which keeps none (`server/node`, `server/memory`).
         let for_journal = JournalOptions {
             cache_bytes: 0,
             ..JournalOptions::default()
         };
         let mut for_store = StoreOptions::default();
+        if kind == Kind::Plain {
+            for_store.compression = Compression::Off;
+        }
         if cache > 0 {
             for_store.block_cache = cache as usize / 2;
             for_store.row_cache = cache as usize / 2;
@@ -88,8 +107,10 @@ impl Atoll {
         let restored = restored
             .map(|Restored { checkpoint, .. }| checkpoint)
             .unwrap_or_default();
+        let mut rows = group.index().writer();
+        rows.keep_history(None);
         let applier = Applier {
-            rows: group.index().writer(),
+            rows,
             version: restored.version,
             checkpoint: restored.applied.index,
         };
@@ -101,6 +122,7 @@ impl Atoll {
             log,
             group,
             applier,
+            packer: Packer::new(for_store.compression.of_entries()),
             next_index: restored.applied.index + 1,
             reclaimed: Instant::default(),
         };
@@ -206,7 +228,7 @@ impl Atoll {
 
 impl Engine for Atoll {
     fn put_batch(&mut self, rows: &[Row]) -> Result<()> {
-        let payload = encode(rows);
+        let payload = encode(rows, &self.packer);
         let entry = LogEntry {
             id: LogId {
                 term: 1,
@@ -291,6 +313,13 @@ impl Engine for Atoll {
         metrics.add("atoll sync p99", Unit::Micros, stats.sync_us_p99 as f64);
         metrics.add("atoll runs", Unit::Count, runs as f64);
         metrics.add("atoll runs together", Unit::Bytes, run_bytes as f64);
+        let written = self.store.written();
+        metrics.add("atoll journal wrote", Unit::Bytes, stats.bytes as f64);
+        metrics.add("atoll recycled", Unit::Count, stats.segments_recycled as f64);
+        metrics.add("atoll checkpoints wrote", Unit::Bytes, written.checkpoints as f64);
+        metrics.add("atoll merges wrote", Unit::Bytes, written.merges as f64);
+        metrics.add("atoll evacuations wrote", Unit::Bytes, written.evacuations as f64);
+        metrics.add("atoll collections wrote", Unit::Bytes, written.collections as f64);
         let memory = self.group.index().memory_bytes();
         metrics.add("atoll index in memory", Unit::Bytes, memory as f64);
         Ok(())
@@ -305,24 +334,34 @@ impl Engine for Atoll {
     }
 }
 
-fn env() -> Env {
-    Env {
+fn env(dir: &Path, kind: Kind) -> Result<Env> {
+    let (rng, mut vfs) = (Rng::from_os(), Arc::new(OsVfs) as Arc<dyn Vfs>);
+    if kind == Kind::Sealed {
+        let keys = Arc::new(KeyRing::parse(KEY)?);
+        vfs = Arc::new(SealedVfs::new(vfs, dir, keys, rng.clone()));
+    }
+    Ok(Env {
         clock: Clock::boot(),
-        rng: Rng::from_os(),
+        rng,
         spawn: Spawn::tokio(),
-        vfs: Arc::new(OsVfs) as Arc<dyn Vfs>,
+        vfs,
         net: Arc::new(NoNet),
         halt: Halt::abort(),
-    }
+    })
 }
 
 /// Where a row of this entry stands.
 fn place(log: &GroupLog, id: LogId, row: &PayloadRow<'_>) -> Result<ValueRef> {
-    if row.value.len() <= INLINE_VALUE_BYTES_MAX {
-        let value = InlineValue::new(row.value, row.vcrc).map(ValueRef::Inline);
+    if row.codec == Codec::None && row.stored.len() <= INLINE_VALUE_BYTES_MAX {
+        let value = InlineValue::new(row.stored, row.vcrc).map(ValueRef::Inline);
         return value.ok_or_else(|| "a short value is too long".into());
     }
-    let pointer = log.pointer(id, row.offset, row.value.len() as u32, row.vcrc);
-    let pointer = pointer.ok_or("an entry that is durable is not in the journal")?;
+    let pointer = log.pointer(id, row.offset, row.stored.len() as u32, row.vcrc);
+    let mut pointer = pointer.ok_or("an entry that is durable is not in the journal")?;
+    if row.codec != Codec::None {
+        pointer = pointer
+            .packed(row.codec, row.value_len)
+            .ok_or("no value is packed so")?;
+    }
     Ok(ValueRef::Journal(pointer))
 }

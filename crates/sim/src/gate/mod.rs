@@ -39,13 +39,14 @@ impl Gate {
             .args([
                 "run",
                 "--quiet",
-                "--release",
+                "--profile",
+                "gate",
                 "-p",
                 "atoll-sim",
                 "--features",
                 "mutants",
             ])
-            .args(["--target-dir", &format!("{target}/mutants"), "--", "mutants"])
+            .args(["--target-dir", &format!("{target}/faults"), "--", "mutants"])
             .args(self.arguments())
             .status();
         match status {

@@ -1,5 +1,6 @@
 //! Plain TCP through the proxies, on loopback.
 
+use std::io;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -24,14 +25,26 @@ struct World {
 
 impl World {
     async fn new() -> Self {
+        let mut tries = 0;
+        loop {
+            match Self::listen().await {
+                Ok(world) => return world,
+                // Between the choice of a port and its use another program may take it.
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse && tries < 20 => tries += 1,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+
+    async fn listen() -> io::Result<Self> {
         let env = Env::real();
         let net = ProxyNet::new(2, &env).unwrap();
         let mut listeners = BTreeMap::new();
         for node in [1, 2] {
             let address = argument(&net, node, "--listen");
-            listeners.insert(node, TcpListener::bind(address).await.unwrap());
+            listeners.insert(node, TcpListener::bind(address).await?);
         }
-        Self { env, net, listeners }
+        Ok(Self { env, net, listeners })
     }
 
     async fn dial(&self, from: Party, to: u16) -> TcpStream {
