@@ -11,6 +11,7 @@ use openraft::errors::{ClientWriteError, Fatal, InitializeError, RaftError as Op
 use openraft::raft::{ClientWriteResult, VoteResponse};
 use tokio::sync::oneshot;
 
+use crate::intake::Intake;
 use crate::leaving::Leaving;
 use crate::machine::Applier;
 use crate::proposer::{Pack, Proposer};
@@ -266,8 +267,8 @@ impl Group {
         Ok(wire::encode_vote_reply(&reply))
     }
 
-    pub(crate) fn inbound(&self) -> Arc<dyn Inbound> {
-        Arc::new(Answers(self.clone()))
+    pub(crate) fn inbound(&self, intake: Intake) -> Arc<dyn Inbound> {
+        Arc::new(Answers(self.clone(), intake))
     }
 }
 
@@ -311,7 +312,7 @@ fn follow_leader(env: &Env, key: GroupKey, raft: &Raft) -> watch::Receiver<Optio
 }
 
 /// Answers other nodes' calls to this replica.
-struct Answers(Group);
+struct Answers(Group, Intake);
 
 const READ_LIMIT: Duration = Duration::from_secs(2);
 /// How long an append may wait for a snapshot to be installed.
@@ -323,7 +324,7 @@ impl Inbound for Answers {
     }
 
     fn answer(&self, kind: Kind, body: Bytes) -> BoxFuture<'static, Result<Bytes, String>> {
-        let group = self.0.clone();
+        let (group, intake) = (self.0.clone(), self.1.clone());
         Box::pin(async move {
             trouble::pause("raft: before a call is answered").await;
             let unreadable = || format!("unreadable {kind:?}");
@@ -331,6 +332,9 @@ impl Inbound for Answers {
             match kind {
                 Kind::Append => {
                     let request = wire::decode_append(body).ok_or_else(unreadable)?;
+                    if !request.entries.is_empty() {
+                        intake.check()?;
+                    }
                     // Messages of all groups come one after the other: an install that cannot write must not hold them up.
                     let installer = group.0.snapshots.receiver().installer();
                     let open = group.0.env.clock.timeout(INSTALL_LIMIT, installer.appends());

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 
 use crate::facts;
 use crate::group::{Group, Raft};
+use crate::intake::Intake;
 use crate::leaving::{Leaving, Reluctance};
 use crate::log_store::LogStore;
 use crate::machine::{Applier, Machine};
@@ -32,6 +33,7 @@ struct Inner {
     peers: Arc<dyn Peers>,
     room: Room,
     reluctance: Reluctance,
+    intake: Intake,
     groups: Mutex<BTreeMap<GroupId, Group>>,
 }
 
@@ -51,6 +53,7 @@ impl RaftHost {
                 peers,
                 room,
                 reluctance: Reluctance::default(),
+                intake: Intake::default(),
                 groups: Mutex::default(),
             }
         }))
@@ -107,7 +110,7 @@ impl RaftHost {
             (leaving, unreadable),
         );
         // Reachable before it runs, so that no call finds a running group that cannot be routed to.
-        inner.transport.register(key, group.inbound());
+        inner.transport.register(key, group.inbound(inner.intake.clone()));
         inner.groups.lock().insert(key.id, group.clone());
         facts::serves(&log, *reached.borrow());
         raft.run();
@@ -139,6 +142,12 @@ impl RaftHost {
     /// Says why replicas of this node should not be handed leadership now; `None`: they may be. They may be elected nevertheless.
     pub fn set_reluctance(&self, why: Option<&str>) {
         self.0.reluctance.set(why);
+    }
+
+    /// Asks this before entries are taken that others lead, whatever their group: `Some` says why they are not. It is asked often, and must
+    /// not block. To be set once.
+    pub fn guard_intake(&self, refuses: impl Fn() -> Option<String> + Send + Sync + 'static) {
+        self.0.intake.guard(refuses);
     }
 
     /// Counts since start.

@@ -150,7 +150,11 @@ impl Running {
     fn spawn_tasks(self: &Arc<Self>, config: &NodeConfig, membership: &Arc<Membership>, peers: PeerClient) {
         self.spawn(self.keeper.clone().run());
         let (directory, registry) = (self.directory.clone(), self.registry.clone());
-        self.spawn(Watch::new(&self.env, &config.data_dir, self.room.clone()).run());
+        let watch = Watch::new(&self.env, &config.data_dir, self.room.clone());
+        self.spawn(watch.run(self.journal.clone()));
+        let (room, journal) = (self.room.clone(), self.journal.clone());
+        self.host
+            .guard_intake(move || room.refuses_entries(journal.used_bytes()));
         self.spawn(relief::run(
             self.env.clock.clone(),
             self.store.clone(),

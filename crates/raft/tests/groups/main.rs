@@ -15,6 +15,8 @@ mod birth;
 #[cfg(test)]
 mod frames;
 #[cfg(test)]
+mod intake;
+#[cfg(test)]
 mod keeper;
 #[cfg(test)]
 mod links;

@@ -9,6 +9,10 @@ use crate::shard::Failure;
 const RESERVE_SHARE: u64 = 10;
 const RESERVE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
+/// Of what the disk must have free, the eighths from which on entries of other leaders are taken: removals end and the ballast is given
+/// up before, and half as much again as merges leave stays for them to make room.
+const ENTRIES_EIGHTHS: u64 = 3;
+
 /// A node's limits, and how it stands with them. Without any nothing is ever refused.
 #[derive(Debug)]
 pub(crate) struct DiskRoom {
@@ -18,6 +22,8 @@ pub(crate) struct DiskRoom {
     keep_free_bytes: u64,
     /// What it had free at the last look.
     free_bytes: AtomicU64,
+    /// What the journal had when it was looked.
+    journal_bytes: AtomicU64,
     /// It had less than it must, and not yet clearly more again.
     low: AtomicBool,
     /// Bytes of files besides the journal, as of the last look.
@@ -34,6 +40,7 @@ impl DiskRoom {
             quota_bytes,
             keep_free_bytes,
             free_bytes: AtomicU64::new(u64::MAX),
+            journal_bytes: AtomicU64::new(0),
             low: AtomicBool::new(false),
             file_bytes: AtomicU64::new(0),
             over_quota: AtomicBool::new(false),
@@ -61,9 +68,20 @@ impl DiskRoom {
         self.low.load(Ordering::Relaxed)
     }
 
-    /// Notes what the disk has free now. Writes come back only a quarter above the limit, or they would go
-    /// on and off.
-    pub(crate) fn look(&self, free_bytes: u64) {
+    /// What the disk has free with a journal of so many bytes, about: what came to the journal since the last look is taken off, as a
+    /// fast disk is filled between two.
+    fn free_with(&self, journal_bytes: u64) -> u64 {
+        let came = journal_bytes.saturating_sub(self.journal_bytes.load(Ordering::Relaxed));
+        self.free_bytes()
+            .map_or(u64::MAX, |free| free.saturating_sub(came))
+    }
+
+    /// Notes what the disk has free now, with a journal that had so many bytes just before. Writes come back only a quarter above
+    /// the limit, or they would go on and off.
+    pub(crate) fn look(&self, free_bytes: u64, journal_bytes: u64) {
+        // In this order, or a write in between would see too much room.
+        self.free_bytes.fetch_min(free_bytes, Ordering::Relaxed);
+        self.journal_bytes.store(journal_bytes, Ordering::Relaxed);
         self.free_bytes.store(free_bytes, Ordering::Relaxed);
         let limit = self.keep_free_bytes;
         let low = free_bytes
@@ -122,7 +140,15 @@ impl DiskRoom {
     /// The same for want of room.
     pub(crate) fn is_full(&self, journal_bytes: u64, removes: bool) -> Option<Failure> {
         self.beyond_quota(self.used_bytes(journal_bytes), removes)
-            .or_else(|| self.beyond_disk(removes))
+            .or_else(|| self.beyond_disk(journal_bytes, removes))
+    }
+
+    /// Why a node whose journal has so many bytes takes no entries of other leaders; `None` if it does. A journal that cannot be written
+    /// ends the process; a follower that refuses is only behind.
+    pub(crate) fn refuses_entries(&self, journal_bytes: u64) -> Option<String> {
+        let least = self.keep_free_bytes / 8 * ENTRIES_EIGHTHS;
+        let free = self.free_with(journal_bytes);
+        (free < least).then(|| format!("its disk is full: {free} bytes are free, and entries need {least}"))
     }
 
     fn beyond_quota(&self, used_bytes: u64, removes: bool) -> Option<Failure> {
@@ -140,11 +166,11 @@ impl DiskRoom {
         })
     }
 
-    fn beyond_disk(&self, removes: bool) -> Option<Failure> {
-        if !self.is_low() {
+    fn beyond_disk(&self, journal_bytes: u64, removes: bool) -> Option<Failure> {
+        let free_bytes = self.free_with(journal_bytes);
+        if !self.is_low() && free_bytes >= self.keep_free_bytes {
             return None;
         }
-        let free_bytes = self.free_bytes.load(Ordering::Relaxed);
         if removes && free_bytes >= self.keep_free_bytes / 2 {
             return None;
         }
@@ -209,9 +235,9 @@ mod tests {
             (None, None),
             "nothing is known yet"
         );
-        room.look(1000);
+        room.look(1000, 0);
         assert_eq!(room.refuses(0, false), None);
-        room.look(999);
+        room.look(999, 0);
         let full = |free_bytes| {
             Some(Failure::DiskFull {
                 free_bytes,
@@ -219,20 +245,60 @@ mod tests {
             })
         };
         assert_eq!((room.refuses(0, false), room.refuses(0, true)), (full(999), None));
-        room.look(499);
+        room.look(499, 0);
         assert_eq!(
             room.refuses(0, true),
             full(499),
             "they take room in the log first"
         );
-        room.look(1249);
+        room.look(1249, 0);
         assert_eq!(
             (room.refuses(0, false), room.refuses(0, true)),
             (full(1249), None)
         );
-        room.look(1250);
+        room.look(1250, 0);
         assert_eq!((room.refuses(0, false), room.is_low()), (None, false));
-        room.look(1000);
+        room.look(1000, 0);
         assert_eq!(room.refuses(0, false), None);
+    }
+    #[test]
+    fn what_came_to_the_journal_since_the_last_look_is_taken_off() {
+        let room = DiskRoom::new(None, 1000);
+        assert_eq!(room.refuses(u64::MAX, false), None, "nothing is known yet");
+        room.look(1500, 7000);
+        assert_eq!(
+            (room.refuses(7500, false), room.refuses(6000, false)),
+            (None, None)
+        );
+        let full = |free_bytes| {
+            Some(Failure::DiskFull {
+                free_bytes,
+                needed_bytes: 1000,
+            })
+        };
+        assert_eq!(
+            (room.refuses(7501, false), room.refuses(7501, true)),
+            (full(999), None)
+        );
+        assert_eq!(room.refuses(8001, true), full(499));
+        assert_eq!(room.refuses(u64::MAX, false), full(0));
+        assert!(!room.is_low(), "only a look says so");
+        room.look(1500, 8001);
+        assert_eq!(room.refuses(8001, false), None);
+    }
+
+    #[test]
+    fn entries_of_other_leaders_are_taken_when_nothing_else_is() {
+        let room = DiskRoom::new(None, 1000);
+        assert_eq!(room.refuses_entries(u64::MAX), None);
+        room.look(475, 100);
+        assert!(room.refuses(100, true).is_some());
+        assert_eq!(room.refuses_entries(200), None);
+        assert!(room.refuses_entries(201).unwrap().contains("374 bytes"));
+        room.look(2000, 201);
+        assert_eq!(room.refuses_entries(201), None);
+        let unbounded = DiskRoom::default();
+        unbounded.look(0, 0);
+        assert_eq!(unbounded.refuses_entries(100), None, "nothing has to stay free");
     }
 }

@@ -5,9 +5,12 @@
 //! by two limits: a *quota*, what the node's files may take, and the *free bytes* that the disk must keep, whoever uses it up. Removals
 //! are taken longer than other writes, because with them space comes back; but not for ever, as they take room in the log first.
 //!
+//! A disk may be filled faster than it is looked at, so what came to the journal since the last look counts as taken.
+//!
 //! Both limits are soft: what other leaders replicate to this node, elections, the control plane, checkpoints and merges still
 //! write, because a voter that stops storing would take availability from groups that have room elsewhere. What is left below the
-//! limits is for them; merges leave the last quarter of it to the rest, as a journal without room ends the process. Before removals are
+//! limits is for them; merges leave the last quarter of it to the rest, as a journal without room ends the process. Shortly above that quarter a node takes no more entries of other
+//! leaders either: it still votes and hears them, and gets the entries when it has room. Before removals are
 //! refused a *ballast*, a file of nothing, is given up, to let checkpoints and merges free what they can. On a disk that is too small for all
 //! this ([`least`]) a node does not start.
 //!

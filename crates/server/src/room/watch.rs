@@ -1,4 +1,4 @@
-//! Looks at the disk once a second.
+//! Looks at the disk once a second. What the journal takes in between, [`DiskRoom`] takes off by itself.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atoll_env::Env;
+use atoll_storage::Journal;
 
 use super::DiskRoom;
 use super::ballast::Ballast;
@@ -36,15 +37,15 @@ impl Watch {
     }
 
     /// Looks until stopped.
-    pub(crate) async fn run(self) {
+    pub(crate) async fn run(self, journal: Journal) {
         if self.room.keep_free_bytes() == 0 {
             return;
         }
         let watch = Arc::new(self);
         let mut told = false;
         loop {
-            let own = watch.clone();
-            let looked = watch.env.spawn.blocking(move || own.look()).await;
+            let (own, journal_bytes) = (watch.clone(), journal.used_bytes());
+            let looked = watch.env.spawn.blocking(move || own.look(journal_bytes)).await;
             if let Err(error) = &looked
                 && !told
             {
@@ -55,10 +56,10 @@ impl Watch {
         }
     }
 
-    fn look(&self) -> io::Result<()> {
+    fn look(&self, journal_bytes: u64) -> io::Result<()> {
         let vfs = &*self.env.vfs;
         let free = vfs.free_bytes(&self.dir)?;
-        self.room.look(free);
+        self.room.look(free, journal_bytes);
         let keep = self.room.keep_free_bytes();
         if free < keep / GIVEN_UP_SHARE {
             if self.ballast.give_up(vfs)? {
@@ -67,7 +68,7 @@ impl Watch {
                     given_up = self.ballast.bytes(),
                     "the disk is full: the reserve is given up"
                 );
-                self.room.look(vfs.free_bytes(&self.dir)?);
+                self.room.look(vfs.free_bytes(&self.dir)?, journal_bytes);
             }
         } else if free >= keep.saturating_mul(2) {
             self.ballast.make(vfs)?;
@@ -92,7 +93,7 @@ mod tests {
         let watch = Watch::new(&env, dir, Arc::new(DiskRoom::new(None, 1000)));
         let look = |free| {
             vfs.set_free_bytes(free);
-            watch.look().unwrap();
+            watch.look(0).unwrap();
             (vfs.exists(&dir.join("reserve.bin")).unwrap(), watch.room.is_low())
         };
         assert_eq!(look(1999), (false, false), "making it would leave too little");
