@@ -332,9 +332,8 @@ impl Inbound for Answers {
             match kind {
                 Kind::Append => {
                     let request = wire::decode_append(body).ok_or_else(unreadable)?;
-                    if !request.entries.is_empty() {
-                        intake.check()?;
-                    }
+                    let last = || group.status().last_index;
+                    intake.check(group.key().id, &request.entries, last)?;
                     // Messages of all groups come one after the other: an install that cannot write must not hold them up.
                     let installer = group.0.snapshots.receiver().installer();
                     let open = group.0.env.clock.timeout(INSTALL_LIMIT, installer.appends());

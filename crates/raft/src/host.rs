@@ -144,9 +144,9 @@ impl RaftHost {
         self.0.reluctance.set(why);
     }
 
-    /// Asks this before entries are taken that others lead, whatever their group: `Some` says why they are not. It is asked often, and must
-    /// not block. To be set once.
-    pub fn guard_intake(&self, refuses: impl Fn() -> Option<String> + Send + Sync + 'static) {
+    /// Asks this before commands of a group are taken that others lead: `Some` says why they are not. It is asked often, and must not
+    /// block. To be set once.
+    pub fn guard_intake(&self, refuses: impl Fn(GroupId) -> Option<String> + Send + Sync + 'static) {
         self.0.intake.guard(refuses);
     }
 

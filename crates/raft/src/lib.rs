@@ -13,7 +13,7 @@
 //! - A replica takes calls only after it has re-applied what was committed before its restart.
 //! - A log is purged up to what a durable checkpoint has and no further; whoever lacks what was purged gets a checkpoint.
 //! - A leader that cannot read its state hands over to one that can, and a hand-over that nobody takes ends in an election.
-//! - A follower whose node takes no entries refuses them before openraft sees them, and still votes and hears its leader.
+//! - A follower whose node takes no commands refuses them before openraft sees them, and still votes and hears its leader.
 
 mod elapsed;
 mod error;

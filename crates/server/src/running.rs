@@ -153,8 +153,14 @@ impl Running {
         let watch = Watch::new(&self.env, &config.data_dir, self.room.clone());
         self.spawn(watch.run(self.journal.clone()));
         let (room, journal) = (self.room.clone(), self.journal.clone());
-        self.host
-            .guard_intake(move || room.refuses_entries(journal.used_bytes()));
+        // The control group has few entries, and without it nobody can be told to do anything about a full disk.
+        let refuses = move |group| {
+            let is_data = group != GroupId::CONTROL;
+            is_data
+                .then(|| room.refuses_entries(journal.used_bytes()))
+                .flatten()
+        };
+        self.host.guard_intake(refuses);
         self.spawn(relief::run(
             self.env.clock.clone(),
             self.store.clone(),

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use tokio::sync::Notify;
+
 use super::journal_room::JournalRoom;
 use crate::shard::Failure;
 
@@ -12,6 +14,9 @@ const RESERVE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Of what the disk must have free, the eighths from which on entries of other leaders are taken: removals end and the ballast is given
 /// up before, and half as much again as merges leave stays for them to make room.
 const ENTRIES_EIGHTHS: u64 = 3;
+
+/// Of what the disk must have free, the part after which the journal has it looked at again at once: merges and checkpoints write as well.
+const LOOK_SHARE: u64 = 32;
 
 /// A node's limits, and how it stands with them. Without any nothing is ever refused.
 #[derive(Debug)]
@@ -24,6 +29,8 @@ pub(crate) struct DiskRoom {
     free_bytes: AtomicU64,
     /// What the journal had when it was looked.
     journal_bytes: AtomicU64,
+    /// The disk should be looked at.
+    stale: Notify,
     /// It had less than it must, and not yet clearly more again.
     low: AtomicBool,
     /// Bytes of files besides the journal, as of the last look.
@@ -41,6 +48,7 @@ impl DiskRoom {
             keep_free_bytes,
             free_bytes: AtomicU64::new(u64::MAX),
             journal_bytes: AtomicU64::new(0),
+            stale: Notify::new(),
             low: AtomicBool::new(false),
             file_bytes: AtomicU64::new(0),
             over_quota: AtomicBool::new(false),
@@ -72,8 +80,16 @@ impl DiskRoom {
     /// fast disk is filled between two.
     fn free_with(&self, journal_bytes: u64) -> u64 {
         let came = journal_bytes.saturating_sub(self.journal_bytes.load(Ordering::Relaxed));
+        if came > self.keep_free_bytes / LOOK_SHARE {
+            self.stale.notify_one();
+        }
         self.free_bytes()
             .map_or(u64::MAX, |free| free.saturating_sub(came))
+    }
+
+    /// Returns when the journal took so much since the last look that another one is due.
+    pub(crate) async fn stale(&self) {
+        self.stale.notified().await;
     }
 
     /// Notes what the disk has free now, with a journal that had so many bytes just before. Writes come back only a quarter above

@@ -14,6 +14,9 @@ use crate::value_file::{ValueFile, ValueFileId, ValueWriter};
 /// journal.
 pub(in crate::store) const SYNC_BYTES: u64 = 16 * 1024 * 1024;
 
+/// Bytes after which it is looked whether the disk still has room. Others fill it meanwhile, and what was planned may not fit any more.
+const LOOK_BYTES: u64 = 1024 * 1024;
+
 /// A value file that is durable under its name.
 pub(crate) struct PublishedValues {
     pub(crate) file: Arc<ValueFile>,
@@ -67,8 +70,9 @@ impl Filing {
             Some(values) => values,
             None => self.writing.insert(store.create_values().await?),
         };
+        let before = writing.writer.len();
         let place = writing.add(key, version, value, vcrc).await?;
-        if writing.unsynced == 0 {
+        if before / LOOK_BYTES != writing.writer.len() / LOOK_BYTES {
             store.check_room()?;
         }
         Ok(place)
