@@ -61,7 +61,8 @@ pub(crate) struct Workload {
 /// What both programs are told about engines and folders.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Where {
-    /// Engines, separated by commas. `atoll-plain` compresses nothing, `atoll-sealed` encrypts its files, `fjall-kv` is fjall with its
+    /// Engines, separated by commas. `atoll-plain` compresses nothing, `atoll-sealed` encrypts its files,
+    /// `atoll-history` keeps the last million versions, `fjall-kv` is fjall with its
     /// key-value separation for values above 64 bytes.
     #[arg(
         long,

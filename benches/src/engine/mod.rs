@@ -53,6 +53,7 @@ pub(crate) enum EngineName {
     Atoll,
     AtollPlain,
     AtollSealed,
+    AtollHistory,
     Fjall,
     FjallKv,
     Redb,
@@ -66,6 +67,7 @@ impl EngineName {
             Self::Atoll => "atoll",
             Self::AtollPlain => "atoll-plain",
             Self::AtollSealed => "atoll-sealed",
+            Self::AtollHistory => "atoll-history",
             Self::Fjall => "fjall",
             Self::FjallKv => "fjall-kv",
             Self::Redb => "redb",
@@ -76,7 +78,7 @@ impl EngineName {
     /// The name of its crate.
     pub(crate) const fn package(self) -> &'static str {
         match self {
-            Self::Atoll | Self::AtollPlain | Self::AtollSealed => "atoll-storage",
+            Self::Atoll | Self::AtollPlain | Self::AtollSealed | Self::AtollHistory => "atoll-storage",
             Self::Fjall | Self::FjallKv => "fjall",
             Self::Redb => "redb",
             Self::Sled => "sled",
@@ -89,6 +91,7 @@ impl EngineName {
             Self::Atoll => Box::new(atoll::Atoll::open(dir, cache, atoll::Kind::Default)?),
             Self::AtollPlain => Box::new(atoll::Atoll::open(dir, cache, atoll::Kind::Plain)?),
             Self::AtollSealed => Box::new(atoll::Atoll::open(dir, cache, atoll::Kind::Sealed)?),
+            Self::AtollHistory => Box::new(atoll::Atoll::open(dir, cache, atoll::Kind::History)?),
             Self::Fjall => Box::new(fjall::Fjall::open(dir, cache, false)?),
             Self::FjallKv => Box::new(fjall::Fjall::open(dir, cache, true)?),
             Self::Redb => Box::new(redb::Redb::open(dir, cache)?),
@@ -102,10 +105,11 @@ mod tests {
     use super::*;
     use crate::dataset::{Dataset, KEY_BYTES, Values};
 
-    const ALL: [EngineName; 7] = [
+    const ALL: [EngineName; 8] = [
         EngineName::Atoll,
         EngineName::AtollPlain,
         EngineName::AtollSealed,
+        EngineName::AtollHistory,
         EngineName::Fjall,
         EngineName::FjallKv,
         EngineName::Redb,

@@ -47,6 +47,9 @@ const KEPT_SEGMENTS: u32 = 4;
 const LOOK: Duration = Duration::from_millis(5);
 const LOOKS: u32 = 60_000;
 
+/// Versions that stay readable where history is kept: as many as rows of the default load.
+const HISTORY_ROWS: u64 = 1_000_000;
+
 /// How it is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -55,6 +58,8 @@ pub(super) enum Kind {
     Plain,
     /// Files are encrypted.
     Sealed,
+    /// Older versions stay for a while.
+    History,
 }
 
 pub(super) struct Atoll {
@@ -76,6 +81,8 @@ pub(super) struct Atoll {
 struct Applier {
     rows: IndexWriter,
     version: Version,
+    /// Where history begins at the earliest; `None`: there is none.
+    history: Option<Version>,
     /// Index of the entry of the last checkpoint begun.
     checkpoint: u64,
 }
@@ -107,11 +114,13 @@ impl Atoll {
         let restored = restored
             .map(|Restored { checkpoint, .. }| checkpoint)
             .unwrap_or_default();
+        let history = (kind == Kind::History).then_some(restored.version);
         let mut rows = group.index().writer();
-        rows.keep_history(None);
+        rows.keep_history(history);
         let applier = Applier {
             rows,
             version: restored.version,
+            history,
             checkpoint: restored.applied.index,
         };
         let mut engine = Self {
@@ -170,6 +179,10 @@ impl Atoll {
         }
         if let Some(missed) = applier.rows.take_trouble() {
             return Err(missed.into());
+        }
+        if let Some(first) = applier.history {
+            let last = applier.version.0.saturating_sub(HISTORY_ROWS);
+            applier.rows.keep_history(Some(first.max(Version(last))));
         }
         applier.rows.publish(applier.version, entry.id.index);
         self.log.release(entry.id.index);
