@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::whole::{Whole, get};
 use super::*;
-use crate::shard::read::{Consistency, ReadBatch, ReadItem, ReadOp, ScanOp, ScanWhat};
+use crate::shard::read::{Consistency, ReadItem, ReadOp, ScanOp, ScanWhat};
 use crate::shard::reply::{Failure, Reply};
 
 const HOUR: HistoryLimits = HistoryLimits {

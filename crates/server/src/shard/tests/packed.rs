@@ -5,7 +5,6 @@ use super::whole::Whole;
 use super::*;
 use crate::shard::fetch::Miss;
 use crate::shard::packing::pack_values;
-use crate::shard::read::ReadBatch;
 use crate::shard::reply::Reply;
 use crate::shard::{Consistency, WriteItem};
 use atoll_env::vfs::Crash;

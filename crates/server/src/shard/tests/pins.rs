@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::whole::Whole;
 use super::*;
-use crate::shard::read::{Consistency, PIN_MAX, ReadBatch, ReadOp, ScanOp, SlotSet};
+use crate::shard::read::{Consistency, PIN_MAX, ReadOp, ScanOp, SlotSet};
 use crate::shard::reply::Reply;
 
 const ROWS: usize = 700;
