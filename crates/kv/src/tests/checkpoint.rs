@@ -6,7 +6,8 @@ use atoll_types::{ClientId, Key, Outcome, Refusal, Version};
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::model::{Model, Plan, Step, any_step, resolve};
+use super::model::Model;
+use super::plan::{Plan, Step, any_step, resolve};
 use super::support::*;
 use crate::testing::MapState;
 use crate::{

@@ -8,6 +8,7 @@ mod history;
 mod limits;
 mod model;
 mod packed;
+mod plan;
 mod rules;
 mod sessions;
 mod support;

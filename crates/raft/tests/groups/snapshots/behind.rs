@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use atoll_raft::RaftOptions;
 
-use super::{Texts, keep};
+use super::{keep, with_entries};
 use crate::world::{Options, World, ms, payload, simulate};
 
 /// Entries kept for any follower, and for one that is further behind and moves.
@@ -91,10 +91,7 @@ fn a_follower_that_is_behind_but_gets_there_needs_no_snapshot() {
 #[test]
 fn a_snapshot_that_took_long_is_followed_by_entries_however_many() {
     simulate(async {
-        let mut texts = Texts::default();
-        let world = World::new(3, options()).await;
-        texts.write(&world, 1, 3).await;
-        texts.are_on(&world, &[1, 2, 3]).await;
+        let (world, mut texts) = with_entries(3, options()).await;
         world.isolate(3);
         texts.write(&world, 1, 30).await;
         let purged = || world.log(1).purged.is_some_and(|purged| purged.index > 10);

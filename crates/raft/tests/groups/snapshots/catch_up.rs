@@ -4,7 +4,7 @@ use atoll_env::net::MemNetOptions;
 use atoll_env::vfs::Crash;
 use atoll_raft::{ProposeError, RaftOptions};
 
-use super::{Texts, installed, keep, left_behind, options, purge, stopped_at};
+use super::{Texts, installed, keep, left_behind, options, purge, stopped_at, with_entries, write_and_purge};
 use crate::shelf::Stop;
 use crate::world::{GROUP, Options, STREAM, World, group, ms, replica, simulate};
 
@@ -110,10 +110,7 @@ fn a_sender_that_dies_half_way_is_followed_by_another_one() {
 #[test]
 fn a_leader_that_was_cut_off_loses_what_nobody_else_has() {
     simulate(async {
-        let world = World::new(3, options()).await;
-        let mut texts = Texts::default();
-        texts.write(&world, 1, 3).await;
-        texts.are_on(&world, &[1, 2, 3]).await;
+        let (world, mut texts) = with_entries(3, options()).await;
         world.isolate(1);
         let lost = world.propose(1, "lost");
         let leader = world.leader_among(&[2, 3]).await;
@@ -140,27 +137,13 @@ fn a_node_that_is_down_takes_up_nobodys_turn() {
         let groups: Vec<_> = (1..=4).map(group).collect();
         let options = Options {
             groups: groups.clone(),
-            raft: RaftOptions {
-                keep_log: keep(2),
-                ..RaftOptions::default()
-            },
             checkpoints: Some(5),
-            ..Options::default()
+            ..options()
         };
         let mut world = World::new(5, options).await;
         world.crash(4, Crash::LoseAll).await;
         world.isolate(5);
-        for key in &groups {
-            for n in 0..20 {
-                world.propose_to(1, *key, &format!("{n}")).await.unwrap();
-            }
-            let log = world.process(1).journal.group(*key).unwrap();
-            world
-                .until("the leader purges", ms(20_000), || {
-                    log.state().purged.is_some_and(|purged| purged.index > 10)
-                })
-                .await;
-        }
+        write_and_purge(&world, &groups, 20, 10).await;
         // All leaders here try to reach node 4 meanwhile.
         world.clock.sleep(ms(5000)).await;
         world.heal();

@@ -11,6 +11,7 @@ mod slow;
 mod turns;
 
 use atoll_raft::{KeepLog, RaftOptions};
+use atoll_types::GroupKey;
 use bytes::Bytes;
 
 use crate::shelf::Stop;
@@ -77,6 +78,27 @@ async fn purge(world: &World, nodes: &[u64]) {
                 world.log(*node).purged.is_some_and(|purged| purged.index == upto)
             })
             .await;
+    }
+}
+
+/// A world of three that has so many entries, everywhere.
+async fn with_entries(entries: usize, options: Options) -> (World, Texts) {
+    let world = World::new(3, options).await;
+    let mut texts = Texts::default();
+    texts.write(&world, 1, entries).await;
+    texts.are_on(&world, &[1, 2, 3]).await;
+    (world, texts)
+}
+
+/// Has node 1 write so many entries to each of these groups, and waits until its logs are purged beyond this index.
+async fn write_and_purge(world: &World, groups: &[GroupKey], entries: u64, index: u64) {
+    for key in groups {
+        for n in 0..entries {
+            world.propose_to(1, *key, &format!("{n}")).await.unwrap();
+        }
+        let log = world.process(1).journal.group(*key).unwrap();
+        let purges = || log.state().purged.is_some_and(|purged| purged.index > index);
+        world.until("the leader purges", ms(20_000), purges).await;
     }
 }
 

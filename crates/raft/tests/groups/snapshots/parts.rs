@@ -4,7 +4,7 @@ use atoll_env::vfs::{Crash, DiskTrouble};
 use atoll_types::{GroupKey, LogId, Vote};
 use bytes::Bytes;
 
-use super::{Texts, options};
+use super::{options, with_entries};
 use crate::frames::{
     APPEND, Append, Appended, Entry, Part, REFUSED, REPLY, SNAPSHOT, Took, frame, membership,
 };
@@ -28,10 +28,7 @@ struct Hand {
 }
 
 async fn play(options: Options) -> Play {
-    let world = World::new(3, options).await;
-    let mut texts = Texts::default();
-    texts.write(&world, 1, 4).await;
-    texts.are_on(&world, &[1, 2, 3]).await;
+    let (world, _) = with_entries(4, options).await;
     for node in ["n1", "n2"] {
         world.net.cut("n3", node);
     }

@@ -2,17 +2,14 @@
 
 use atoll_env::vfs::Crash;
 
-use super::{Texts, keep, options, purge, stopped_at};
+use super::{Texts, keep, options, purge, stopped_at, with_entries};
 use crate::shelf::Stop;
 use crate::world::{World, ms, simulate};
 
 #[test]
 fn nothing_is_purged_that_no_durable_checkpoint_has() {
     simulate(async {
-        let world = World::new(3, options()).await;
-        let mut texts = Texts::default();
-        texts.write(&world, 1, 10).await;
-        texts.are_on(&world, &[1, 2, 3]).await;
+        let (world, mut texts) = with_entries(10, options()).await;
         for node in 1..=3 {
             world.shelf(node).set_lazy(true);
             assert!(world.checkpoint(node).await);
@@ -46,10 +43,7 @@ fn nothing_is_purged_that_no_durable_checkpoint_has() {
 #[test]
 fn some_entries_are_kept_for_who_is_a_little_behind() {
     simulate(async {
-        let world = World::new(3, options()).await;
-        let mut texts = Texts::default();
-        texts.write(&world, 1, 10).await;
-        texts.are_on(&world, &[1, 2, 3]).await;
+        let (world, mut texts) = with_entries(10, options()).await;
         world.isolate(3);
         texts.write(&world, 1, 2).await;
         texts.are_on(&world, &[1, 2]).await;
@@ -135,10 +129,7 @@ fn what_follows_a_snapshot_that_is_being_sent_is_kept() {
 #[test]
 fn a_group_that_nobody_writes_to_frees_its_log_when_told_to() {
     simulate(async {
-        let world = World::new(3, options()).await;
-        let mut texts = Texts::default();
-        texts.write(&world, 1, 10).await;
-        texts.are_on(&world, &[1, 2, 3]).await;
+        let (world, mut texts) = with_entries(10, options()).await;
         purge(&world, &[1, 2, 3]).await;
         for node in 1..=3 {
             assert!(!world.checkpoint(node).await, "nothing is new");
@@ -171,10 +162,7 @@ mod planted {
     fn a_log_purged_too_far_is_noticed_after_a_power_cut() {
         mutant::wake(Some(Mutant::PurgeBeforeFlush));
         simulate(async {
-            let mut world = World::new(3, options()).await;
-            let mut texts = Texts::default();
-            texts.write(&world, 1, 5).await;
-            texts.are_on(&world, &[1, 2, 3]).await;
+            let (mut world, mut texts) = with_entries(5, options()).await;
             purge(&world, &[3]).await;
             texts.write(&world, 1, 20).await;
             texts.are_on(&world, &[1, 2, 3]).await;

@@ -3,7 +3,7 @@
 use atoll_raft::RaftError;
 use atoll_types::ReplicaId;
 
-use super::{Texts, left_behind, left_behind_with, options, purge};
+use super::{Texts, left_behind, left_behind_with, options, purge, with_entries};
 use crate::world::{GROUP, World, ms, replica, simulate};
 
 async fn give_up(world: &World, node: u64, reason: &'static str) -> Result<Option<ReplicaId>, RaftError> {
@@ -101,10 +101,7 @@ fn two_that_cannot_read_their_state_do_not_pass_leadership_to_and_fro() {
 #[test]
 fn a_replica_that_should_not_lead_is_not_handed_leadership() {
     simulate(async {
-        let world = World::new(3, options()).await;
-        let mut texts = Texts::default();
-        texts.write(&world, 1, 3).await;
-        texts.are_on(&world, &[1, 2, 3]).await;
+        let (world, _) = with_entries(3, options()).await;
         world.process(2).host.set_reluctance(Some("its disk is full"));
         let group = world.group(1);
         let to = replica(GROUP, 2);
@@ -134,10 +131,7 @@ fn a_replica_that_should_not_lead_is_not_handed_leadership() {
 #[test]
 fn leadership_is_given_up_to_whom_has_everything_and_once() {
     simulate(async {
-        let world = World::new(3, options()).await;
-        let mut texts = Texts::default();
-        texts.write(&world, 1, 3).await;
-        texts.are_on(&world, &[1, 2, 3]).await;
+        let (world, mut texts) = with_entries(3, options()).await;
         assert_eq!(give_up(&world, 2, "it does not lead").await.unwrap(), None);
         world.isolate(3);
         texts.write(&world, 1, 20).await;

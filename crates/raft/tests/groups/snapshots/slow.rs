@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use atoll_types::limits::SNAPSHOTS_SENT_MAX;
 
-use super::{Texts, options, stopped_at, stopped_with};
+use super::{Texts, options, stopped_at, stopped_with, write_and_purge};
 use crate::shelf::Stop;
 use crate::world::{GROUP, Options, World, group, ms, replica, simulate};
 
@@ -159,14 +159,7 @@ fn who_installs_takes_up_nobodys_turn() {
         }
         world.isolate(4);
         world.isolate(5);
-        for key in &groups {
-            for n in 0..20 {
-                world.propose_to(1, *key, &format!("{n}")).await.unwrap();
-            }
-            let log = world.process(1).journal.group(*key).unwrap();
-            let purges = || log.state().purged.is_some_and(|purged| purged.index > 10);
-            world.until("the leader purges", ms(20_000), purges).await;
-        }
+        write_and_purge(&world, &groups, 20, 10).await;
         world.heal();
         let hangs = |key| world.shelf_of(4, key).has_stopped();
         let both = || groups.iter().take(SNAPSHOTS_SENT_MAX).all(|key| hangs(*key));

@@ -3,7 +3,7 @@
 use atoll_types::GroupKey;
 use atoll_types::limits::SNAPSHOTS_SENT_MAX;
 
-use super::{Texts, installed, keep, options, stopped_at};
+use super::{Texts, installed, options, stopped_at, write_and_purge};
 use crate::shelf::{Stop, chunks};
 use crate::world::{Options, World, group, ms, simulate};
 
@@ -12,22 +12,14 @@ const GROUPS: u64 = 4 * SNAPSHOTS_SENT_MAX as u64;
 
 /// Node 3 was away for so long that it needs a snapshot of each group.
 async fn all_behind(keys: &[GroupKey]) -> World {
-    let mut options = Options {
+    let options = Options {
         groups: keys.to_vec(),
         checkpoints: Some(5),
         ..options()
     };
-    options.raft.keep_log = keep(2);
     let world = World::new(3, options).await;
     world.isolate(3);
-    for key in keys {
-        for n in 0..60 {
-            world.propose_to(1, *key, &format!("{n}")).await.unwrap();
-        }
-        let log = world.process(1).journal.group(*key).unwrap();
-        let purges = || log.state().purged.is_some_and(|purged| purged.index > 50);
-        world.until("the leader purges", ms(20_000), purges).await;
-    }
+    write_and_purge(&world, keys, 60, 50).await;
     world
 }
 

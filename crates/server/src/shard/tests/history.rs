@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::whole::{Whole, get};
 use super::*;
-use crate::shard::read::{Consistency, ReadBatch, ReadItem, ReadOp, ScanOp, ScanWhat};
+use crate::shard::read::{Consistency, ReadItem, ReadOp, ScanOp, ScanWhat};
 use crate::shard::reply::{Failure, Reply};
 
 const HOUR: HistoryLimits = HistoryLimits {
@@ -28,22 +28,12 @@ async fn keeping(limits: HistoryLimits) -> Whole {
     whole
 }
 
-async fn write(whole: &Whole, command: Command) -> Version {
-    match whole.submit(command).await {
-        Reply::Written { version, .. } => version,
-        other => panic!("{other:?}"),
-    }
-}
-
 async fn read(whole: &Whole, at: Version, op: ReadOp) -> Reply {
     let item = ReadItem {
         at: Some(at),
         ..whole.read(1, Consistency::Linearizable, op)
     };
-    whole
-        .shard
-        .submit_reads(ReadBatch::new(vec![item], whole.inbox.clone()));
-    whole.inbox.one().await
+    whole.answer(item).await
 }
 
 async fn value(whole: &Whole, at: Version) -> Option<(Version, Bytes)> {
@@ -68,10 +58,10 @@ async fn count(whole: &Whole, at: Version) -> u64 {
 #[tokio::test(start_paused = true)]
 async fn a_version_that_a_write_got_can_be_read_at() {
     let whole = keeping(HOUR).await;
-    let first = write(&whole, put("k", "one")).await;
-    let second = write(&whole, put("k", "two")).await;
-    write(&whole, put("other", "x")).await;
-    let gone = write(&whole, delete("k")).await;
+    let first = whole.written(put("k", "one")).await;
+    let second = whole.written(put("k", "two")).await;
+    whole.written(put("other", "x")).await;
+    let gone = whole.written(delete("k")).await;
     let rounds = whole.shard.info().read_rounds;
     assert_eq!(value(&whole, first).await, Some((first, "one".into())));
     assert_eq!(value(&whole, second).await, Some((second, "two".into())));
@@ -91,10 +81,10 @@ async fn a_version_that_a_write_got_can_be_read_at() {
 #[tokio::test(start_paused = true)]
 async fn a_group_reaches_a_version_of_another_one() {
     let whole = keeping(HOUR).await;
-    let first = write(&whole, put("k", "one")).await;
+    let first = whole.written(put("k", "one")).await;
     let ahead = Version(first.0 + (1 << 16) * 500);
     assert_eq!(value(&whole, ahead).await, Some((first, "one".into())));
-    let next = write(&whole, put("k", "two")).await;
+    let next = whole.written(put("k", "two")).await;
     assert!(next > ahead, "what was read at it stays what it was");
     assert_eq!(value(&whole, ahead).await, Some((first, "one".into())));
     let absurd = Version::from_millis(1_700_000_000_000 + 3_600_000);
@@ -112,8 +102,8 @@ async fn what_is_not_kept_is_refused_with_what_is() {
         ..HOUR
     };
     let whole = keeping(limits).await;
-    let first = write(&whole, put("k", "one")).await;
-    let second = write(&whole, put("k", "two")).await;
+    let first = whole.written(put("k", "one")).await;
+    let second = whole.written(put("k", "two")).await;
     assert_eq!(value(&whole, first).await, Some((first, "one".into())));
     // Ticks let group time pass also where nobody writes.
     whole.env.clock.sleep(Duration::from_secs(300)).await;
@@ -130,9 +120,9 @@ async fn what_is_not_kept_is_refused_with_what_is() {
 #[tokio::test(start_paused = true)]
 async fn without_history_only_the_last_version_can_be_read_at() {
     let whole = Whole::leading_in(simulated()).await;
-    let first = write(&whole, put("k", "one")).await;
+    let first = whole.written(put("k", "one")).await;
     assert_eq!(value(&whole, first).await, Some((first, "one".into())));
-    let second = write(&whole, put("k", "two")).await;
+    let second = whole.written(put("k", "two")).await;
     let Reply::Failed(failure) = read(&whole, first, get("k")).await else {
         panic!("nobody has kept it")
     };

@@ -22,15 +22,8 @@ fn session(generation: u32, applied_index: u64) -> Consistency {
     }))
 }
 
-fn submit(whole: &Whole, items: Vec<ReadItem>) {
-    whole
-        .shard
-        .submit_reads(ReadBatch::new(items, whole.inbox.clone()));
-}
-
 async fn read(whole: &Whole, consistency: Consistency) -> Reply {
-    submit(whole, vec![whole.read(1, consistency, get("k"))]);
-    whole.inbox.one().await
+    whole.answer(whole.read(1, consistency, get("k"))).await
 }
 
 fn proof(reply: &Reply) -> Proof {
@@ -107,7 +100,7 @@ async fn a_session_read_waits_until_what_it_has_seen_is_applied() {
     assert_eq!(now.keys().collect::<Vec<_>>(), [&3]);
     whole.env.clock.sleep(Duration::from_secs(5)).await;
     assert!(whole.inbox.replies.lock().is_empty());
-    submit(&whole, vec![whole.read(5, Consistency::Session(None), get("k"))]);
+    whole.submit_reads(vec![whole.read(5, Consistency::Session(None), get("k"))]);
     assert_eq!(
         value(&whole.inbox.one().await),
         b"old",
@@ -139,7 +132,7 @@ async fn a_session_read_that_waits_in_vain_says_how_far_behind_the_replica_is() 
         deadline: began + Duration::from_millis(200),
         ..whole.read(2, session(1, 1000), get("k"))
     };
-    submit(&whole, vec![patient, hasty]);
+    whole.submit_reads(vec![patient, hasty]);
     let first = whole.inbox.wait(1).await;
     let waited = whole.env.clock.now().since(began);
     assert!(
@@ -165,14 +158,14 @@ async fn a_session_read_that_waits_in_vain_says_how_far_behind_the_replica_is() 
 #[tokio::test(start_paused = true)]
 async fn a_read_that_comes_later_and_gives_up_earlier_is_refused_in_time() {
     let whole = leading().await;
-    submit(&whole, vec![whole.read(1, session(1, 1000), get("k"))]);
+    whole.submit_reads(vec![whole.read(1, session(1, 1000), get("k"))]);
     whole.env.clock.sleep(Duration::from_secs(1)).await;
     let began = whole.env.clock.now();
     let hasty = ReadItem {
         deadline: began + Duration::from_millis(200),
         ..whole.read(2, session(1, 1000), get("k"))
     };
-    submit(&whole, vec![hasty]);
+    whole.submit_reads(vec![hasty]);
     let first = whole.inbox.wait(1).await;
     let waited = whole.env.clock.now().since(began);
     assert!(first.contains_key(&2), "{first:?}");
@@ -183,7 +176,7 @@ async fn a_read_that_comes_later_and_gives_up_earlier_is_refused_in_time() {
 async fn an_entry_applied_before_its_read_stands_in_the_queue_is_not_waited_for() {
     let whole = leading().await;
     let written = proof(&whole.submit(put("k", "v")).await);
-    submit(&whole, vec![whole.read(1, session(1, 1000), get("k"))]);
+    whole.submit_reads(vec![whole.read(1, session(1, 1000), get("k"))]);
     whole.env.clock.sleep(Duration::from_secs(1)).await;
     let began = whole.env.clock.now();
     // As if the entry had been applied between the look at the state and this.
@@ -203,8 +196,7 @@ async fn a_mark_that_is_never_reached_holds_its_place_for_a_bounded_time() {
         deadline: began + Duration::from_secs(50 * 24 * 3600),
         ..whole.read(1, session(1, u64::MAX), get("k"))
     };
-    submit(&whole, vec![endless]);
-    let refused = whole.inbox.one().await;
+    let refused = whole.answer(endless).await;
     assert!(
         matches!(refused, Reply::Failed(Failure::Unavailable(_))),
         "{refused:?}"
@@ -238,10 +230,9 @@ async fn no_more_session_reads_wait_than_the_bound() {
     for chunk in 0..16 {
         let ids = (chunk * count / 16..(chunk + 1) * count / 16).map(|id| id + 10);
         let items = ids.map(|id| whole.read(id, session(1, 1000 + id % 7), get("k")));
-        submit(&whole, items.collect());
+        whole.submit_reads(items.collect());
     }
-    submit(&whole, vec![whole.read(1, session(1, 1000), get("k"))]);
-    let refused = whole.inbox.one().await;
+    let refused = whole.answer(whole.read(1, session(1, 1000), get("k"))).await;
     assert!(
         matches!(refused, Reply::Failed(Failure::Overloaded { .. })),
         "{refused:?}"
@@ -252,7 +243,7 @@ async fn no_more_session_reads_wait_than_the_bound() {
             .values()
             .all(|reply| matches!(reply, Reply::Failed(Failure::Unavailable(_))))
     );
-    submit(&whole, vec![whole.read(2, session(1, 1000), get("k"))]);
+    whole.submit_reads(vec![whole.read(2, session(1, 1000), get("k"))]);
     whole.env.clock.sleep(Duration::from_secs(1)).await;
     assert!(whole.inbox.replies.lock().is_empty(), "there is room again");
 }
@@ -270,8 +261,7 @@ async fn levels_without_a_round_refuse_slots_that_are_not_owned() {
             slot_epoch: Epoch(EPOCH.0 + 1),
             ..whole.read(1, consistency, get("k"))
         };
-        submit(&whole, vec![item]);
-        let refused = whole.inbox.one().await;
+        let refused = whole.answer(item).await;
         assert!(
             matches!(refused, Reply::Failed(Failure::NotOwner { .. })),
             "{refused:?}"

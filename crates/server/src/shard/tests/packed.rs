@@ -5,7 +5,6 @@ use super::whole::Whole;
 use super::*;
 use crate::shard::fetch::Miss;
 use crate::shard::packing::pack_values;
-use crate::shard::read::ReadBatch;
 use crate::shard::reply::Reply;
 use crate::shard::{Consistency, WriteItem};
 use atoll_env::vfs::Crash;
@@ -64,9 +63,7 @@ async fn leading(compression: Compression) -> Whole {
 
 async fn read(whole: &Whole, key: &str) -> Bytes {
     let read = whole.read(1, Consistency::Linearizable, get(key));
-    let batch = ReadBatch::new(vec![read], whole.inbox.clone());
-    whole.shard.submit_reads(batch);
-    match whole.inbox.one().await {
+    match whole.answer(read).await {
         Reply::Value {
             found: Some((_, value)),
             ..
@@ -86,8 +83,7 @@ async fn what_gains_is_packed_by_the_leader_and_read_back_as_it_was() {
         ("noise", noise(5_000), false),
     ];
     for (key, value, _) in &rows {
-        let written = whole.submit(put(key, value.clone())).await;
-        assert!(matches!(written, Reply::Written { .. }), "{written:?}");
+        whole.written(put(key, value.clone())).await;
     }
     for (key, value, gains) in &rows {
         assert_eq!(read(&whole, key).await, value);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::whole::Whole;
 use super::*;
-use crate::shard::read::{Consistency, PIN_MAX, ReadBatch, ReadOp, ScanOp, SlotSet};
+use crate::shard::read::{Consistency, PIN_MAX, ReadOp, ScanOp, SlotSet};
 use crate::shard::reply::Reply;
 
 const ROWS: usize = 700;
@@ -25,9 +25,7 @@ async fn filled() -> Whole {
 async fn page(whole: &Whole, scan: ScanOp, passed: Duration) -> Reply {
     let op = ReadOp::Scan(Box::new(ScanOp { limit: 4_096, ..scan }));
     let item = whole.read(1, Consistency::Eventual, op);
-    whole
-        .shard
-        .submit_reads(ReadBatch::new(vec![item], whole.inbox.clone()));
+    whole.submit_reads(vec![item]);
     tokio::time::advance(passed).await;
     whole.inbox.one().await
 }

@@ -57,7 +57,7 @@ fn a_group_is_open_once() {
         for _ in 0..40 {
             let again = node.store.open_group(GROUP, REPLICA);
             assert!(matches!(again, Err(StoreError::InUse)));
-            node.process.env.clock.sleep(Duration::from_micros(200)).await;
+            node.sleep(Duration::from_micros(200)).await;
         }
         assert!(node.settle().await);
         assert_eq!(node.group.flushed_index(), 1);
@@ -109,7 +109,7 @@ fn closing_waits_for_what_is_being_written() {
             node.store.close().await;
             node.journal.close().await;
             let operations = vfs.operations();
-            node.process.env.clock.sleep(Duration::from_secs(200)).await;
+            node.sleep(Duration::from_secs(200)).await;
             assert_eq!(vfs.operations(), operations);
             let flushed = node.group.flushed_index();
             node.process.kill();

@@ -1,12 +1,10 @@
 //! The process dies or the power goes at every operation of a script with checkpoints and a merge. A start finds the last
 //! checkpoint that was reported, or a later one, applies what the log has behind it, and goes on.
 
-use std::time::Duration;
-
 use atoll_env::vfs::{Crash, MemVfs};
 
 use super::model::History;
-use super::process::{Process, sealed};
+use super::process::{play_until_frozen, sealed};
 use super::{Node, Op, simulate};
 
 /// What was promised when the disk froze.
@@ -75,11 +73,7 @@ async fn play_round(node: &mut Node, round: u16, promised: &mut Promised) -> Opt
 
 async fn play(vfs: &MemVfs) -> Promised {
     let mut promised = Promised::default();
-    let clock = Process::on(vfs.clone()).env.clock;
-    let ended = clock
-        .timeout(Duration::from_secs(600), script(vfs, &mut promised))
-        .await;
-    assert!(ended == Ok(Some(())) || vfs.is_frozen());
+    play_until_frozen(vfs, script(vfs, &mut promised)).await;
     promised
 }
 

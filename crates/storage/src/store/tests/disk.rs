@@ -67,16 +67,8 @@ async fn write_all(node: &mut Node, history: &mut History) -> Option<()> {
                 count: 30,
                 len: 20,
             },
-            Op::Put {
-                first: first + 40,
-                count: 1,
-                len: 600,
-            },
-            Op::Put {
-                first: first + 42,
-                count: 1,
-                len: 300,
-            },
+            Op::put(first + 40, 600),
+            Op::put(first + 42, 300),
             Op::Append {
                 key: first + 40,
                 len: 200,

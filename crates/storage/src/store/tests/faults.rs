@@ -205,7 +205,7 @@ async fn fails_once(before: u16, after: u64) -> bool {
     faulty.arm(after);
     assert!(node.begin_checkpoint());
     let frozen_at = node.frozen_at;
-    node.process.env.clock.sleep(Duration::from_millis(100)).await;
+    node.sleep(Duration::from_millis(100)).await;
     // Reads and writes go on, whatever is the matter.
     node.write(&entry(7), &mut history).await.unwrap();
     node.check();
@@ -266,7 +266,7 @@ fn a_full_disk_is_not_filled_further_and_the_checkpoint_comes_when_there_is_room
         faulty.inner.set_free_bytes(15_000);
         assert!(node.begin_checkpoint());
         for _ in 0..20 {
-            node.process.env.clock.sleep(Duration::from_secs(7)).await;
+            node.sleep(Duration::from_secs(7)).await;
             assert!(!node.process.is_halted());
             assert!(node.is_busy());
             assert_eq!(node.files(), files, "nothing is left of a failed attempt");
@@ -274,7 +274,7 @@ fn a_full_disk_is_not_filled_further_and_the_checkpoint_comes_when_there_is_room
         }
         assert!(faulty.inner.faults().full > 2, "it was tried again");
         faulty.inner.set_free_bytes(1 << 30);
-        node.process.env.clock.sleep(Duration::from_secs(61)).await;
+        node.sleep(Duration::from_secs(61)).await;
         assert!(node.settle().await);
         assert_eq!(node.group.flushed_index(), node.frozen_at);
         node.check();
@@ -293,7 +293,7 @@ fn a_checkpoint_waits_for_the_journal() {
         faulty.held.store(true, Ordering::Relaxed);
         node.write(&entry(3), &mut history).await.unwrap();
         assert!(node.begin_checkpoint());
-        node.process.env.clock.sleep(Duration::from_secs(5)).await;
+        node.sleep(Duration::from_secs(5)).await;
         assert_eq!(node.group.flushed_index(), 1);
         assert_eq!(
             node.files().len(),

@@ -52,7 +52,7 @@ async fn merging() -> Node {
     assert!(node.settle().await);
     node.rows_of_their_own(2, ROWS);
     while node.is_busy() {
-        node.process.env.clock.sleep(Duration::from_millis(10)).await;
+        node.sleep(Duration::from_millis(10)).await;
     }
     assert_eq!(node.group.runs().0, 2);
     node
@@ -107,11 +107,7 @@ fn a_journal_that_writes_outrun_is_emptied_faster() {
         let clock = node.process.env.clock.clone();
         let mut most = 0;
         for round in 0..240_u16 {
-            let put = Op::Put {
-                first: round * 7,
-                count: 1,
-                len: 32_000,
-            };
+            let put = Op::put(round * 7, 32_000);
             drop(node.write(&[put], &mut history).await.unwrap());
             clock.sleep(Duration::from_millis(125)).await;
             if round % 8 == 7 {

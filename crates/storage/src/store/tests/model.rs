@@ -25,6 +25,17 @@ pub(super) enum Op {
     System { key: u8, len: Option<usize> },
 }
 
+impl Op {
+    /// One value for one key.
+    pub(super) fn put(key: u16, len: usize) -> Self {
+        Self::Put {
+            first: key,
+            count: 1,
+            len,
+        }
+    }
+}
+
 pub(super) fn key(number: u16) -> Vec<u8> {
     format!("key-{number:05}").into_bytes()
 }

@@ -22,6 +22,22 @@ pub(super) fn slow_disk(clock: Clock, options: &MemVfsOptions) -> MemVfs {
     })
 }
 
+/// The same, of which so many reads would wait.
+pub(super) fn cold_disk(cold_reads_permille: u64) -> MemVfs {
+    let options = MemVfsOptions {
+        cold_reads_permille,
+        ..MemVfsOptions::default()
+    };
+    slow_disk(Clock::simulated(1.0, 0), &options)
+}
+
+/// Plays a script to its end, or until the disk has frozen and nothing that is waited for comes any more.
+pub(super) async fn play_until_frozen(vfs: &MemVfs, script: impl Future<Output = Option<()>>) {
+    let clock = Clock::simulated(1.0, 0);
+    let ended = clock.timeout(Duration::from_secs(600), script).await;
+    assert!(ended == Ok(Some(())) || vfs.is_frozen());
+}
+
 /// Runs a test on one thread with a clock that jumps when nothing else can happen.
 pub(crate) fn simulate<T>(test: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()

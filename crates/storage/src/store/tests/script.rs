@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use atoll_env::Clock;
-use atoll_env::vfs::{Crash, MemVfs, MemVfsOptions};
+use atoll_env::vfs::{Crash, MemVfs};
 use proptest::prelude::*;
 
 use super::look::check_view;
 use super::model::History;
 use super::model::KEYS;
-use super::process::slow_disk;
+use super::process::cold_disk;
 use super::{Model, Node, Op, simulate};
 use crate::index::View;
 
@@ -92,8 +91,7 @@ impl Play {
                 tokio::task::yield_now().await;
             }
             Step::Wait(micros) => {
-                let clock = &self.node.process.env.clock;
-                clock.sleep(Duration::from_micros(micros)).await;
+                self.node.sleep(Duration::from_micros(micros)).await;
             }
             Step::Settle => self.settle().await,
             Step::View => self
@@ -150,21 +148,13 @@ impl Play {
     }
 }
 
-fn disk(cold_reads_permille: u64) -> MemVfs {
-    let options = MemVfsOptions {
-        cold_reads_permille,
-        ..MemVfsOptions::default()
-    };
-    slow_disk(Clock::simulated(1.0, 0), &options)
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_read_is_what_was_applied(steps in prop::collection::vec(step(), 1..60), cold in prop::sample::select(vec![0, 300, 1000])) {
         simulate(async {
-            let mut play = Play::begin(disk(cold)).await;
+            let mut play = Play::begin(cold_disk(cold)).await;
             for step in steps {
                 play.step(step).await;
             }
@@ -177,7 +167,7 @@ proptest! {
 #[test]
 fn a_key_deleted_above_an_old_run_stays_deleted() {
     simulate(async {
-        let mut play = Play::begin(disk(0)).await;
+        let mut play = Play::begin(cold_disk(0)).await;
         let all = |len| Op::Put {
             first: 0,
             count: KEYS,
@@ -215,7 +205,7 @@ fn a_key_deleted_above_an_old_run_stays_deleted() {
 #[test]
 fn at_every_moment_of_a_flush_and_of_a_merge() {
     simulate(async {
-        let mut play = Play::begin(disk(300)).await;
+        let mut play = Play::begin(cold_disk(300)).await;
         let put = |first, count| Op::Put {
             first,
             count,

@@ -9,17 +9,8 @@ use crate::store::tests::world::{StartError, id};
 
 /// A node with twenty values of 2,000 bytes, in a run, that nothing wants to move.
 async fn node_with_values(vfs: &MemVfs) -> (Node, History) {
-    let mut history = History::default();
-    let mut node = Node::start_on(Process::on(vfs.clone()), &history).await.unwrap();
-    for first in 0..20 {
-        let put = Op::Put {
-            first,
-            count: 1,
-            len: 2_000,
-        };
-        node.write(&[put], &mut history).await.unwrap();
-        node.journal.mark().await.unwrap();
-    }
+    let process = Process::on(vfs.clone());
+    let (mut node, history) = Node::filled(process, OPTIONS, 0..20, 2_000).await;
     assert!(node.checkpoint().await);
     (node, history)
 }
@@ -52,12 +43,9 @@ fn lost(node: &Node) -> Vec<u16> {
 /// As a node does once a second.
 async fn go_on(node: &mut Node, history: &mut History, seconds: u16) {
     for second in 0..seconds {
-        let put = Op::Put {
-            first: 100 + second % 50,
-            count: 1,
-            len: 1_000,
-        };
-        node.write(&[put], history).await.unwrap();
+        node.write(&[Op::put(100 + second % 50, 1_000)], history)
+            .await
+            .unwrap();
         node.store.look();
         if node.group.wants_checkpoint_for_space() {
             node.begin_checkpoint();
@@ -67,7 +55,7 @@ async fn go_on(node: &mut Node, history: &mut History, seconds: u16) {
             node.log.purge(id(flushed)).await.unwrap();
         }
         node.store.reclaim().await.unwrap();
-        node.process.env.clock.sleep(Duration::from_secs(1)).await;
+        node.sleep(Duration::from_secs(1)).await;
     }
 }
 
@@ -84,8 +72,28 @@ async fn rest(node: &mut Node, seconds: u16) {
             node.log.purge(id(upto)).await.unwrap();
         }
         node.store.reclaim().await.unwrap();
-        node.process.env.clock.sleep(Duration::from_secs(1)).await;
+        node.sleep(Duration::from_secs(1)).await;
     }
+}
+
+/// The segment that rotted is no more: nothing on the disk is wrong, and what stood there is lost and told.
+async fn is_gone(node: &Node, scrub: &Scrub) {
+    let ends = node.journal.ends().unwrap();
+    assert!(ends.oldest > 1, "{ends:?}");
+    assert_eq!(whole_round(node, scrub).await, []);
+    assert_eq!(lost(node), [2]);
+}
+
+/// After a power cut the next process finds nothing wrong.
+async fn starts_sound(node: &Node) {
+    node.process.kill();
+    let process = Process::on(node.process.vfs.crash(Crash::LoseAll));
+    let (next, _) = Node::open(process).await.unwrap();
+    assert_eq!(
+        (next.journal.damage(), next.journal.quarantined()),
+        (None, vec![])
+    );
+    next.process.kill();
 }
 
 /// What is kept for followers must not keep a segment that would quarantine every group of the node at its next start.
@@ -97,13 +105,7 @@ fn a_rotten_segment_goes_soon_also_where_nothing_is_written() {
             let (mut node, mut history) = node_with_values(&vfs).await;
             if !in_run {
                 // Something that no checkpoint has stands there too.
-                let put = Op::Put {
-                    first: 50,
-                    count: 1,
-                    len: 100,
-                };
-                node.write(&[put], &mut history).await.unwrap();
-                node.journal.mark().await.unwrap();
+                node.write_durably(&[Op::put(50, 100)], &mut history).await;
             }
             let newest = node.journal.ends().unwrap().newest;
             assert!((2..=4).contains(&newest), "all are among those kept: {newest}");
@@ -113,21 +115,9 @@ fn a_rotten_segment_goes_soon_also_where_nothing_is_written() {
             rot(&vfs);
             assert_eq!(whole_round(&node, &scrub).await.len(), 1);
             rest(&mut node, 10).await;
-            assert!(
-                node.journal.ends().unwrap().oldest > 1,
-                "{:?}",
-                node.journal.ends()
-            );
-            assert_eq!(whole_round(&node, &scrub).await, []);
-            assert_eq!((lost(&node), node.journal.rotten()), (vec![2], 0));
-            node.process.kill();
-            let process = Process::on(vfs.crash(Crash::LoseAll));
-            let (node, _) = Node::open(process).await.unwrap();
-            assert_eq!(
-                (node.journal.damage(), node.journal.quarantined()),
-                (None, vec![])
-            );
-            node.process.kill();
+            is_gone(&node, &scrub).await;
+            assert_eq!(node.journal.rotten(), 0);
+            starts_sound(&node).await;
         }
     });
 }
@@ -147,25 +137,12 @@ fn a_rotten_segment_is_emptied_and_the_next_start_finds_nothing_wrong() {
         rot(&vfs);
         assert_eq!(whole_round(&node, &scrub).await.len(), 1);
         go_on(&mut node, &mut history, 30).await;
-        assert!(
-            node.journal.ends().unwrap().oldest > 1,
-            "{:?}",
-            node.journal.ends()
-        );
-        assert_eq!(whole_round(&node, &scrub).await, []);
-        assert_eq!(lost(&node), [2]);
+        is_gone(&node, &scrub).await;
         // And then nothing more is moved than before.
         let oldest = node.journal.ends().unwrap().oldest;
         go_on(&mut node, &mut history, 15).await;
         assert_eq!(node.journal.ends().unwrap().oldest, oldest);
-        node.process.kill();
-        let process = Process::on(vfs.crash(Crash::LoseAll));
-        let (node, _) = Node::open(process).await.unwrap();
-        assert_eq!(
-            (node.journal.damage(), node.journal.quarantined()),
-            (None, vec![])
-        );
-        node.process.kill();
+        starts_sound(&node).await;
     });
 }
 

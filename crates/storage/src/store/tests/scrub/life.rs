@@ -57,7 +57,7 @@ fn zero_is_off_and_ends_at_once() {
             ..OFTEN
         };
         let scrub = Scrub::start(&node.store, off);
-        node.process.env.clock.sleep(Duration::from_secs(100)).await;
+        node.sleep(Duration::from_secs(100)).await;
         assert!(scrub.status().last.is_none() && !scrub.status().running);
         scrub.close().await;
         node.process.kill();
@@ -79,10 +79,9 @@ fn nothing_is_blamed_while_files_come_and_go() {
                 count: 12,
                 len: 1_200,
             };
-            node.write(&[put], &mut history).await.unwrap();
-            node.journal.mark().await.unwrap();
+            node.write_durably(&[put], &mut history).await;
             node.begin_checkpoint();
-            node.process.env.clock.sleep(Duration::from_secs(1)).await;
+            node.sleep(Duration::from_secs(1)).await;
             if node.group.flushed_index() > 0 {
                 let flushed = crate::store::tests::world::id(node.group.flushed_index());
                 node.log.purge(flushed).await.unwrap();

@@ -53,7 +53,7 @@ async fn node_with_values(process: Process, len: usize) -> (Node, History) {
         ];
         node.write(&ops, &mut history).await.unwrap();
         assert!(node.checkpoint().await);
-        node.process.env.clock.sleep(Duration::from_secs(3)).await;
+        node.sleep(Duration::from_secs(3)).await;
     }
     assert!(!node.files_of("val").is_empty(), "{:?}", node.files());
     assert!(node.journal.ends().is_some_and(|ends| ends.newest > ends.oldest));

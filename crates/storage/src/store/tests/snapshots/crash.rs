@@ -1,15 +1,13 @@
 //! The process dies or the power goes at every operation of taking a snapshot in, installing it and going on. A start finds
 //! the old state or the new one, whole; the log may end before the checkpoint only if that is the installed one.
 
-use std::time::Duration;
-
 use atoll_env::vfs::{Crash, MemVfs};
 use atoll_types::LogId;
 use bytes::Bytes;
 
 use super::super::disk::assert_sound;
 use super::super::model::History;
-use super::super::process::{Process, sealed};
+use super::super::process::{Process, play_until_frozen, sealed};
 use super::super::world::id;
 use super::super::{Node, Op, simulate};
 use super::{Sent, check_files, entry, install, sender, snapshot_of, stage};
@@ -83,10 +81,7 @@ async fn run(vfs: &MemVfs, sent: &Sent, history: &History) -> Promised {
         flushed: 0,
         before: 0,
     };
-    let clock = Process::on(vfs.clone()).env.clock;
-    let work = script(vfs, sent, &mut promised);
-    let ended = clock.timeout(Duration::from_secs(600), work).await;
-    assert!(ended == Ok(Some(())) || vfs.is_frozen());
+    play_until_frozen(vfs, script(vfs, sent, &mut promised)).await;
     promised
 }
 

@@ -42,7 +42,7 @@ async fn fails_once(sent: &Sent, history: &History, after: u64) -> bool {
     // The old state, or the new one, and nothing in between.
     node.check();
     // What was given up is removed, or the process stops, as soon as the maintenance thread has looked.
-    node.process.env.clock.sleep(Duration::from_secs(5)).await;
+    node.sleep(Duration::from_secs(5)).await;
     let halted = node.process.is_halted();
     if !halted {
         assert!(node.settle().await);
@@ -52,7 +52,7 @@ async fn fails_once(sent: &Sent, history: &History, after: u64) -> bool {
             assert_eq!(node.model.applied, 2);
             receive(&mut node, sent, history).await.unwrap();
             // The writer lets go of the old run only behind the first cleaning.
-            node.process.env.clock.sleep(Duration::from_secs(3)).await;
+            node.sleep(Duration::from_secs(3)).await;
             assert!(node.settle().await);
             check_files(&node);
         } else {
@@ -189,7 +189,7 @@ fn a_snapshot_is_refused_before_the_disk_is_full() {
             let refused = stage(&node, &sent).await.err().unwrap();
             assert!(matches!(refused, SnapshotError::NoRoom { .. }), "{refused}");
             assert_eq!(vfs.faults().full, 0, "{free} bytes free");
-            node.process.env.clock.sleep(Duration::from_secs(1)).await;
+            node.sleep(Duration::from_secs(1)).await;
             assert_eq!(node.files(), files, "nothing is left of it");
         }
         vfs.set_free_bytes(1 << 20);

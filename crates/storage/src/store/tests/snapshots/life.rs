@@ -2,29 +2,18 @@
 
 use std::time::Duration;
 
-use atoll_env::vfs::{Crash, MemVfs, MemVfsOptions};
-use atoll_env::{Clock, Instant};
-use atoll_types::Version;
+use atoll_env::Instant;
+use atoll_env::vfs::{Crash, MemVfs};
 use bytes::Bytes;
 
 use super::super::model::{History, key};
-use super::super::process::{Process, slow_disk};
-use super::super::world::{GROUP, REPLICA, group_dir, id};
+use super::super::process::{Process, cold_disk};
+use super::super::world::{GROUP, REPLICA, group_dir};
 use super::super::{Node, Op, simulate};
 use super::{check_files, chunks_of, install, sender, snapshot_of};
-use crate::index::{InlineValue, ValueRef};
-use crate::journal::value_crc;
-use crate::snapshot::{SnapshotError, SnapshotReader, TURN_ROWS};
+use crate::snapshot::{SnapshotError, SnapshotReader};
+use crate::store::StoreError;
 use crate::store::thread::Retry;
-use crate::store::{Checkpoint, StoreError};
-
-fn disk(cold_reads_permille: u64) -> MemVfs {
-    let options = MemVfsOptions {
-        cold_reads_permille,
-        ..MemVfsOptions::default()
-    };
-    slow_disk(Clock::simulated(1.0, 0), &options)
-}
 
 /// A connection breaks: the chunks that were on the way are asked for again.
 #[test]
@@ -77,10 +66,10 @@ async fn check_from(reader: &mut SnapshotReader, seq: u64, all: &[Bytes]) {
 fn calls_may_be_given_up() {
     simulate(async {
         let mut history = History::default();
-        let mut from = Node::start(disk(1000), &history).await.unwrap();
+        let mut from = Node::start(cold_disk(1000), &history).await.unwrap();
         from.write(&super::entry(0), &mut history).await.unwrap();
         assert!(from.checkpoint().await);
-        let mut to = Node::start(disk(0), &history).await.unwrap();
+        let mut to = Node::start(cold_disk(0), &history).await.unwrap();
         let clock = to.process.env.clock.clone();
         let mut reader = from.group.snapshot().unwrap();
         let mut writer = to.group.receive(reader.position().clone());
@@ -189,8 +178,7 @@ fn a_rotten_value_is_never_sent() {
         let mut from = Node::start(MemVfs::default(), &history).await.unwrap();
         let put = |first, count, len| Op::Put { first, count, len };
         let ops = [put(0, 50, 60), put(100, 1, 5_000), put(200, 50, 60)];
-        from.write(&ops, &mut history).await.unwrap();
-        from.journal.mark().await.unwrap();
+        from.write_durably(&ops, &mut history).await;
         assert!(from.checkpoint().await);
         from.process.kill();
         let vfs = from.process.vfs.crash(Crash::Process);
@@ -367,85 +355,5 @@ fn a_short_log_is_excused_until_it_was_purged_and_no_longer() {
         assert!(excuses(After::Nothing).await);
         assert!(!excuses(After::Purged).await, "from here on it has lost entries");
         assert!(!excuses(After::PurgedAndReclaimed).await, "merges or not");
-    });
-}
-
-/// The only chunk of a checkpoint of which nothing is sent; others are served before it is made.
-async fn holds_up_nobody(from: &Node) {
-    let mut reader = from.group.snapshot().unwrap();
-    let done = std::cell::RefCell::new(vec![]);
-    let chunk = async {
-        let chunk = reader.next_chunk().await.unwrap();
-        done.borrow_mut().push("chunk");
-        chunk
-    };
-    let other = async {
-        from.group.snapshot_thread().run(async {}).await.unwrap();
-        done.borrow_mut().push("other");
-    };
-    let (last, ()) = tokio::join!(chunk, other);
-    assert!(last.is_some(), "the end, and nothing before it");
-    assert_eq!(*done.borrow(), ["other", "chunk"]);
-    assert!(reader.next_chunk().await.unwrap().is_none());
-}
-
-impl Node {
-    /// Publishes an entry, and makes a checkpoint of it.
-    async fn keep_entry(&mut self, entry: u64, version: Version) {
-        self.writer.publish(version, entry);
-        let checkpoint = Checkpoint {
-            applied: id(entry),
-            version,
-            ..Checkpoint::default()
-        };
-        self.group.checkpoint(&mut self.writer, checkpoint);
-        while self.is_busy() {
-            self.process.env.clock.sleep(Duration::from_millis(1)).await;
-        }
-    }
-}
-
-/// Rows that say that a key is gone are not sent, however many: others are served meanwhile.
-#[test]
-fn many_removed_rows_hold_up_nobody() {
-    simulate(async {
-        let history = History::default();
-        let mut from = Node::start(MemVfs::default(), &history).await.unwrap();
-        let rows = 2 * TURN_ROWS as u64 + 10;
-        for entry in 1..3 {
-            from.writer.begin(0);
-            for row in 0..rows {
-                let version = Version(entry * rows + row);
-                from.writer
-                    .delete(format!("{entry} {row:08}").as_bytes(), version);
-            }
-            from.keep_entry(entry, Version((entry + 1) * rows)).await;
-        }
-        holds_up_nobody(&from).await;
-        from.process.kill();
-    });
-}
-
-/// Nor are versions of one key that were kept and are of no use any more.
-#[test]
-fn many_old_versions_hold_up_nobody() {
-    simulate(async {
-        let history = History::default();
-        let mut from = Node::start(MemVfs::default(), &history).await.unwrap();
-        let versions = 2 * TURN_ROWS as u64 + 10;
-        from.writer.keep_history(Some(Version::ZERO));
-        from.writer.begin(0);
-        // Of a key that was never there nothing is noted.
-        let value = InlineValue::new(b"value", value_crc(b"key", b"value")).unwrap();
-        from.writer.put(b"key", Version(1), ValueRef::Inline(value));
-        for version in 2..=versions {
-            from.writer.delete(b"key", Version(version));
-        }
-        from.keep_entry(1, Version(versions)).await;
-        let runs = from.group.index().layers().below.runs().to_vec();
-        assert_eq!(runs[0].summary().replaced, versions - 1);
-        from.writer.keep_history(None);
-        holds_up_nobody(&from).await;
-        from.process.kill();
     });
 }

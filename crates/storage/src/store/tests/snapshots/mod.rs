@@ -8,6 +8,7 @@ mod faults;
 mod life;
 mod races;
 mod round_trip;
+mod turns;
 
 use bytes::Bytes;
 

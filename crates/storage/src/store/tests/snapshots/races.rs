@@ -42,7 +42,7 @@ async fn install_after(micros: u64, checkpoints: u16, sent: &Sent, history: &His
     let runs_before = node.group.index().layers().below.runs().len();
     assert!(node.begin_checkpoint());
     let frozen = Arc::downgrade(node.group.index().layers().frozen.as_ref().unwrap());
-    node.process.env.clock.sleep(Duration::from_micros(micros)).await;
+    node.sleep(Duration::from_micros(micros)).await;
     let runs = node.group.index().layers().below.runs().len();
     let under = match (node.is_busy(), node.store.is_idle()) {
         (true, _) => Under::Flush,
@@ -62,7 +62,7 @@ async fn check_installed(mut node: Node, (view, frozen): Before, sent: &Sent, hi
     let begun = clock.now();
     // At once, and when everything that was under way has come to its end.
     for _ in 0..2 {
-        check_rows(&node.group.index().view(), &node.model, &node.journal);
+        node.check_rows();
         check_rows(&view.0, &view.1, &node.journal);
         let layers = node.group.index().layers();
         assert!(layers.frozen.is_none() && layers.below.runs().len() == 1);
@@ -110,7 +110,7 @@ async fn install_into_a_retry(micros: u64, sent: &Sent, history: &History) {
     faulty.arm(0);
     assert!(node.begin_checkpoint());
     let frozen = Arc::downgrade(node.group.index().layers().frozen.as_ref().unwrap());
-    node.process.env.clock.sleep(Duration::from_micros(micros)).await;
+    node.sleep(Duration::from_micros(micros)).await;
     install(&mut node, staged, history).await.unwrap();
     check_installed(node, (view, frozen), sent, history).await;
 }

@@ -9,19 +9,7 @@ use super::*;
 
 /// A node with values of 2,500 bytes in a run, which stand in several segments of the journal. Nothing wants to move them.
 async fn node_with_values(veil: &Veil) -> (Node, History) {
-    let mut history = History::default();
-    let node = Node::start_with(veil.process(), OPTIONS, &history).await;
-    let mut node = node.unwrap();
-    for number in 0..40 {
-        let put = Op::Put {
-            first: number,
-            count: 1,
-            len: 2_500,
-        };
-        node.write(&[put], &mut history).await.unwrap();
-        node.journal.mark().await.unwrap();
-    }
-    (node, history)
+    Node::filled(veil.process(), OPTIONS, 0..40, 2_500).await
 }
 
 fn freeable(node: &Node) -> u64 {
@@ -40,11 +28,19 @@ async fn purge(node: &mut Node) {
     node.log.purge(id(node.group.flushed_index())).await.unwrap();
 }
 
+/// A node whose values only rows in a run point to.
+async fn purged_node(veil: &Veil) -> Node {
+    let (mut node, _) = node_with_values(veil).await;
+    assert!(node.checkpoint().await);
+    purge(&mut node).await;
+    node
+}
+
 /// All values are to leave all segments but the newest.
 async fn move_all(node: &Node) {
     node.journal.set_rotten(node.journal.ends().unwrap().newest - 1);
     node.store.look();
-    node.process.env.clock.sleep(Duration::from_secs(3)).await;
+    node.sleep(Duration::from_secs(3)).await;
 }
 
 #[test]
@@ -94,13 +90,11 @@ fn it_is_what_only_rows_in_runs_point_into() {
 fn what_cannot_be_moved_is_no_part_of_it() {
     simulate(async {
         let veil = Veil::over(MemVfs::default());
-        let (mut node, _) = node_with_values(&veil).await;
-        assert!(node.checkpoint().await);
-        purge(&mut node).await;
+        let node = purged_node(&veil).await;
         let first = node.journal.ends().unwrap().oldest;
         veil.refuse(first + 1);
         move_all(&node).await;
-        node.process.env.clock.sleep(Duration::from_secs(60)).await;
+        node.sleep(Duration::from_secs(60)).await;
         assert_eq!(
             node.store.low_water(),
             Some(first + 1),
@@ -116,16 +110,14 @@ fn what_cannot_be_moved_is_no_part_of_it() {
 fn nothing_is_freed_for_a_group_whose_merges_fail() {
     simulate(async {
         let veil = Veil::over(MemVfs::default());
-        let (mut node, _) = node_with_values(&veil).await;
-        assert!(node.checkpoint().await);
-        purge(&mut node).await;
+        let node = purged_node(&veil).await;
         let old = old_bytes(&node);
         // Not a byte is free for it.
         veil.inner.set_free_bytes(100_000);
         move_all(&node).await;
         assert_eq!(freeable(&node), 0);
         veil.inner.set_free_bytes(1 << 30);
-        node.process.env.clock.sleep(Duration::from_secs(61)).await;
+        node.sleep(Duration::from_secs(61)).await;
         let low = node.store.low_water().unwrap_or(u32::MAX);
         assert!(node.journal.bytes_of(1..low) >= old, "it was tried again");
         node.process.kill();

@@ -1,12 +1,9 @@
 //! The process dies or the power goes at every operation of a script in which values move and value files are collected.
 //! What could have been freed before is not there any more afterwards, and nothing is missed.
 
-use std::time::Duration;
-
 use atoll_env::vfs::{Crash, MemVfs};
 
 use super::super::disk::assert_sound;
-use super::super::look::check_rows;
 use super::super::process::sealed;
 use super::*;
 
@@ -37,11 +34,7 @@ fn entry(round: u16) -> Vec<Op> {
             first: (round * 3).saturating_sub(9),
             count: 7,
         },
-        Op::Put {
-            first: 200 + round % 3,
-            count: 1,
-            len: 9_000,
-        },
+        Op::put(200 + round % 3, 9_000),
     ]
 }
 
@@ -79,11 +72,7 @@ async fn play_round(node: &mut Node, round: u16, promised: &mut Promised) -> Opt
 async fn play(vfs: &MemVfs) -> Promised {
     let mut promised = Promised::default();
     let veil = Veil::over(vfs.clone());
-    let clock = veil.process().env.clock;
-    let ended = clock
-        .timeout(Duration::from_secs(600), script(&veil, &mut promised))
-        .await;
-    assert!(ended == Ok(Some(())) || vfs.is_frozen());
+    play_until_frozen(vfs, script(&veil, &mut promised)).await;
     promised
 }
 
@@ -96,7 +85,7 @@ async fn recover_and_check(vfs: MemVfs, mut promised: Promised) {
     assert!(flushed >= promised.flushed, "{flushed} of {}", promised.flushed);
     assert!(applied >= promised.durable.max(flushed));
     veil.hide(promised.gone);
-    check_rows(&node.group.index().view(), &node.model, &node.journal);
+    node.check_rows();
     let low = node.store.low_water();
     assert!(
         low.is_none_or(|low| low >= promised.gone),
@@ -108,7 +97,7 @@ async fn recover_and_check(vfs: MemVfs, mut promised: Promised) {
         node.write(&entry(round), &mut promised.history).await.unwrap();
         assert!(node.checkpoint().await);
         node.veil(&veil);
-        check_rows(&node.group.index().view(), &node.model, &node.journal);
+        node.check_rows();
     }
     let (runs, values) = (node.files_of("run"), node.files_of("val"));
     assert_eq!(runs.len(), node.group.index().layers().below.runs().len());

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use atoll_env::vfs::{Crash, MemVfs};
 
-use super::super::look::check_rows;
 use super::*;
 
 /// What has come before makes the next checkpoint bring a merge that moves values and empties a value file.
@@ -13,15 +12,8 @@ async fn node(veil: &Veil) -> (Node, History) {
     let node = Node::start_with(veil.process(), TIGHT, &history).await;
     let mut node = node.unwrap();
     for round in 0..4_u16 {
-        for number in 0..16 {
-            let put = Op::Put {
-                first: number * 5 + round,
-                count: 1,
-                len: 2_500,
-            };
-            node.write(&[put], &mut history).await.unwrap();
-            node.journal.mark().await.unwrap();
-        }
+        let keys = (0..16).map(|number| number * 5 + round);
+        node.put_each(keys, 2_500, &mut history).await;
         assert!(node.checkpoint().await);
     }
     // Until the next run makes them many. None says that keys are gone: that alone would be a reason to merge them.
@@ -29,21 +21,11 @@ async fn node(veil: &Veil) -> (Node, History) {
         if node.group.runs().0 == 3 {
             break;
         }
-        let put = Op::Put {
-            first: number,
-            count: 1,
-            len: 20,
-        };
-        node.write(&[put], &mut history).await.unwrap();
+        node.write(&[Op::put(number, 20)], &mut history).await.unwrap();
         assert!(node.checkpoint().await);
     }
     assert_eq!(node.group.runs().0, 3);
-    let put = Op::Put {
-        first: 300,
-        count: 1,
-        len: 30_000,
-    };
-    node.write(&[put], &mut history).await.unwrap();
+    node.write(&[Op::put(300, 30_000)], &mut history).await.unwrap();
     node.write(&[Op::Delete { first: 0, count: 70 }], &mut history)
         .await
         .unwrap();
@@ -58,15 +40,15 @@ async fn fails_once(after: u64, full: bool) -> bool {
     veil.arm(after, full);
     assert!(node.begin_checkpoint());
     for _ in 0..5 {
-        node.process.env.clock.sleep(Duration::from_millis(1_700)).await;
+        node.sleep(Duration::from_millis(1_700)).await;
         node.veil(&veil);
-        check_rows(&node.group.index().view(), &node.model, &node.journal);
+        node.check_rows();
     }
     node.write_nothing(&mut history).await;
     let halted = node.process.is_halted();
     if !halted {
         assert!(node.checkpoint().await, "it is tried again");
-        node.process.env.clock.sleep(Duration::from_secs(5)).await;
+        node.sleep(Duration::from_secs(5)).await;
         assert!(node.settle().await);
         assert!(node.files_of("new").is_empty(), "{:?}", node.files());
         let named = node.value_numbers();
@@ -82,7 +64,7 @@ async fn fails_once(after: u64, full: bool) -> bool {
         let restarted = Node::start_with(again.process(), TIGHT, &history).await.unwrap();
         assert_eq!(restarted.model, node.model);
         again.hide(veil.hidden());
-        check_rows(&restarted.group.index().view(), &node.model, &restarted.journal);
+        restarted.check_rows();
         restarted.process.kill();
     }
     halted
@@ -125,7 +107,7 @@ fn without_room_there_is_no_merge() {
         veil.inner.set_free_bytes(1024 * 1024 + 1_000);
         let seen = node.value_numbers();
         assert!(node.begin_checkpoint());
-        node.process.env.clock.sleep(Duration::from_secs(100)).await;
+        node.sleep(Duration::from_secs(100)).await;
         assert!(!node.is_busy(), "the checkpoint was written");
         assert_eq!(
             (node.value_numbers(), node.store.low_water()),
@@ -133,7 +115,7 @@ fn without_room_there_is_no_merge() {
         );
         assert_eq!(veil.inner.faults().full, 0, "nothing was tried in vain");
         veil.inner.set_free_bytes(1 << 30);
-        node.process.env.clock.sleep(Duration::from_secs(61)).await;
+        node.sleep(Duration::from_secs(61)).await;
         assert!(node.settle().await);
         assert_ne!(node.value_numbers(), seen);
         node.veil(&veil);

@@ -22,19 +22,11 @@ async fn node_with_old_values(veil: &Veil) -> (Node, History) {
     let mut history = History::default();
     let node = Node::start_with(veil.process(), TIGHT, &history).await;
     let mut node = node.unwrap();
-    let first = Op::Put {
-        first: 0,
-        count: 1,
-        len: 2_000,
-    };
+    let first = Op::put(0, 2_000);
     node.write(&[first], &mut history).await.unwrap();
     assert!(node.checkpoint().await);
     // What comes behind it in the first segment is in a run too. Nothing moves yet: the journal is small.
-    let rest = Op::Put {
-        first: 9,
-        count: 1,
-        len: 26_000,
-    };
+    let rest = Op::put(9, 26_000);
     node.write(&[rest], &mut history).await.unwrap();
     assert!(node.checkpoint().await);
     node.journal.mark().await.unwrap();
@@ -44,18 +36,12 @@ async fn node_with_old_values(veil: &Veil) -> (Node, History) {
 
 async fn fill_journal(node: &mut Node, history: &mut History) {
     for _ in 0..12 {
-        let put = Op::Put {
-            first: 9,
-            count: 1,
-            len: 20_000,
-        };
-        node.write(&[put], history).await.unwrap();
-        node.journal.mark().await.unwrap();
+        node.write_durably(&[Op::put(9, 20_000)], history).await;
     }
 }
 
 async fn wait(node: &Node, seconds: u64) {
-    node.process.env.clock.sleep(Duration::from_secs(seconds)).await;
+    node.sleep(Duration::from_secs(seconds)).await;
     assert!(node.settle().await);
 }
 
@@ -184,7 +170,7 @@ fn a_view_keeps_what_it_sees_and_lets_go_of_it() {
         assert!(node.store.low_water().is_none_or(|low| low > first));
         node.veil(&veil);
         assert!(veil.hidden() > first);
-        check_rows(&node.group.index().view(), &node.model, &node.journal);
+        node.check_rows();
         node.process.kill();
     });
 }
@@ -354,12 +340,9 @@ fn a_checkpoint_does_not_wait_for_a_merge() {
         let node = Node::start_with(veil.process(), slow, &history).await;
         let mut node = node.unwrap();
         for round in 0..100 {
-            let put = Op::Put {
-                first: round * 4,
-                count: 1,
-                len: 9_000,
-            };
-            node.write(&[put], &mut history).await.unwrap();
+            node.write(&[Op::put(round * 4, 9_000)], &mut history)
+                .await
+                .unwrap();
         }
         assert!(node.begin_checkpoint());
         let clock = node.process.env.clock.clone();

@@ -16,7 +16,7 @@ mod threads;
 mod veil;
 
 use super::model::{History, KEYS, Model, Op, key};
-use super::process::{Process, simulate, slow_disk};
+use super::process::{Process, cold_disk, play_until_frozen, simulate, slow_disk};
 use super::world::{Node, OPTIONS, group_dir};
 use crate::store::StoreOptions;
 use veil::Veil;

@@ -3,8 +3,7 @@
 
 use std::time::Duration;
 
-use atoll_env::Clock;
-use atoll_env::vfs::{Crash, MemVfs, MemVfsOptions};
+use atoll_env::vfs::{Crash, MemVfs};
 use proptest::prelude::*;
 
 use super::super::look::check_rows;
@@ -64,11 +63,7 @@ impl Play {
         match step {
             Step::Entry(ops) => drop(self.node.write(&ops, &mut self.history).await.unwrap()),
             Step::Long(key, len) => {
-                let put = Op::Put {
-                    first: key,
-                    count: 1,
-                    len,
-                };
+                let put = Op::put(key, len);
                 let append = Op::Append { key, len: len / 3 };
                 self.node.write(&[put], &mut self.history).await.unwrap();
                 self.node.write(&[append], &mut self.history).await.unwrap();
@@ -78,8 +73,7 @@ impl Play {
                 tokio::task::yield_now().await;
             }
             Step::Wait(micros) => {
-                let clock = &self.node.process.env.clock;
-                clock.sleep(Duration::from_micros(micros)).await;
+                self.node.sleep(Duration::from_micros(micros)).await;
             }
             Step::Settle => assert!(self.node.settle().await),
             Step::View => {
@@ -96,11 +90,7 @@ impl Play {
     fn check(&mut self) {
         self.node.veil(&self.veil);
         self.files = self.files.max(self.node.value_numbers().len());
-        check_rows(
-            &self.node.group.index().view(),
-            &self.node.model,
-            &self.node.journal,
-        );
+        self.node.check_rows();
         for (view, model) in &self.views {
             check_rows(view, model, &self.node.journal);
         }
@@ -115,11 +105,7 @@ impl Play {
         let node = Node::start_with(self.veil.process(), TIGHT, &self.history).await;
         self.node = node.unwrap();
         self.veil.hide(gone);
-        check_rows(
-            &self.node.group.index().view(),
-            &self.node.model,
-            &self.node.journal,
-        );
+        self.node.check_rows();
     }
 
     /// Everything is written and nobody looks: the journal is emptied as far as it should be, and only the files are
@@ -150,14 +136,6 @@ impl Play {
     }
 }
 
-fn disk(cold_reads_permille: u64) -> MemVfs {
-    let options = MemVfsOptions {
-        cold_reads_permille,
-        ..MemVfsOptions::default()
-    };
-    slow_disk(Clock::simulated(1.0, 0), &options)
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -167,7 +145,7 @@ proptest! {
         cold in prop::sample::select(vec![0, 300, 1000]),
     ) {
         simulate(async {
-            let mut play = Play::begin(disk(cold)).await;
+            let mut play = Play::begin(cold_disk(cold)).await;
             for step in steps {
                 play.step(step).await;
             }
@@ -180,7 +158,7 @@ proptest! {
 #[test]
 fn values_move_and_value_files_come_and_go() {
     simulate(async {
-        let mut play = Play::begin(disk(300)).await;
+        let mut play = Play::begin(cold_disk(300)).await;
         for round in 0..30_u16 {
             let put = Op::Put {
                 first: round % 5 * 40,

@@ -5,7 +5,6 @@ use std::time::Duration;
 use atoll_env::vfs::MemVfs;
 use atoll_types::Codec;
 
-use super::super::look::check_rows;
 use super::*;
 use crate::codec::Compression;
 use crate::index::{FilePointer, Piece, ValueRef};
@@ -20,7 +19,7 @@ async fn moved(compression: Compression) -> Vec<ValueRef> {
     let veil = Veil::over(MemVfs::default());
     let node = Node::start_with(veil.process(), options, &history).await;
     let mut node = node.unwrap();
-    let put = |(first, len)| Op::Put { first, count: 1, len };
+    let put = |(first, len)| Op::put(first, len);
     node.write(&ROWS.map(put), &mut history).await.unwrap();
     let append = Op::Append { key: 3, len: 2_003 };
     node.write(&[append], &mut history).await.unwrap();
@@ -44,18 +43,17 @@ async fn moved(compression: Compression) -> Vec<ValueRef> {
         other => panic!("{other:?}"),
     });
     assert_eq!(codecs.collect::<Vec<_>>(), [Codec::Lz4, Codec::None]);
-    check_rows(&node.group.index().view(), &node.model, &node.journal);
+    node.check_rows();
 
     assert!(node.checkpoint().await);
-    check_rows(&node.group.index().view(), &node.model, &node.journal);
+    node.check_rows();
     for _ in 0..12 {
-        node.write(&[put((9, 20_000))], &mut history).await.unwrap();
-        node.journal.mark().await.unwrap();
+        node.write_durably(&[put((9, 20_000))], &mut history).await;
     }
-    node.process.env.clock.sleep(Duration::from_secs(3)).await;
+    node.sleep(Duration::from_secs(3)).await;
     assert!(node.settle().await);
     node.veil(&veil);
-    check_rows(&node.group.index().view(), &node.model, &node.journal);
+    node.check_rows();
     let places = ROWS.map(|(number, _)| value(&node, number));
     node.process.kill();
     places.to_vec()

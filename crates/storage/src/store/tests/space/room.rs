@@ -5,7 +5,6 @@ use std::time::Duration;
 use atoll_env::Vfs;
 use atoll_env::vfs::MemVfs;
 
-use super::super::look::check_rows;
 use super::super::world::{DATA, id};
 use super::*;
 use crate::codec::Compression;
@@ -29,15 +28,8 @@ async fn node(vfs: &MemVfs) -> (Node, History) {
     let node = Node::start_with(Process::on(vfs.clone()), NARROW, &history).await;
     let mut node = node.unwrap();
     for round in 0..3 {
-        for number in 0..ROWS {
-            let put = Op::Put {
-                first: 3 * number + round,
-                count: 1,
-                len: LEN,
-            };
-            node.write(&[put], &mut history).await.unwrap();
-            node.journal.mark().await.unwrap();
-        }
+        let keys = (0..ROWS).map(|number| 3 * number + round);
+        node.put_each(keys, LEN, &mut history).await;
         assert!(node.checkpoint().await);
     }
     (node, history)
@@ -61,14 +53,14 @@ fn values_leave_the_oldest_segments_first_as_far_as_there_is_room() {
         let (mut steps, mut oldest) = (0, written.oldest);
         for _ in 0..200 {
             node.store.look();
-            node.process.env.clock.sleep(Duration::from_millis(1_700)).await;
+            node.sleep(Duration::from_millis(1_700)).await;
             assert!(node.settle().await);
             let free = vfs.free_bytes(std::path::Path::new(DATA)).unwrap();
             assert!(free >= KEEP_FREE / 4, "{free} bytes are left after {steps} steps");
             let now = node.store.reclaim().await.unwrap();
             steps += usize::from(now > oldest);
             oldest = now;
-            check_rows(&node.group.index().view(), &node.model, &node.journal);
+            node.check_rows();
             if oldest >= written.newest {
                 break;
             }
@@ -90,7 +82,7 @@ fn without_room_for_a_part_it_waits_and_goes_on_when_there_is_some() {
         let oldest = node.journal.segments().oldest;
         for _ in 0..5 {
             node.store.look();
-            node.process.env.clock.sleep(Duration::from_secs(5)).await;
+            node.sleep(Duration::from_secs(5)).await;
             assert_eq!(node.store.reclaim().await.unwrap(), oldest);
         }
         assert_eq!(node.value_numbers(), []);
@@ -98,10 +90,10 @@ fn without_room_for_a_part_it_waits_and_goes_on_when_there_is_some() {
         // It was put off for a minute at most.
         for _ in 0..20 {
             node.store.look();
-            node.process.env.clock.sleep(Duration::from_secs(5)).await;
+            node.sleep(Duration::from_secs(5)).await;
         }
         assert!(node.store.reclaim().await.unwrap() > oldest);
-        check_rows(&node.group.index().view(), &node.model, &node.journal);
+        node.check_rows();
         node.process.kill();
     });
 }

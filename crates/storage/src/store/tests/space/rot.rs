@@ -16,19 +16,7 @@ use crate::journal::{ReadError, ReadValue};
 
 /// A node with values of 2,000 bytes for the first keys, in a run, all still in the journal.
 async fn node_with_values(veil: &Veil, options: StoreOptions) -> (Node, History) {
-    let mut history = History::default();
-    let node = Node::start_with(veil.process(), options, &history).await;
-    let mut node = node.unwrap();
-    for number in 0..20 {
-        let put = Op::Put {
-            first: number,
-            count: 1,
-            len: 2_000,
-        };
-        node.write(&[put], &mut history).await.unwrap();
-        node.journal.mark().await.unwrap();
-    }
-    (node, history)
+    Node::filled(veil.process(), options, 0..20, 2_000).await
 }
 
 fn read(view: &View, node: &Node, number: u16) -> Result<Vec<u8>, ReadError> {
@@ -75,15 +63,9 @@ fn sound(node: &Node) -> usize {
 
 async fn go_on(node: &mut Node, history: &mut History, rounds: u16) {
     for round in 0..rounds {
-        let put = Op::Put {
-            first: 100 + round,
-            count: 1,
-            len: 15_000,
-        };
-        node.write(&[put], history).await.unwrap();
-        node.journal.mark().await.unwrap();
+        node.write_durably(&[Op::put(100 + round, 15_000)], history).await;
         assert!(node.begin_checkpoint());
-        node.process.env.clock.sleep(Duration::from_secs(70)).await;
+        node.sleep(Duration::from_secs(70)).await;
         assert!(node.settle().await, "round {round}: {:?}", node.store.progress());
     }
 }
@@ -190,12 +172,7 @@ fn what_the_disk_refuses_to_read_stays_where_it_is() {
         veil.refuse_values(file);
         // Most of what is in the file dies, and the rest is to leave it.
         for number in 0..12 {
-            let put = Op::Put {
-                first: number,
-                count: 1,
-                len: 2_000,
-            };
-            node.write(&[put], &mut history).await.unwrap();
+            node.write(&[Op::put(number, 2_000)], &mut history).await.unwrap();
         }
         go_on(&mut node, &mut history, 8).await;
         assert!(node.value_numbers().contains(&file), "{:?}", node.value_numbers());
@@ -220,7 +197,7 @@ fn what_the_disk_refused_for_a_while_leaves_when_it_can_be_read() {
         go_on(&mut node, &mut history, 4).await;
         assert_eq!(node.store.low_water(), Some(1));
         veil.refuse(0);
-        node.process.env.clock.sleep(Duration::from_secs(600)).await;
+        node.sleep(Duration::from_secs(600)).await;
         go_on(&mut node, &mut history, 2).await;
         assert!(node.store.low_water().is_none_or(|low| low > 1));
         node.veil(&veil);

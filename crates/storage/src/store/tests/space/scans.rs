@@ -32,29 +32,16 @@ fn scan(node: &Node) {
     }
 }
 
-async fn write(node: &mut Node, history: &mut History, number: u16) {
-    let put = Op::Put {
-        first: number,
-        count: 1,
-        len: LEN,
-    };
-    node.write(&[put], history).await.unwrap();
-    node.journal.mark().await.unwrap();
-}
-
 #[test]
 fn what_was_read_one_by_one_as_often_as_pays_is_moved_and_scans_after_that_move_nothing() {
     simulate(async {
         let mut history = History::default();
         let node = Node::start_with(Process::on(MemVfs::default()), ROOMY, &history).await;
         let mut node = node.unwrap();
-        for step in 0..ROWS {
-            write(&mut node, &mut history, step * STRIDE % ROWS).await;
-        }
+        let rows = (0..ROWS).map(|step| step * STRIDE % ROWS);
         // Behind them, so that none stands in the newest segment, which alone is no reason to move anything.
-        for number in [100, 101, 102] {
-            write(&mut node, &mut history, number).await;
-        }
+        let behind = [100, 101, 102];
+        node.put_each(rows.chain(behind), LEN, &mut history).await;
         assert!(node.checkpoint().await);
         // 16 MiB is the least that anything is moved for; some values stand beside each other by chance.
         let least = 16 * 1024 * 1024 / (usize::from(ROWS) * LEN);

@@ -5,7 +5,6 @@ use std::time::Duration;
 use atoll_env::Vfs;
 use atoll_env::vfs::{Crash, MemVfs};
 
-use super::super::look::check_rows;
 use super::super::world::id;
 use super::*;
 use crate::store::WorkKind;
@@ -25,17 +24,10 @@ async fn node_with_values(veil: &Veil) -> (Node, History) {
     let node = Node::start_with(veil.process(), TIGHT, &history).await;
     let mut node = node.unwrap();
     for round in 0..3_u16 {
-        for number in 0..32 {
-            let put = Op::Put {
-                first: number * 10 + round,
-                count: 1,
-                len: 2_500,
-            };
-            node.write(&[put], &mut history).await.unwrap();
-            node.journal.mark().await.unwrap();
-        }
+        let keys = (0..32).map(|number| number * 10 + round);
+        node.put_each(keys, 2_500, &mut history).await;
         assert!(node.begin_checkpoint());
-        node.process.env.clock.sleep(Duration::from_secs(2)).await;
+        node.sleep(Duration::from_secs(2)).await;
         assert!(!node.is_busy());
     }
     assert_eq!((node.group.runs().0, node.value_numbers()), (3, vec![]));
@@ -48,8 +40,8 @@ async fn go_on(node: &mut Node, seconds: u32) {
         node.log.purge(id(node.group.flushed_index())).await.unwrap();
         node.store.look();
         node.store.reclaim().await.unwrap();
-        node.process.env.clock.sleep(Duration::from_secs(1)).await;
-        check_rows(&node.group.index().view(), &node.model, &node.journal);
+        node.sleep(Duration::from_secs(1)).await;
+        node.check_rows();
     }
 }
 

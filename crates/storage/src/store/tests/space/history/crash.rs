@@ -52,14 +52,9 @@ async fn script(vfs: &MemVfs, (highest, history): &mut Played) -> Option<()> {
     Some(())
 }
 
-/// Plays to the end, or until the disk has frozen and nothing that is waited for comes any more.
 async fn play(vfs: &MemVfs) -> Played {
     let mut played = (Version::ZERO, History::default());
-    let clock = Process::on(vfs.clone()).env.clock;
-    let ended = clock
-        .timeout(Duration::from_secs(600), script(vfs, &mut played))
-        .await;
-    assert!(ended == Ok(Some(())) || vfs.is_frozen());
+    play_until_frozen(vfs, script(vfs, &mut played)).await;
     played
 }
 

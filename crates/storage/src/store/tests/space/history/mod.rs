@@ -6,8 +6,7 @@ mod sent;
 
 use std::time::Duration;
 
-use atoll_env::Clock;
-use atoll_env::vfs::{Crash, MemVfs, MemVfsOptions};
+use atoll_env::vfs::{Crash, MemVfs};
 use atoll_types::Version;
 use proptest::prelude::*;
 
@@ -102,8 +101,7 @@ impl Play {
                 tokio::task::yield_now().await;
             }
             Step::Wait(micros) => {
-                let clock = &self.node.process.env.clock;
-                clock.sleep(Duration::from_micros(micros)).await;
+                self.node.sleep(Duration::from_micros(micros)).await;
             }
             Step::Settle => assert!(self.node.settle().await),
             Step::View => {
@@ -170,14 +168,6 @@ impl Play {
     }
 }
 
-fn disk(cold_reads_permille: u64) -> MemVfs {
-    let options = MemVfsOptions {
-        cold_reads_permille,
-        ..MemVfsOptions::default()
-    };
-    slow_disk(Clock::simulated(1.0, 0), &options)
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -188,7 +178,7 @@ proptest! {
         cold in prop::sample::select(vec![0, 300, 1000]),
     ) {
         simulate(async {
-            let mut play = Play::begin(disk(cold), keeps).await;
+            let mut play = Play::begin(cold_disk(cold), keeps).await;
             for step in steps {
                 play.step(step).await;
             }
@@ -201,7 +191,7 @@ proptest! {
 #[test]
 fn a_window_moves_over_runs_and_value_files() {
     simulate(async {
-        let mut play = Play::begin(disk(300), Keeps(vec![(3, u64::MAX, 9)])).await;
+        let mut play = Play::begin(cold_disk(300), Keeps(vec![(3, u64::MAX, 9)])).await;
         let (mut most_rows, mut seen_deleted) = (0, 0);
         for round in 0..40_u16 {
             let put = Op::Put {
@@ -235,12 +225,8 @@ fn a_window_moves_over_runs_and_value_files() {
 #[test]
 fn one_key_a_thousand_times() {
     simulate(async {
-        let mut play = Play::begin(disk(0), Keeps(vec![(0, u64::MAX, 3)])).await;
-        let one = |len| Op::Put {
-            first: 7,
-            count: 1,
-            len,
-        };
+        let mut play = Play::begin(cold_disk(0), Keeps(vec![(0, u64::MAX, 3)])).await;
+        let one = |len| Op::put(7, len);
         for len in 0..3 {
             let entry = std::iter::repeat_n(one(len * 40), 700).collect();
             play.step(Step::Entry(entry)).await;
@@ -260,7 +246,7 @@ fn one_key_a_thousand_times() {
 #[test]
 fn without_history_a_run_says_nothing_of_it() {
     simulate(async {
-        let mut play = Play::begin(disk(0), Keeps::default()).await;
+        let mut play = Play::begin(cold_disk(0), Keeps::default()).await;
         for _ in 0..3 {
             play.step(Step::Entry(vec![all(40), all(80)])).await;
             play.step(Step::Begin).await;

@@ -40,7 +40,7 @@ proptest! {
         known in 0..14_usize,
     ) {
         simulate(async {
-            let mut play = Play::begin(disk(0), keeps.clone()).await;
+            let mut play = Play::begin(cold_disk(0), keeps.clone()).await;
             for (ops, checkpoint) in &entries {
                 play.step(Step::Entry(ops.clone())).await;
                 if *checkpoint {
@@ -50,7 +50,7 @@ proptest! {
             }
             play.step(Step::Begin).await;
             play.step(Step::Settle).await;
-            let mut to = Play::begin(disk(0), keeps).await;
+            let mut to = Play::begin(cold_disk(0), keeps).await;
             for (ops, _) in entries.iter().take(known) {
                 to.step(Step::Entry(ops.clone())).await;
             }
@@ -78,7 +78,7 @@ proptest! {
 #[test]
 fn history_in_a_snapshot_is_looked_at() {
     simulate(async {
-        let mut play = Play::begin(disk(0), Keeps(vec![(0, u64::MAX, 99)])).await;
+        let mut play = Play::begin(cold_disk(0), Keeps(vec![(0, u64::MAX, 99)])).await;
         play.step(Step::Entry(vec![
             all(20),
             all(30),
@@ -87,7 +87,7 @@ fn history_in_a_snapshot_is_looked_at() {
         .await;
         play.step(Step::Begin).await;
         play.step(Step::Settle).await;
-        let to = Play::begin(disk(0), Keeps::default()).await;
+        let to = Play::begin(cold_disk(0), Keeps::default()).await;
         let mut reader = play.node.group.snapshot().unwrap();
         let position = reader.position().clone();
         let chunk = reader.next_chunk().await.unwrap().unwrap();

@@ -1,5 +1,7 @@
 //! Journal and store of one process, and a small state machine over them.
 
+mod applying;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -7,15 +9,15 @@ use std::time::Duration;
 
 use atoll_env::Vfs;
 use atoll_env::vfs::MemVfs;
-use atoll_types::{ClusterId, Codec, GroupGen, GroupId, GroupKey, LogId, NodeId, ReplicaId, Version};
+use atoll_types::{ClusterId, GroupGen, GroupId, GroupKey, LogId, NodeId, ReplicaId, Version};
 use bytes::Bytes;
 
 use super::look::{check_rows, check_view};
-use super::model::{History, KEYS, Model, Op, key, len_of, numbers, payload, stored, system_key, value};
+use super::model::{History, KEYS, Model, Op, key, payload};
 use super::process::Process;
 use crate::codec::Compression;
-use crate::index::{IndexWriter, InlineValue, Suffix, ValueRef};
-use crate::journal::{GroupLog, Identity, Journal, JournalOptions, JournalPointer, LogEntry, value_crc};
+use crate::index::IndexWriter;
+use crate::journal::{GroupLog, Identity, Journal, JournalOptions, LogEntry};
 use crate::store::{Checkpoint, GroupStore, Restored, Store, StoreError, StoreOptions, SystemRow};
 
 pub(super) const DATA: &str = "/data";
@@ -53,9 +55,6 @@ pub(super) fn id(index: u64) -> LogId {
         index,
     }
 }
-
-/// Where in an entry's payload a value stands, in how many bytes, and packed how.
-type Place = (u32, u32, Codec);
 
 /// Why a node did not start.
 #[derive(Debug)]
@@ -115,6 +114,19 @@ impl Node {
         Ok(node)
     }
 
+    /// A new node with a value of this length for each of these keys, all of them in the journal.
+    pub(super) async fn filled(
+        process: Process,
+        options: StoreOptions,
+        keys: std::ops::Range<u16>,
+        len: usize,
+    ) -> (Self, History) {
+        let mut history = History::default();
+        let mut node = Self::start_with(process, options, &history).await.unwrap();
+        node.put_each(keys, len, &mut history).await;
+        (node, history)
+    }
+
     /// Opens everything, and applies nothing.
     pub(super) async fn open(process: Process) -> Result<(Self, Option<Restored>), StartError> {
         Self::open_with(process, OPTIONS).await
@@ -165,7 +177,7 @@ impl Node {
         }
         self.writer.keep_history(self.horizon());
         assert_eq!(self.group.flushed_index(), self.model.applied);
-        check_rows(&self.group.index().view(), &self.model, &self.journal);
+        self.check_rows();
         let entries = self
             .log
             .read(self.model.applied + 1, u64::MAX, usize::MAX)
@@ -174,7 +186,7 @@ impl Node {
         for entry in entries {
             self.apply(entry.id.index, &history.entries[entry.id.index as usize]);
         }
-        check_rows(&self.group.index().view(), &self.model, &self.journal);
+        self.check_rows();
     }
 
     /// Goes on from a checkpoint, and checks what it says.
@@ -232,96 +244,36 @@ impl Node {
         Some(durable)
     }
 
+    /// The same, and it is durable.
+    pub(super) async fn write_durably(&mut self, ops: &[Op], history: &mut History) {
+        self.write(ops, history).await.unwrap();
+        self.journal.mark().await.unwrap();
+    }
+
+    /// A value of this length for each of these keys, each in an entry of its own.
+    pub(super) async fn put_each(
+        &mut self,
+        keys: impl IntoIterator<Item = u16>,
+        len: usize,
+        history: &mut History,
+    ) {
+        for key in keys {
+            self.write_durably(&[Op::put(key, len)], history).await;
+        }
+    }
+
     /// As an entry that changes nothing: lets go of what a look at older rows held.
     pub(super) async fn write_nothing(&mut self, history: &mut History) {
         drop(self.write(&[], history).await.unwrap());
     }
 
-    fn apply(&mut self, index: u64, ops: &[Op]) {
-        let mut version = self.model.version;
-        let mut offset = 0;
-        self.writer.begin(0);
-        for (part, op) in ops.iter().enumerate() {
-            let value = value(index, part, len_of(op));
-            let (codec, stored) = stored(op, value.clone());
-            let place = (offset, stored.len() as u32, codec);
-            self.apply_op(index, op, (place, &value), &mut version);
-            offset += stored.len() as u32;
-        }
-        assert!(self.writer.take_trouble().is_none());
-        self.versions.push(version);
-        self.writer.keep_history(self.horizon());
-        self.writer.publish(Version(version), index);
-        self.log.release(index);
-        self.model.apply(index, ops);
-        assert_eq!(version, self.model.version);
-    }
-
-    fn apply_op(&mut self, index: u64, op: &Op, (place, value): (Place, &[u8]), version: &mut u64) {
-        match op {
-            Op::Put { first, count, .. } => {
-                for number in numbers(*first, *count) {
-                    let key = key(number);
-                    let stored = self.stored(&key, index, place, value);
-                    *version += 1;
-                    self.writer.put(&key, Version(*version), stored);
-                }
-            }
-            Op::Delete { first, count } => {
-                for number in numbers(*first, *count) {
-                    *version += 1;
-                    self.writer.delete(&key(number), Version(*version));
-                }
-            }
-            Op::Clear { first, count, limit } => {
-                let (start, end) = (key(*first), key(first.saturating_add(*count)));
-                for key in self.writer.keys_in(&start, &end, *limit) {
-                    *version += 1;
-                    self.writer.delete(key.as_bytes(), Version(*version));
-                }
-            }
-            Op::Append { key: number, .. } => self.append(&key(*number), index, (place, value), version),
-            Op::System { key, len } => {
-                let value = len.map(|_| Bytes::copy_from_slice(value));
-                self.changed.insert(system_key(*key), value);
-            }
-        }
-    }
-
-    fn append(&mut self, key: &[u8], index: u64, (place, value): (Place, &[u8]), version: &mut u64) {
-        let Some(old) = self.writer.value_of(key) else {
-            return;
-        };
-        assert!(self.writer.version_of(key).is_some());
-        let mut vcrc = crc32fast::Hasher::new_with_initial(old.vcrc());
-        vcrc.update(value);
-        let suffix = if value.len() <= 64 {
-            Suffix::Memory(value)
-        } else {
-            Suffix::Journal(self.pointer(key, index, place, value))
-        };
-        *version += 1;
-        let joined = old.with_suffix(suffix, vcrc.finalize());
-        self.writer.put(key, Version(*version), joined);
-    }
-
-    fn stored(&self, key: &[u8], index: u64, place: Place, value: &[u8]) -> ValueRef {
-        match InlineValue::new(value, value_crc(key, value)) {
-            Some(short) => ValueRef::Inline(short),
-            None => ValueRef::Journal(self.pointer(key, index, place, value)),
-        }
-    }
-
-    fn pointer(&self, key: &[u8], index: u64, place: Place, value: &[u8]) -> JournalPointer {
-        let (offset, stored_len, codec) = place;
-        let pointer = self
-            .log
-            .pointer(id(index), offset, stored_len, value_crc(key, value));
-        pointer.unwrap().packed(codec, value.len() as u32).unwrap()
-    }
-
     pub(super) fn is_busy(&self) -> bool {
         self.group.0.busy.load(Ordering::Acquire)
+    }
+
+    /// Lets so much time pass.
+    pub(super) async fn sleep(&self, time: Duration) {
+        self.process.env.clock.sleep(time).await;
     }
 
     /// Begins a checkpoint, if none is under way.
@@ -349,7 +301,7 @@ impl Node {
             if !self.is_busy() && self.store.is_idle() {
                 return true;
             }
-            self.process.env.clock.sleep(Duration::from_millis(10)).await;
+            self.sleep(Duration::from_millis(10)).await;
         }
         false
     }
@@ -363,6 +315,11 @@ impl Node {
     pub(super) fn check(&mut self) {
         check_view(&self.group.index().view(), &self.model, &self.journal);
         self.check_writer();
+    }
+
+    /// Compares all rows as a reader sees them now with the model.
+    pub(super) fn check_rows(&self) {
+        check_rows(&self.group.index().view(), &self.model, &self.journal);
     }
 
     fn check_writer(&mut self) {

@@ -1,12 +1,15 @@
 //! Nodes with real journals on disks that can crash, and the network between them.
 
+mod troubles;
+mod waits;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use atoll_env::net::{MemNet, MemNetOptions, NoNet};
-use atoll_env::vfs::{Crash, DiskTrouble, MemLatency, MemVfs, MemVfsOptions};
+use atoll_env::net::{MemNet, MemNetOptions};
+use atoll_env::vfs::{Crash, MemLatency, MemVfs, MemVfsOptions};
 use atoll_env::{Clock, Env, Halt, Rng, Scope, Spawn};
 use atoll_raft::{Group, ProposeError, RaftError, RaftHost, RaftOptions, ReadError, ReadPoint};
 use atoll_storage::{Identity, Journal, JournalOptions, LogState};
@@ -319,61 +322,6 @@ impl World {
             .unwrap();
     }
 
-    /// Waits until something is so.
-    pub async fn until(&self, what: &str, limit: Duration, so: impl Fn() -> bool) {
-        let end = self.clock.now() + limit;
-        while !so() {
-            assert!(self.clock.now() < end, "not within {limit:?}: {what}");
-            self.clock.sleep(ms(1)).await;
-        }
-    }
-
-    /// Waits until a node leads and its group has applied the first entry of its term.
-    pub async fn leads(&self, node: u64, key: GroupKey) {
-        let group = self.group_of(node, key);
-        self.until(&format!("n{node} leads {key}"), ms(20_000), || {
-            let status = group.status();
-            status.is_leader && status.applied_index == status.last_index && status.last_index > 0
-        })
-        .await;
-        // New proposals are refused until a quorum has answered once.
-        let probe = group.reads();
-        self.on(node, async move { probe.wait().await }).await.unwrap();
-    }
-
-    /// Waits until one of these nodes leads [`GROUP`], and a quorum says so: one that was cut off may think that it
-    /// leads and be deposed as soon as it is heard again.
-    pub async fn leader_among(&self, nodes: &[u64]) -> u64 {
-        let end = self.clock.now() + ms(20_000);
-        loop {
-            let status = |node: &&u64| self.group(**node).status();
-            let leaders = nodes.iter().filter(|node| status(node).is_leader);
-            let leader = leaders.max_by_key(|node| status(node).term).copied();
-            if self.is_confirmed(leader).await {
-                let leader = leader.expect("nobody is not confirmed");
-                self.leads(leader, GROUP).await;
-                return leader;
-            }
-            assert!(self.clock.now() < end, "not within 20 s: one of {nodes:?} leads");
-            self.clock.sleep(ms(1)).await;
-        }
-    }
-
-    async fn is_confirmed(&self, leader: Option<u64>) -> bool {
-        let Some(leader) = leader else { return false };
-        let probe = self.group(leader).reads();
-        self.on(leader, async move { probe.wait().await }).await.is_ok()
-    }
-
-    /// Waits until these nodes have applied exactly these texts.
-    pub async fn all_have(&self, nodes: &[u64], texts: &[&str]) {
-        let wanted: Vec<Bytes> = texts.iter().map(|text| payload(text)).collect();
-        self.until(&format!("{nodes:?} have {texts:?}"), ms(20_000), || {
-            nodes.iter().all(|node| self.payloads(*node) == wanted)
-        })
-        .await;
-    }
-
     /// What a node's log of [`GROUP`] remembers.
     pub fn log(&self, node: u64) -> LogState {
         self.process(node).journal.group(GROUP).unwrap().state()
@@ -395,80 +343,6 @@ impl World {
         self.on(node, async move { group.checkpoint().await })
             .await
             .unwrap()
-    }
-
-    /// What a node's log of [`GROUP`] would be after a power cut now.
-    pub async fn durable_log(&self, node: u64) -> Vec<LogId> {
-        self.durable_logs(&[node]).await.remove(0)
-    }
-
-    /// What these nodes' logs of [`GROUP`] would be if the power went now, everywhere at once.
-    pub async fn durable_logs(&self, nodes: &[u64]) -> Vec<Vec<LogId>> {
-        let disks: Vec<MemVfs> = nodes.iter().map(|node| self.disk(*node).fork(99)).collect();
-        let mut logs = Vec::new();
-        for (node, disk) in nodes.iter().zip(disks) {
-            disk.set_trouble(DiskTrouble::default());
-            let disk = disk.crash(Crash::LoseAll);
-            let scope = Scope::new(Rng::seeded(1));
-            let env = Env {
-                clock: self.clock.clone(),
-                rng: scope.rng().clone(),
-                net: Arc::new(NoNet),
-                spawn: Spawn::simulated(scope.clone()),
-                vfs: Arc::new(disk.clone()),
-                halt: Halt::simulated(|reason| panic!("{reason}")),
-            };
-            let journal = open_journal(&env, *node, JournalOptions::dev()).await;
-            let log = journal.group(GROUP).unwrap();
-            let end = log.state().last.map_or(0, |last| last.index + 1);
-            logs.push((0..end).filter_map(|index| log.log_id_at(index)).collect());
-            scope.end();
-            disk.destroy();
-        }
-        logs
-    }
-
-    /// Makes every sync of a node's disk take this long.
-    pub fn stall_disk(&self, node: u64, stall: Duration) {
-        self.disk(node).set_trouble(DiskTrouble {
-            stalls: 1_000_000,
-            stall: stall..stall + ms(1),
-            ..DiskTrouble::default()
-        });
-    }
-
-    /// Cuts a node off from all others.
-    pub fn isolate(&self, node: u64) {
-        self.net.isolate(&name(node));
-    }
-
-    /// Everything is reachable and no disk is slow.
-    pub fn heal(&self) {
-        self.net.heal_all();
-        for machine in self.nodes.values() {
-            machine.disk.set_trouble(DiskTrouble::default());
-        }
-    }
-
-    /// Two replicas that applied different things at one index, ever.
-    pub fn forks(&self) -> Vec<String> {
-        self.forks.lock().clone()
-    }
-
-    /// Processes that ended themselves.
-    pub fn halts(&self) -> Vec<String> {
-        self.halts.lock().clone()
-    }
-
-    /// The same, and forgets them: they were to be.
-    pub fn take_halts(&self) -> Vec<String> {
-        std::mem::take(&mut *self.halts.lock())
-    }
-
-    /// Nothing forked, and no process gave up.
-    pub fn assert_sound(&self) {
-        assert_eq!(self.forks(), Vec::<String>::new());
-        assert_eq!(self.halts(), Vec::<String>::new());
     }
 }
 
