@@ -88,14 +88,11 @@ async fn a_session_read_waits_until_what_it_has_seen_is_applied() {
     let whole = leading().await;
     let written = proof(&whole.submit(put("k", "old")).await);
     let next = session(1, written.applied_index + 1);
-    submit(
-        &whole,
-        vec![
-            whole.read(2, next, get("k")),
-            whole.read(3, session(1, written.applied_index), get("k")),
-            whole.read(4, session(1, written.applied_index + 2), get("k")),
-        ],
-    );
+    whole.submit_reads(vec![
+        whole.read(2, next, get("k")),
+        whole.read(3, session(1, written.applied_index), get("k")),
+        whole.read(4, session(1, written.applied_index + 2), get("k")),
+    ]);
     let now = whole.inbox.wait(1).await;
     assert_eq!(now.keys().collect::<Vec<_>>(), [&3]);
     whole.env.clock.sleep(Duration::from_secs(5)).await;
