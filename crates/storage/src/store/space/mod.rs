@@ -3,6 +3,7 @@
 //! Whether a segment of the journal or a value file may go is asked of everybody who can still read it: logs, rows of runs and memories
 //! in force, views that live (`index/living`), and the manifests of groups that nobody has open (`named`). What one reader alone
 //! holds back is in `held`, what merges could give back in `backlog`, and how much they may write in `room`.
+//! Files of segments that went are kept to be used again, as many as there is room for (`spares`).
 //!
 //! Nothing that can be read is let go (`store/tests/space`: a model, crashes at every operation, readers beside it).
 
@@ -10,6 +11,7 @@ pub(in crate::store) mod backlog;
 pub(in crate::store) mod held;
 mod named;
 pub(in crate::store) mod room;
+mod spares;
 
 pub(in crate::store) use named::Named;
 
@@ -95,6 +97,7 @@ impl Store {
     /// Waits for the disk. Returns the oldest segment there is then.
     pub async fn reclaim(&self) -> io::Result<u32> {
         self.0.tidy.notify_one();
+        self.0.limit_spares().await?;
         let freed = self.free_segments().await;
         self.0.look_at_backlog();
         freed

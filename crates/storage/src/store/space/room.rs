@@ -44,6 +44,13 @@ impl Room {
         self.free.saturating_sub(self.left(0))
     }
 
+    /// Bytes that files may take that only wait to be used again, and take so many now: half of what would be free without them
+    /// above twice what must be.
+    pub(in crate::store) fn to_spare(self, taken: u64) -> u64 {
+        let free = self.free.saturating_add(taken);
+        free.saturating_sub(self.keep_free.saturating_mul(2)) / 2
+    }
+
     /// An error if values that are being written have come to the end of it. How much that is was guessed before: values that were
     /// packed may be written as they are. A disk that is full is so for everybody.
     pub(in crate::store) fn check(self) -> io::Result<()> {
@@ -106,5 +113,19 @@ mod tests {
         );
         assert!(room(32 * MIB, 0).check().is_ok() && room(32 * MIB - 1, 0).check().is_err());
         assert!(room(10 * MIB, 40 * MIB).check().is_ok() && room(10 * MIB - 1, 40 * MIB).check().is_err());
+    }
+
+    #[test]
+    fn files_that_only_wait_take_half_of_what_nobody_needs() {
+        let room = |free| Room::of(free, 10);
+        assert_eq!((room(20).to_spare(0), room(30).to_spare(0)), (0, 5));
+        assert_eq!(
+            room(20).to_spare(10),
+            5,
+            "they may stay as they are or become fewer"
+        );
+        assert_eq!((room(15).to_spare(10), room(5).to_spare(10)), (2, 0));
+        assert_eq!(Room::of(8, 0).to_spare(0), 4);
+        assert_eq!(Room::of(u64::MAX, 0).to_spare(9), u64::MAX / 2);
     }
 }
