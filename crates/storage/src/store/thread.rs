@@ -43,9 +43,27 @@ impl Retry {
         }
     }
 
+    /// The same, but no later than after so long.
+    fn at_latest(self, longest: Duration, now: Instant) -> Self {
+        let wait = self.wait.min(longest);
+        Self {
+            at: now + wait,
+            wait,
+            ..self
+        }
+    }
+
     /// How long to wait.
     pub(super) fn wait(&self) -> Duration {
         self.wait
+    }
+}
+
+/// Before what failed so is tried again.
+fn longest_wait(error: &io::Error) -> Duration {
+    match error.kind() {
+        io::ErrorKind::StorageFull => RETRY_MAX_FULL,
+        _ => RETRY_MAX,
     }
 }
 
@@ -199,7 +217,10 @@ impl GroupStore {
         let merged = self.merge(work).await;
         self.clean().await;
         match merged {
-            Ok(()) => *self.0.space.retry.lock() = None,
+            Ok(()) => {
+                *self.0.space.retry.lock() = None;
+                self.note_done();
+            }
             Err(_) if self.0.node.is_closing() => {}
             Err(error) => self.put_off(&error).await,
         }
@@ -207,20 +228,21 @@ impl GroupStore {
 
     async fn put_off(&self, error: &io::Error) {
         self.halt_if_broken(error).await;
-        let wait = self.try_again(false);
+        if error.kind() == io::ErrorKind::StorageFull {
+            self.note_full();
+        }
+        let wait = self.try_again(longest_wait(error), false);
         tracing::error!(group = %self.0.key, %error, retry_in = ?wait, "a merge failed");
     }
 
     /// Notes that there will be another attempt; in how long.
-    fn try_again(&self, full: bool) -> Duration {
+    fn try_again(&self, longest: Duration, full: bool) -> Duration {
         let mut retry = self.0.space.retry.lock();
         let now = self.0.node.env.clock.now();
-        let mut next = Retry::after(*retry, now);
-        if full {
-            next.wait = next.wait.min(RETRY_MAX_FULL);
-            next.at = now + next.wait;
-        }
-        next.full = full;
+        let next = Retry {
+            full,
+            ..Retry::after(*retry, now).at_latest(longest, now)
+        };
         *retry = Some(next);
         next.wait
     }
@@ -233,7 +255,7 @@ impl GroupStore {
     /// There is no room for any part of what is to be done. A disk that is full in the middle of a merge would be so for
     /// everybody.
     pub(super) fn put_off_for_room(&self, work: &Work, room: Room) {
-        let wait = self.try_again(true);
+        let wait = self.try_again(RETRY_MAX_FULL, true);
         tracing::warn!(
             group = %self.0.key,
             kind = work.plan.kind.name(),

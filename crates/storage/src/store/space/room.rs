@@ -23,16 +23,28 @@ pub(in crate::store) struct Room {
     pub(in crate::store) free: u64,
     /// Bytes that must be, for writes to be taken; 0: that is not looked at.
     keep_free: u64,
+    /// How many times as long values are taken for, when they are written, as they were thought to be.
+    times: u64,
 }
 
 impl Room {
     /// With so many bytes free, of which so many must stay so for writes to be taken; 0: that is not looked at.
     pub(in crate::store) fn of(free: u64, keep_free: u64) -> Self {
-        Self { free, keep_free }
+        Self {
+            free,
+            keep_free,
+            times: 1,
+        }
+    }
+
+    /// The same if values take so many times what they are thought to.
+    pub(in crate::store) fn with_longer_values(self, times: u64) -> Self {
+        Self { times, ..self }
     }
 
     /// True if runs of so many bytes can be written, and values of so many that move.
     pub(in crate::store) fn fits(self, runs: u64, moved: u64) -> bool {
+        let moved = moved.saturating_mul(self.times);
         let needed = runs
             .checked_add(moved)
             .and_then(|all| all.checked_add(self.left(moved)));
@@ -111,6 +123,9 @@ mod tests {
             (room(3 * MIB, 0).bytes(), room(3 * MIB, 40 * MIB).bytes()),
             (2 * MIB, 0)
         );
+        let longer = room(30 * MIB, 40 * MIB).with_longer_values(4);
+        assert!(longer.fits(4 * MIB, 4 * MIB) && !longer.fits(4 * MIB, 4 * MIB + 1));
+        assert!(longer.fits(20 * MIB, 0) && !longer.fits(0, u64::MAX));
         assert!(room(32 * MIB, 0).check().is_ok() && room(32 * MIB - 1, 0).check().is_err());
         assert!(room(10 * MIB, 40 * MIB).check().is_ok() && room(10 * MIB - 1, 40 * MIB).check().is_err());
     }

@@ -25,6 +25,10 @@ const LEN: usize = 6_000;
 
 /// 700 KB of values, all in the journal.
 async fn node(vfs: &MemVfs) -> (Node, History) {
+    node_with(vfs, LEN).await
+}
+
+async fn node_with(vfs: &MemVfs, len: usize) -> (Node, History) {
     let mut history = History::default();
     let node = Node::start_with(Process::on(vfs.clone()), NARROW, &history).await;
     let mut node = node.unwrap();
@@ -33,7 +37,7 @@ async fn node(vfs: &MemVfs) -> (Node, History) {
             let put = Op::Put {
                 first: 3 * number + round,
                 count: 1,
-                len: LEN,
+                len,
             };
             node.write(&[put], &mut history).await.unwrap();
             node.journal.mark().await.unwrap();
@@ -102,6 +106,37 @@ fn without_room_for_a_part_it_waits_and_goes_on_when_there_is_some() {
         }
         assert!(node.store.reclaim().await.unwrap() > oldest);
         check_rows(&node.group.index().view(), &node.model, &node.journal);
+        node.process.kill();
+    });
+}
+
+/// They are packed in the journal, and written as they are: a merge writes many times what it was planned to.
+#[test]
+fn what_proves_too_large_is_done_in_smaller_parts() {
+    simulate(async {
+        let vfs = MemVfs::default();
+        let (node, _) = node_with(&vfs, LEN + 3).await;
+        let written = node.journal.segments();
+        assert!(written.newest - written.oldest > 10, "{written:?}");
+        node.log.purge(id(node.group.flushed_index())).await.unwrap();
+        // For what they take more than the segments do, and a part of all of them besides.
+        vfs.set_free_bytes(KEEP_FREE / 4 + 420 * 1024);
+        // All values are to leave at once, and seem to have room.
+        node.journal.set_rotten(written.newest - 1);
+        let mut oldest = written.oldest;
+        for _ in 0..600 {
+            node.store.look();
+            node.process.env.clock.sleep(Duration::from_secs(1)).await;
+            oldest = node.store.reclaim().await.unwrap();
+            if oldest >= written.newest {
+                break;
+            }
+        }
+        assert!(oldest >= written.newest, "{oldest} of {written:?}");
+        let full = vfs.faults().full;
+        assert!((1..100).contains(&full), "{full} merges found the disk full");
+        check_rows(&node.group.index().view(), &node.model, &node.journal);
+        assert!(node.files_of("new").is_empty(), "{:?}", node.files());
         node.process.kill();
     });
 }
