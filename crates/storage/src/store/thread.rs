@@ -107,10 +107,8 @@ async fn tidy(shared: &Shared) {
             return;
         }
         for group in shared.open_groups() {
-            if let Err(error) = group.tidy().await {
-                group.halt_if_broken(&error).await;
-                tracing::warn!(group = %group.0.key, %error, "what a group needs no more could not be let go of");
-            }
+            // What fails is told there, and tried again.
+            let _ = group.tidy().await;
         }
     }
 }
@@ -162,8 +160,8 @@ impl Shared {
             if !group.may_work() {
                 continue;
             }
-            if let Err(error) = group.tidy().await {
-                group.put_off(&error).await;
+            if !group.tidy().await {
+                // Nothing that a merge has to change can be changed.
                 continue;
             }
             let Some((urgency, work)) = group.work(need).await else {
@@ -179,9 +177,10 @@ impl Shared {
     /// Something went wrong and is tried again.
     fn retries_soon(&self) -> bool {
         let groups = self.open_groups();
-        groups
-            .iter()
-            .any(|group| group.0.space.retry.lock().is_some_and(|retry| !retry.full))
+        groups.iter().any(|group| {
+            let space = &group.0.space;
+            space.retry.lock().is_some_and(|retry| !retry.full) || space.tidy_retry.lock().is_some()
+        })
     }
 }
 
@@ -204,8 +203,30 @@ impl GroupStore {
         retry.is_none_or(|retry| retry.at <= self.0.node.env.clock.now())
     }
 
-    /// Lets go of files that nobody needs.
-    async fn tidy(&self) -> io::Result<()> {
+    /// Lets go of what nobody needs. `false` if that failed, now or lately: until it is tried again, nothing is. That is
+    /// a wait of its own: merges may fail for long over something that has no part in this.
+    async fn tidy(&self) -> bool {
+        let last = *self.0.space.tidy_retry.lock();
+        if last.is_some_and(|retry| retry.at > self.now()) {
+            return false;
+        }
+        let Err(error) = self.let_go().await else {
+            *self.0.space.tidy_retry.lock() = None;
+            return true;
+        };
+        self.halt_if_broken(&error).await;
+        let retry = Retry::after(last, self.now()).at_latest(longest_wait(&error), self.now());
+        *self.0.space.tidy_retry.lock() = Some(retry);
+        tracing::warn!(
+            group = %self.0.key,
+            %error,
+            retry_in = ?retry.wait,
+            "what a group needs no more could not be let go of"
+        );
+        false
+    }
+
+    async fn let_go(&self) -> io::Result<()> {
         self.forget_installed().await?;
         self.drop_value_files().await?;
         self.clean().await;

@@ -48,6 +48,8 @@ pub(in crate::store) struct Space {
     pub(in crate::store) named: Arc<Named>,
     /// The last merge did not come to its end.
     pub(in crate::store) retry: Mutex<Option<Retry>>,
+    /// What is not needed could not be let go of.
+    pub(in crate::store) tidy_retry: Mutex<Option<Retry>>,
     pub(in crate::store) cramped: Mutex<Cramped>,
 }
 
@@ -59,6 +61,7 @@ impl Space {
             refused: Mutex::default(),
             named: Arc::default(),
             retry: Mutex::default(),
+            tidy_retry: Mutex::default(),
             cramped: Mutex::default(),
         }
     }
