@@ -31,7 +31,9 @@ impl Reclaim {
         let mut told = false;
         loop {
             self.env.clock.sleep(EVERY).await;
-            let tight = self.room.is_tight(self.journal.used_bytes());
+            let used_bytes = self.journal.used_bytes();
+            let tight = self.room.is_tight(used_bytes);
+            self.store.set_spare_room(self.room.left_of_quota(used_bytes));
             self.store.set_urgent(tight);
             self.host.set_tight(tight);
             self.store.look();

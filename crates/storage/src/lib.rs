@@ -40,7 +40,7 @@ pub use index::{
 };
 pub use journal::{
     AppendDone, GroupLog, Identity, Journal, JournalOptions, JournalPointer, JournalSegments, JournalStats,
-    LogEntry, LogState, OpenError, ReadError, ReadValue, SLOW_SYNC, value_crc,
+    LogEntry, LogState, OpenError, ReadError, ReadValue, SLOW_SYNC, SpareLimits, value_crc,
 };
 pub use manifest::{
     FolderError, FolderOwner, GroupFile, GroupFolder, Manifest, NewFile, RunEntry, ValueFileEntry,

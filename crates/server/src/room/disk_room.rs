@@ -137,11 +137,14 @@ impl DiskRoom {
 
     /// True if there is hardly room left, with a journal of so many bytes: writes are refused, or nearly so.
     pub(crate) fn is_tight(&self, journal_bytes: u64) -> bool {
+        self.left_of_quota(journal_bytes) == 0 || self.is_low()
+    }
+
+    /// What the node's files may still take before there is hardly room below the quota, with a journal of so many bytes.
+    pub(crate) fn left_of_quota(&self, journal_bytes: u64) -> u64 {
         let used_bytes = self.used_bytes(journal_bytes);
-        let full = self
-            .quota_bytes
-            .is_some_and(|quota| used_bytes >= quota - quota / 8);
-        full || self.is_low()
+        self.quota_bytes
+            .map_or(u64::MAX, |quota| (quota - quota / 8).saturating_sub(used_bytes))
     }
 
     /// Why a node whose journal has so many bytes takes no write; `None` if it does. `removes`: the write does nothing but
@@ -241,6 +244,20 @@ mod tests {
         assert_eq!(room(large).refuses(large - RESERVE_BYTES_MAX - 1, false), None);
         assert!(room(large).refuses(large - RESERVE_BYTES_MAX, false).is_some());
         assert_eq!(DiskRoom::default().refuses(u64::MAX, false), None);
+    }
+
+    #[test]
+    fn from_seven_eighths_of_the_quota_on_there_is_hardly_room_left() {
+        let room = DiskRoom::new(Some(1000), 0);
+        room.note_file_bytes(500);
+        assert_eq!((room.left_of_quota(300), room.is_tight(300)), (75, false));
+        assert_eq!((room.left_of_quota(374), room.is_tight(374)), (1, false));
+        assert_eq!((room.left_of_quota(375), room.is_tight(375)), (0, true));
+        let without = DiskRoom::default();
+        assert_eq!(
+            (without.left_of_quota(u64::MAX), without.is_tight(u64::MAX)),
+            (u64::MAX, false)
+        );
     }
 
     #[test]

@@ -31,6 +31,14 @@ pub(crate) struct FreeOne {
 }
 
 impl Shared {
+    /// Has spares removed that are too many.
+    pub(crate) async fn trim_spares(&self) -> io::Result<()> {
+        let _turn = self.freeing.lock().await;
+        let (done, trimmed) = oneshot::channel();
+        self.ask_preparer(Work::Trim(done)).await?;
+        trimmed.await.map_err(|_| closed())
+    }
+
     /// See [`Journal::free_before`](super::Journal::free_before).
     pub(crate) async fn free_before(&self, segment: u32) -> io::Result<u32> {
         // One at a time, so that the thread that prepares segments never has a queue of these.
@@ -95,11 +103,13 @@ impl Shared {
 
     async fn free_one(&self, below: u32) -> io::Result<u32> {
         let (done, freed) = oneshot::channel();
-        let work = self.preparer.upgrade().ok_or_else(closed)?;
-        let request = Work::Free(FreeOne { below, done });
-        work.send(request).await.map_err(|_| closed())?;
-        drop(work);
+        self.ask_preparer(Work::Free(FreeOne { below, done })).await?;
         freed.await.map_err(|_| closed())?
+    }
+
+    async fn ask_preparer(&self, work: Work) -> io::Result<()> {
+        let preparer = self.preparer.upgrade().ok_or_else(closed)?;
+        preparer.send(work).await.map_err(|_| closed())
     }
 }
 
@@ -121,6 +131,18 @@ impl Freer {
             segments,
             spares,
             unsure: false,
+        }
+    }
+
+    /// Removes the spares that are too many now.
+    pub(crate) fn trim(&mut self) {
+        if !self.spares.trim(&*self.env.vfs, self.segments.sealed_bytes()) {
+            return;
+        }
+        // Until then it is not sure that others have the room.
+        if let Err(error) = self.env.vfs.sync_dir(&self.dir) {
+            tracing::warn!(%error, "the journal's folder could not be synced after files that waited were removed");
+            self.unsure = true;
         }
     }
 
@@ -147,7 +169,9 @@ impl Freer {
         // Nobody finds the segment any more, so whoever has it has had it since before.
         let file = Arc::get_mut(segment)?.file_mut()?;
         Arc::get_mut(file)?;
-        let wanted = self.spares.wants(&**file).unwrap_or_default();
+        // The segment is out of the table already.
+        let segments = self.segments.sealed_bytes();
+        let wanted = self.spares.wants(&**file, segments).unwrap_or_default();
         wanted.then(|| Spare {
             path,
             file: file.clone(),

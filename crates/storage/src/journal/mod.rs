@@ -10,7 +10,7 @@
 //! While it syncs, the next frame gathers; that is all there is to group commit.
 //!
 //! Old segments go at the front ([`freeing`]) when every group has purged what stands there and the caller needs
-//! no value in them any more; a few of their files become new segments ([`spares`]).
+//! no value in them any more; their files become new segments ([`spares`]).
 //!
 //! What holds here, and where it is checked:
 //! - I1: a callback fires only after the sync of its frame (`writer`; crash tests).
@@ -69,6 +69,7 @@ pub use group::{GroupLog, LogState};
 pub use intake::AppendDone;
 pub use recovery::OpenError;
 pub(crate) use segment::Ends;
+pub use spares::SpareLimits;
 pub use stats::{JournalStats, SLOW_SYNC};
 pub use value::{JournalPointer, ReadError, ReadValue, value_crc};
 
@@ -310,7 +311,8 @@ impl Journal {
     }
 
     /// Bytes the journal takes on disk up to its end; freed segments take none. Up to two files that are prepared ahead
-    /// and two that wait to be used again come on top, as does what was given to it and is not written yet.
+    /// and those that wait to be used again ([`Journal::spare_bytes`]) come on top, as does what was given to it and is not written
+    /// yet.
     pub fn used_bytes(&self) -> u64 {
         self.0.segments.sealed_bytes() + self.0.current_bytes.load(Ordering::Relaxed)
     }

@@ -25,7 +25,7 @@ use std::time::Duration;
 use atoll_env::vfs::{File, OpenMode};
 use atoll_env::{Env, Vfs};
 use atoll_types::{Mutant, mutant};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::freeing::{FreeOne, Freer};
 use super::recovery::FolderLock;
@@ -59,6 +59,8 @@ pub(crate) struct Request {
 pub(crate) enum Work {
     Prepare(Request),
     Free(FreeOne),
+    /// Remove spares that are too many; tells when that is done.
+    Trim(oneshot::Sender<()>),
 }
 
 /// A file for a segment.
@@ -244,6 +246,11 @@ impl Thread {
             }
             // Whoever waited may be gone by then.
             Work::Free(one) => drop(one.done.send(self.freer.free_one(one.below))),
+            Work::Trim(done) => {
+                self.freer.trim();
+                // As well.
+                let _ = done.send(());
+            }
         }
     }
 

@@ -16,6 +16,7 @@ use super::intake::{Intake, Location};
 use super::prepare::Work;
 use super::recovery::Quarantined;
 use super::segment::SegmentTable;
+use super::spares::SpareRoom;
 use super::stats::Stats;
 
 /// Bytes given to the journal and not yet durable, at most; beyond it `append` waits.
@@ -41,6 +42,8 @@ pub(crate) struct Shared {
     pub(crate) rotten: AtomicU32,
     /// Held by whoever frees segments.
     pub(crate) freeing: tokio::sync::Mutex<()>,
+    /// How many files of freed segments are kept.
+    pub(crate) spares: Arc<SpareRoom>,
     /// The thread that prepares and frees files; gone when the journal has ended.
     pub(crate) preparer: mpsc::WeakSender<Work>,
     /// Bytes in all tails.
@@ -62,7 +65,7 @@ impl Shared {
         intake: Intake,
         groups: BTreeMap<GroupKey, Arc<Group>>,
         quarantined: BTreeMap<GroupKey, Quarantined>,
-        preparer: mpsc::WeakSender<Work>,
+        (preparer, spares): (mpsc::WeakSender<Work>, Arc<SpareRoom>),
     ) -> Self {
         Self {
             env,
@@ -75,6 +78,7 @@ impl Shared {
             current_bytes: AtomicU64::new(0),
             rotten: AtomicU32::new(0),
             freeing: tokio::sync::Mutex::default(),
+            spares,
             preparer,
             tail_bytes: AtomicUsize::new(0),
             groups: RwLock::new(groups),

@@ -78,6 +78,7 @@ impl Writer {
             spares,
         } = recovered;
         let align = Align::of(&*env.vfs, &dir);
+        let spare_room = spares.room().clone();
         let freer = Freer::new(env.clone(), dir.clone(), segments.clone(), spares);
         let preparer = Preparer::start(&env, dir.clone(), lock.clone(), freer);
         let follower = Follower {
@@ -103,7 +104,8 @@ impl Writer {
             journal_head,
         );
         let last_marker = env.clock.now();
-        let mut shared = Shared::new(env, segments, intake, groups, quarantined, preparer.work());
+        let preparing = (preparer.work(), spare_room);
+        let mut shared = Shared::new(env, segments, intake, groups, quarantined, preparing);
         shared.tail_bytes_max = options.tail_bytes;
         shared.frames_found = frames;
         shared.damage = damage;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Weak};
 
 use atoll_env::{Env, watch};
@@ -43,6 +43,8 @@ pub(super) struct Shared {
     pub(super) board: Board,
     /// There is hardly room left on the disk.
     pub(super) urgent: AtomicBool,
+    /// What files may take that only wait to be used again.
+    pub(super) spare_room: AtomicU64,
     pub(super) backlog: Arc<Backlog>,
     data: PathBuf,
     /// Groups that are open, or that something is still written of; of those that were, what is known.
@@ -105,6 +107,7 @@ impl Store {
             promised: Promised::default(),
             board: Board::default(),
             urgent: AtomicBool::new(false),
+            spare_room: AtomicU64::new(u64::MAX),
             backlog: Arc::new(Backlog::new(options.journal_budget)),
             data: data.to_owned(),
             open: Mutex::default(),

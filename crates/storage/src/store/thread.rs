@@ -43,9 +43,27 @@ impl Retry {
         }
     }
 
+    /// The same, but no later than after so long.
+    fn at_latest(self, longest: Duration, now: Instant) -> Self {
+        let wait = self.wait.min(longest);
+        Self {
+            at: now + wait,
+            wait,
+            ..self
+        }
+    }
+
     /// How long to wait.
     pub(super) fn wait(&self) -> Duration {
         self.wait
+    }
+}
+
+/// Before what failed so is tried again.
+fn longest_wait(error: &io::Error) -> Duration {
+    match error.kind() {
+        io::ErrorKind::StorageFull => RETRY_MAX_FULL,
+        _ => RETRY_MAX,
     }
 }
 
@@ -89,10 +107,8 @@ async fn tidy(shared: &Shared) {
             return;
         }
         for group in shared.open_groups() {
-            if let Err(error) = group.tidy().await {
-                group.halt_if_broken(&error).await;
-                tracing::warn!(group = %group.0.key, %error, "what a group needs no more could not be let go of");
-            }
+            // What fails is told there, and tried again.
+            let _ = group.tidy().await;
         }
     }
 }
@@ -144,8 +160,8 @@ impl Shared {
             if !group.may_work() {
                 continue;
             }
-            if let Err(error) = group.tidy().await {
-                group.put_off(&error).await;
+            if !group.tidy().await {
+                // Nothing that a merge has to change can be changed.
                 continue;
             }
             let Some((urgency, work)) = group.work(need).await else {
@@ -161,9 +177,10 @@ impl Shared {
     /// Something went wrong and is tried again.
     fn retries_soon(&self) -> bool {
         let groups = self.open_groups();
-        groups
-            .iter()
-            .any(|group| group.0.space.retry.lock().is_some_and(|retry| !retry.full))
+        groups.iter().any(|group| {
+            let space = &group.0.space;
+            space.retry.lock().is_some_and(|retry| !retry.full) || space.tidy_retry.lock().is_some()
+        })
     }
 }
 
@@ -186,8 +203,30 @@ impl GroupStore {
         retry.is_none_or(|retry| retry.at <= self.0.node.env.clock.now())
     }
 
-    /// Lets go of files that nobody needs.
-    async fn tidy(&self) -> io::Result<()> {
+    /// Lets go of what nobody needs. `false` if that failed, now or lately: until it is tried again, nothing is. That is
+    /// a wait of its own: merges may fail for long over something that has no part in this.
+    async fn tidy(&self) -> bool {
+        let last = *self.0.space.tidy_retry.lock();
+        if last.is_some_and(|retry| retry.at > self.now()) {
+            return false;
+        }
+        let Err(error) = self.let_go().await else {
+            *self.0.space.tidy_retry.lock() = None;
+            return true;
+        };
+        self.halt_if_broken(&error).await;
+        let retry = Retry::after(last, self.now()).at_latest(longest_wait(&error), self.now());
+        *self.0.space.tidy_retry.lock() = Some(retry);
+        tracing::warn!(
+            group = %self.0.key,
+            %error,
+            retry_in = ?retry.wait,
+            "what a group needs no more could not be let go of"
+        );
+        false
+    }
+
+    async fn let_go(&self) -> io::Result<()> {
         self.forget_installed().await?;
         self.drop_value_files().await?;
         self.clean().await;
@@ -199,7 +238,10 @@ impl GroupStore {
         let merged = self.merge(work).await;
         self.clean().await;
         match merged {
-            Ok(()) => *self.0.space.retry.lock() = None,
+            Ok(()) => {
+                *self.0.space.retry.lock() = None;
+                self.note_done();
+            }
             Err(_) if self.0.node.is_closing() => {}
             Err(error) => self.put_off(&error).await,
         }
@@ -207,20 +249,21 @@ impl GroupStore {
 
     async fn put_off(&self, error: &io::Error) {
         self.halt_if_broken(error).await;
-        let wait = self.try_again(false);
+        if error.kind() == io::ErrorKind::StorageFull {
+            self.note_full();
+        }
+        let wait = self.try_again(longest_wait(error), false);
         tracing::error!(group = %self.0.key, %error, retry_in = ?wait, "a merge failed");
     }
 
     /// Notes that there will be another attempt; in how long.
-    fn try_again(&self, full: bool) -> Duration {
+    fn try_again(&self, longest: Duration, full: bool) -> Duration {
         let mut retry = self.0.space.retry.lock();
         let now = self.0.node.env.clock.now();
-        let mut next = Retry::after(*retry, now);
-        if full {
-            next.wait = next.wait.min(RETRY_MAX_FULL);
-            next.at = now + next.wait;
-        }
-        next.full = full;
+        let next = Retry {
+            full,
+            ..Retry::after(*retry, now).at_latest(longest, now)
+        };
         *retry = Some(next);
         next.wait
     }
@@ -233,7 +276,7 @@ impl GroupStore {
     /// There is no room for any part of what is to be done. A disk that is full in the middle of a merge would be so for
     /// everybody.
     pub(super) fn put_off_for_room(&self, work: &Work, room: Room) {
-        let wait = self.try_again(true);
+        let wait = self.try_again(RETRY_MAX_FULL, true);
         tracing::warn!(
             group = %self.0.key,
             kind = work.plan.kind.name(),

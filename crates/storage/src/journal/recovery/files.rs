@@ -144,7 +144,7 @@ fn has_extension(name: &str, extension: &str) -> bool {
 
 fn keep_or_remove(env: &Env, path: PathBuf, spares: &mut Spares) -> io::Result<()> {
     let file = env.vfs.open(&path, OpenMode::Write)?;
-    if !spares.wants(&*file)? {
+    if !spares.wants_found(&*file)? {
         return env.vfs.remove(&path);
     }
     spares.keep(Spare { path, file });

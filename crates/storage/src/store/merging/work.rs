@@ -130,10 +130,13 @@ impl Work {
         before.map(|before| self.part(runs, before, BTreeSet::new()))
     }
 
-    /// The same runs without moving values, or as many of the newest of them as there is room for.
+    /// The same runs without moving values, or as many of the newest of them as there is room for. Of several at least two, as one
+    /// alone would be written for nothing; one that is planned alone is so for what it lets go of, which has nothing to do with
+    /// values that move.
     fn fewer(&self, room: Room) -> Option<Self> {
         let Range { start, end } = self.plan.runs;
-        let mut parts = (start + 2..=end).rev();
+        let least = start + self.plan.runs.len().min(2);
+        let mut parts = (least..=end).rev();
         parts.find_map(|end| {
             let part = self.part(start..end, 0, BTreeSet::new());
             part.fits(room).then_some(part)

@@ -106,8 +106,9 @@ impl GroupStore {
     /// The lowest segment of the journal that a merge of what is in force cannot empty now: rows in memory point into it, or rows
     /// that a reader still sees and nobody else, or it cannot be read.
     fn oldest_held_firmly(&self) -> Option<u32> {
-        // Its last merge failed, or has no room: until one succeeds, nothing comes of any.
-        if self.0.space.retry.lock().is_some() {
+        // Its last merge failed, or has no room, or none is begun: until one succeeds, nothing comes of any.
+        let space = &self.0.space;
+        if space.retry.lock().is_some() || space.tidy_retry.lock().is_some() {
             return self.oldest_segment();
         }
         let below = self.0.index.layers().below.clone();

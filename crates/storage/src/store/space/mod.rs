@@ -2,15 +2,19 @@
 //!
 //! Whether a segment of the journal or a value file may go is asked of everybody who can still read it: logs, rows of runs and memories
 //! in force, views that live (`index/living`), and the manifests of groups that nobody has open (`named`). What one reader alone
-//! holds back is in `held`, what merges could give back in `backlog`, and how much they may write in `room`.
+//! holds back is in `held`, what merges could give back in `backlog`, and how much they may write in `room`; that they write less where
+//! that proved too much, in `cramped`. Files of segments that went are kept to be used again, as many as there is room for (`spares`).
 //!
 //! Nothing that can be read is let go (`store/tests/space`: a model, crashes at every operation, readers beside it).
 
 pub(in crate::store) mod backlog;
+mod cramped;
 pub(in crate::store) mod held;
 mod named;
 pub(in crate::store) mod room;
+mod spares;
 
+pub(in crate::store) use cramped::Cramped;
 pub(in crate::store) use named::Named;
 
 use std::collections::BTreeSet;
@@ -44,6 +48,9 @@ pub(in crate::store) struct Space {
     pub(in crate::store) named: Arc<Named>,
     /// The last merge did not come to its end.
     pub(in crate::store) retry: Mutex<Option<Retry>>,
+    /// What is not needed could not be let go of.
+    pub(in crate::store) tidy_retry: Mutex<Option<Retry>>,
+    pub(in crate::store) cramped: Mutex<Cramped>,
 }
 
 impl Space {
@@ -54,6 +61,8 @@ impl Space {
             refused: Mutex::default(),
             named: Arc::default(),
             retry: Mutex::default(),
+            tidy_retry: Mutex::default(),
+            cramped: Mutex::default(),
         }
     }
 
@@ -95,6 +104,7 @@ impl Store {
     /// Waits for the disk. Returns the oldest segment there is then.
     pub async fn reclaim(&self) -> io::Result<u32> {
         self.0.tidy.notify_one();
+        self.0.limit_spares().await?;
         let freed = self.free_segments().await;
         self.0.look_at_backlog();
         freed
@@ -251,7 +261,7 @@ impl GroupStore {
             *self.0.space.retry.lock() = None;
             return None;
         };
-        let room = self.0.node.room_as_known();
+        let room = self.room_to_plan();
         for plan in &plans {
             let urgency = shape.urgency(plan, need);
             let work = Work::new(plan.clone(), below.clone());

@@ -23,16 +23,28 @@ pub(in crate::store) struct Room {
     pub(in crate::store) free: u64,
     /// Bytes that must be, for writes to be taken; 0: that is not looked at.
     keep_free: u64,
+    /// How many times as long values are taken for, when they are written, as they were thought to be.
+    times: u64,
 }
 
 impl Room {
     /// With so many bytes free, of which so many must stay so for writes to be taken; 0: that is not looked at.
     pub(in crate::store) fn of(free: u64, keep_free: u64) -> Self {
-        Self { free, keep_free }
+        Self {
+            free,
+            keep_free,
+            times: 1,
+        }
+    }
+
+    /// The same if values take so many times what they are thought to.
+    pub(in crate::store) fn with_longer_values(self, times: u64) -> Self {
+        Self { times, ..self }
     }
 
     /// True if runs of so many bytes can be written, and values of so many that move.
     pub(in crate::store) fn fits(self, runs: u64, moved: u64) -> bool {
+        let moved = moved.saturating_mul(self.times);
         let needed = runs
             .checked_add(moved)
             .and_then(|all| all.checked_add(self.left(moved)));
@@ -42,6 +54,13 @@ impl Room {
     /// Bytes that merges may write if they move few values.
     pub(in crate::store) fn bytes(self) -> u64 {
         self.free.saturating_sub(self.left(0))
+    }
+
+    /// Bytes that files may take that only wait to be used again, and take so many now: half of what would be free without them
+    /// above twice what must be.
+    pub(in crate::store) fn to_spare(self, taken: u64) -> u64 {
+        let free = self.free.saturating_add(taken);
+        free.saturating_sub(self.keep_free.saturating_mul(2)) / 2
     }
 
     /// An error if values that are being written have come to the end of it. How much that is was guessed before: values that were
@@ -104,7 +123,24 @@ mod tests {
             (room(3 * MIB, 0).bytes(), room(3 * MIB, 40 * MIB).bytes()),
             (2 * MIB, 0)
         );
+        let longer = room(30 * MIB, 40 * MIB).with_longer_values(4);
+        assert!(longer.fits(4 * MIB, 4 * MIB) && !longer.fits(4 * MIB, 4 * MIB + 1));
+        assert!(longer.fits(20 * MIB, 0) && !longer.fits(0, u64::MAX));
         assert!(room(32 * MIB, 0).check().is_ok() && room(32 * MIB - 1, 0).check().is_err());
         assert!(room(10 * MIB, 40 * MIB).check().is_ok() && room(10 * MIB - 1, 40 * MIB).check().is_err());
+    }
+
+    #[test]
+    fn files_that_only_wait_take_half_of_what_nobody_needs() {
+        let room = |free| Room::of(free, 10);
+        assert_eq!((room(20).to_spare(0), room(30).to_spare(0)), (0, 5));
+        assert_eq!(
+            room(20).to_spare(10),
+            5,
+            "they may stay as they are or become fewer"
+        );
+        assert_eq!((room(15).to_spare(10), room(5).to_spare(10)), (2, 0));
+        assert_eq!(Room::of(8, 0).to_spare(0), 4);
+        assert_eq!(Room::of(u64::MAX, 0).to_spare(9), u64::MAX / 2);
     }
 }

@@ -21,16 +21,18 @@ pub(super) struct Faulty {
     fails: Arc<AtomicU64>,
     /// Syncs of the journal wait.
     pub(super) held: Arc<AtomicBool>,
+    /// No manifest can be written.
+    pub(super) refuses_manifests: Arc<AtomicBool>,
 }
 
 impl Faulty {
     pub(super) fn on(inner: MemVfs) -> Self {
-        let (seen, fails, held) = (Arc::default(), Arc::default(), Arc::default());
         Self {
             inner,
-            seen,
-            fails,
-            held,
+            seen: Arc::default(),
+            fails: Arc::default(),
+            held: Arc::default(),
+            refuses_manifests: Arc::default(),
         }
     }
 
@@ -59,6 +61,9 @@ impl Vfs for Faulty {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
         if mode == OpenMode::CreateNew {
             self.step(path)?;
+        }
+        if path.ends_with("MANIFEST.new") && self.refuses_manifests.load(Ordering::Relaxed) {
+            return Err(io::Error::other("no manifest can be written"));
         }
         Ok(Arc::new(FaultyFile {
             inner: self.inner.open(path, mode)?,

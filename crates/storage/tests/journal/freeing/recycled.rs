@@ -4,10 +4,13 @@ use std::path::Path;
 
 use atoll_env::Vfs;
 use atoll_env::vfs::{Crash, MemVfs, OpenMode};
+use atoll_storage::SpareLimits;
 
 use super::*;
 use crate::disk::{ALIGN, Frame, frames};
 use crate::logs::Logs;
+
+const SEGMENT: u64 = 32 * 1024;
 
 /// Room for the frames of a test behind those that it begins with, and for stale ones behind these.
 const WIDE: JournalOptions = JournalOptions {
@@ -130,19 +133,25 @@ fn spares_of_an_earlier_process_are_used_or_removed_and_never_more_than_a_few() 
         assert!(journal.stats().segments_recycled > 1);
         // Files of another size, or too many, or nobody wants any.
         journal.close().await;
-        for (number, len) in [
-            (50, 32 * 1024),
-            (51, 32 * 1024),
-            (52, 32 * 1024),
-            (53, 64),
-            (54, 64 * 1024),
-        ] {
-            let path = Path::new(DIR).join(name(number)).with_extension("spare");
+        let path = |number| Path::new(DIR).join(name(number)).with_extension("spare");
+        let wrong = [(50, 64), (51, 64 * 1024)];
+        let right = (52..64).map(|number| (number, SEGMENT));
+        for (number, len) in wrong.into_iter().chain(right) {
+            let path = path(number);
             let file = process.vfs.open(&path, OpenMode::CreateNew).unwrap();
             file.allocate(len).unwrap();
+            file.sync().await.unwrap();
         }
         let (process, journal) = restart_keeping_names(&process, AHEAD).await;
-        assert!(names(&process.vfs, ".spare").len() <= 2);
+        assert!((3..=8).contains(&names(&process.vfs, ".spare").len()));
+        assert!(
+            wrong
+                .iter()
+                .all(|(number, _)| !process.vfs.exists(&path(*number)).unwrap())
+        );
+        journal.keep_spares(SpareLimits::default()).await.unwrap();
+        // One is taken for the next segment.
+        assert!(names(&process.vfs, ".spare").len() <= 3);
         journal.close().await;
         let (process, journal) = restart_keeping_names(&process, SMALL).await;
         assert_eq!(names(&process.vfs, ".spare"), [""; 0]);
@@ -150,6 +159,66 @@ fn spares_of_an_earlier_process_are_used_or_removed_and_never_more_than_a_few() 
             contents(&journal).await[&group(1)].entries.len(),
             held[&group(1)].entries.len() + 4
         );
+    });
+}
+
+fn limits(with_segments: u64, alone: u64) -> SpareLimits {
+    SpareLimits {
+        with_segments: with_segments * SEGMENT,
+        alone: alone * SEGMENT,
+    }
+}
+
+#[test]
+fn as_many_files_are_kept_as_there_is_room_for_and_given_back_when_there_is_less() {
+    simulate(async {
+        for (first, kept) in [
+            (limits(100, 100), 8),
+            (limits(100, 5), 5),
+            (limits(5, 100), 5),
+            (limits(100, 1), 2),
+            (limits(0, 100), 2),
+        ] {
+            let (process, journal, log) = start(AHEAD, 40).await;
+            journal.keep_spares(first).await.unwrap();
+            assert!(free(&journal, &log, 1).await > 9);
+            assert_eq!(journal.spare_bytes(), kept * SEGMENT, "{first:?}");
+            for (less, kept) in [
+                (first, kept),
+                (limits(4, 9), kept.min(4)),
+                (limits(9, 3), kept.min(3)),
+                (limits(0, 0), 2),
+                (limits(9, 9), 2),
+            ] {
+                journal.keep_spares(less).await.unwrap();
+                assert_eq!(journal.spare_bytes(), kept * SEGMENT, "{less:?} after {first:?}");
+                assert_eq!(names(&process.vfs, ".spare").len() as u64, kept);
+            }
+            let held = contents(&journal).await;
+            let (_process, journal) = restart(&process, AHEAD).await;
+            assert_eq!((journal.damage(), contents(&journal).await), (None, held));
+        }
+    });
+}
+
+/// Segments are freed several at a time, and as many are needed until it happens again.
+#[test]
+fn what_is_freed_at_once_is_enough_until_it_happens_again() {
+    simulate(async {
+        let (_process, journal, log) = start(AHEAD, 40).await;
+        journal.keep_spares(limits(100, 100)).await.unwrap();
+        free(&journal, &log, 1).await;
+        for round in 0..10 {
+            let (stats, newest) = (journal.stats(), journal.segments().newest);
+            while journal.segments().newest < newest + 5 {
+                write(&log, 1).await;
+            }
+            assert_eq!(free(&journal, &log, 1).await, newest + 5);
+            let recycled = journal.stats().segments_recycled - stats.segments_recycled;
+            // The first one was made ahead before anything was freed.
+            assert_eq!(recycled, if round == 0 { 4 } else { 5 });
+            assert!(journal.spare_bytes() <= 8 * SEGMENT);
+        }
     });
 }
 

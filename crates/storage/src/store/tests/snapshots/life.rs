@@ -1,11 +1,14 @@
 //! Who gives up, when, and what is left: calls, connections, whole snapshots; rot; closing.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use atoll_env::Instant;
 use atoll_env::vfs::{Crash, MemVfs};
 use bytes::Bytes;
 
+use super::super::faults::Faulty;
 use super::super::model::{History, key};
 use super::super::process::{Process, cold_disk};
 use super::super::world::{GROUP, REPLICA, group_dir};
@@ -355,5 +358,40 @@ fn a_short_log_is_excused_until_it_was_purged_and_no_longer() {
         assert!(excuses(After::Nothing).await);
         assert!(!excuses(After::Purged).await, "from here on it has lost entries");
         assert!(!excuses(After::PurgedAndReclaimed).await, "merges or not");
+    });
+}
+
+/// Each try syncs the journal.
+#[test]
+fn what_a_manifest_cannot_forget_is_tried_less_and_less_often() {
+    simulate(async {
+        let mut history = History::default();
+        let from = sender(2, &mut history).await;
+        let sent = snapshot_of(&from).await;
+        from.process.kill();
+        let faulty = Faulty::on(MemVfs::default());
+        let process = Process::through(faulty.inner.clone(), Arc::new(faulty.clone()));
+        let mut node = Node::start_on(process, &history).await.unwrap();
+        let staged = super::stage(&node, &sent).await.unwrap();
+        let restored = node.group.install(&mut node.writer, staged).await.unwrap();
+        faulty.refuses_manifests.store(true, Ordering::Relaxed);
+        node.log.purge(restored.checkpoint.applied).await.unwrap();
+        let clock = node.process.env.clock.clone();
+        clock.sleep(Duration::from_secs(2)).await;
+        let before = node.journal.stats().syncs;
+        for _ in 0..100 {
+            node.store.reclaim().await.unwrap();
+            clock.sleep(Duration::from_secs(1)).await;
+        }
+        let syncs = node.journal.stats().syncs - before;
+        assert!((3..30).contains(&syncs), "{syncs} syncs in 100 seconds");
+        assert!(node.group.0.installed.load(Ordering::Relaxed));
+        faulty.refuses_manifests.store(false, Ordering::Relaxed);
+        clock.sleep(Duration::from_secs(61)).await;
+        node.store.reclaim().await.unwrap();
+        clock.sleep(Duration::from_secs(1)).await;
+        assert!(!node.group.0.installed.load(Ordering::Relaxed));
+        assert!(!node.process.is_halted());
+        node.process.kill();
     });
 }

@@ -11,6 +11,7 @@ mod packed;
 mod room;
 mod rot;
 mod scans;
+mod spares;
 mod steps;
 mod threads;
 mod veil;
