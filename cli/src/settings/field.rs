@@ -19,6 +19,7 @@ pub(crate) enum Field {
     DiskKeepFreeMib,
     HistoryS,
     HistoryMib,
+    PinMib,
     ScrubMibPerSecond,
     StateBackend,
     Compression,
@@ -58,7 +59,7 @@ const SCRUB_MIB_MAX: u64 = 1 << 20;
 
 impl Field {
     /// All, in the order in which they are shown.
-    pub(crate) const ALL: [Self; 24] = [
+    pub(crate) const ALL: [Self; 25] = [
         Self::DataDir,
         Self::Listen,
         Self::Advertise,
@@ -75,6 +76,7 @@ impl Field {
         Self::DiskKeepFreeMib,
         Self::HistoryS,
         Self::HistoryMib,
+        Self::PinMib,
         Self::ScrubMibPerSecond,
         Self::StateBackend,
         Self::Compression,
@@ -104,6 +106,7 @@ impl Field {
             Self::DiskKeepFreeMib => "disk-keep-free-mib",
             Self::HistoryS => "history-s",
             Self::HistoryMib => "history-mib",
+            Self::PinMib => "pin-mib",
             Self::ScrubMibPerSecond => "scrub-mib-per-second",
             Self::StateBackend => "state-backend",
             Self::Compression => "compression",
@@ -139,6 +142,7 @@ impl Field {
             Self::DiskKeepFreeMib => "ATOLL_DISK_KEEP_FREE_MIB",
             Self::HistoryS => "ATOLL_HISTORY_S",
             Self::HistoryMib => "ATOLL_HISTORY_MIB",
+            Self::PinMib => "ATOLL_PIN_MIB",
             Self::ScrubMibPerSecond => "ATOLL_SCRUB_MIB_PER_SECOND",
             Self::StateBackend => "ATOLL_STATE_BACKEND",
             Self::Compression => "ATOLL_COMPRESSION",
@@ -169,6 +173,7 @@ impl Field {
             Self::DiskKeepFreeMib => "--disk-keep-free-mib",
             Self::HistoryS => "--history-s",
             Self::HistoryMib => "--history-mib",
+            Self::PinMib => "--pin-mib",
             Self::ScrubMibPerSecond => "--scrub-mib-per-second",
             Self::StateBackend => "--state-backend",
             Self::Compression => "--compression",
@@ -210,7 +215,7 @@ impl Field {
                 least: 0,
                 most: MS_MAX / 1000,
             },
-            Self::HistoryMib => Kind::Number {
+            Self::HistoryMib | Self::PinMib => Kind::Number {
                 least: 1,
                 most: DISK_QUOTA_MIB_MAX,
             },
@@ -236,6 +241,7 @@ impl Field {
             Self::SegmentMib => "64",
             Self::DiskQuotaMib | Self::HistoryS => "0",
             Self::DiskKeepFreeMib | Self::HistoryMib => "1024",
+            Self::PinMib => "128",
             Self::ScrubMibPerSecond => "8",
             Self::StateBackend => "native",
             Self::Compression => "zstd",

@@ -84,6 +84,11 @@ pub(crate) struct SettingFlags {
     #[arg(long, value_name = "MIB")]
     history_mib: Option<String>,
 
+    /// How many MiB of this node's disk a scan may keep from being freed before its page ends early
+    /// [env: ATOLL_PIN_MIB] [default: 128].
+    #[arg(long, value_name = "MIB")]
+    pin_mib: Option<String>,
+
     /// How fast all files are read again to find damage, in MiB per second; 0: never
     /// [env: ATOLL_SCRUB_MIB_PER_SECOND] [default: 8].
     #[arg(long, value_name = "MIB")]
@@ -140,6 +145,7 @@ impl SettingFlags {
             (Field::DiskKeepFreeMib, self.disk_keep_free_mib.clone()),
             (Field::HistoryS, self.history_s.clone()),
             (Field::HistoryMib, self.history_mib.clone()),
+            (Field::PinMib, self.pin_mib.clone()),
             (Field::ScrubMibPerSecond, self.scrub_mib_per_second.clone()),
             (Field::StateBackend, self.state_backend.clone()),
             (Field::Compression, self.compression.clone()),

@@ -212,6 +212,8 @@ impl Layers {
                 bytes: self.number(Field::HistoryMib) * 1024 * 1024,
             }),
         };
+        // A pebibyte at most, so it fits.
+        config.pin_bytes = self.number(Field::PinMib) * 1024 * 1024;
         // A tebibyte at most, so it fits.
         config.scrub.bytes_per_second = self.number(Field::ScrubMibPerSecond) * 1024 * 1024;
         config.state_backend = match self.text(Field::StateBackend).as_str() {

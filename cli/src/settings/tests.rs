@@ -81,7 +81,7 @@ fn options_go_before_the_environment_that_before_the_file_that_before_defaults()
 #[test]
 fn every_setting_can_be_an_option_and_a_variable() {
     let line = "--data-dir d --listen 127.0.0.1:0 --advertise h:1 --join a:1,b:1 --join c:1 --zone z --insecure \
-                --threads 3 --memory-mib 320 --segment-mib 8 --no-preallocate --disk-quota-mib 500 --disk-keep-free-mib 300 --history-s 90 --history-mib 7 --scrub-mib-per-second 20 --state-backend native --compression lz4 --heartbeat-ms 100 --election-min-ms 400 \
+                --threads 3 --memory-mib 320 --segment-mib 8 --no-preallocate --disk-quota-mib 500 --disk-keep-free-mib 300 --history-s 90 --history-mib 7 --pin-mib 5 --scrub-mib-per-second 20 --state-backend native --compression lz4 --heartbeat-ms 100 --election-min-ms 400 \
                 --election-max-ms 900 --log warn --log-format json \
                 --encryption-key-file keys --encryption-key-command ask";
     let by_options = flags(line).resolve_in(none).unwrap();
@@ -102,6 +102,7 @@ fn every_setting_can_be_an_option_and_a_variable() {
             "ATOLL_DISK_KEEP_FREE_MIB" => "300",
             "ATOLL_HISTORY_S" => "90",
             "ATOLL_HISTORY_MIB" => "7",
+            "ATOLL_PIN_MIB" => "5",
             "ATOLL_SCRUB_MIB_PER_SECOND" => "20",
             "ATOLL_STATE_BACKEND" => "native",
             "ATOLL_COMPRESSION" => "lz4",
@@ -129,6 +130,7 @@ fn every_setting_can_be_an_option_and_a_variable() {
     assert_eq!(by_options.config.disk_keep_free_bytes, 300 << 20);
     let history = by_options.config.history.unwrap();
     assert_eq!((history.window_ms, history.bytes), (90_000, 7 << 20));
+    assert_eq!(by_options.config.pin_bytes, 5 << 20);
     assert_eq!(by_options.config.scrub.bytes_per_second, 20 << 20);
     assert_eq!(
         by_options.config.store.compression,
@@ -138,6 +140,10 @@ fn every_setting_can_be_an_option_and_a_variable() {
     assert_eq!(by_default.config.scrub, atoll_server::ScrubOptions::default());
     assert_eq!(by_default.config.disk_quota_bytes, None);
     assert_eq!(by_default.config.history, None);
+    assert_eq!(
+        by_default.config.pin_bytes,
+        by_default.config.store.journal_budget / 4
+    );
     assert!((256 << 20..=4096 << 20).contains(&by_default.config.memory_bytes));
 }
 

@@ -66,6 +66,9 @@ pub struct NodeConfig {
     pub raft: RaftOptions,
     /// How far back groups can be read that are led here; none: not at all. Every node should have the same.
     pub history: Option<HistoryLimits>,
+    /// Bytes of this node's disk that a scan may keep from being freed before its page ends early; on a small disk, or with a small
+    /// quota, a sixteenth of that at most.
+    pub pin_bytes: u64,
     /// Bounds of sessions. Replicas that disagree about them would differ, so this is no setting: it is
     /// for tests of whole clusters that cannot wait an hour.
     pub sessions: SessionLimits,
@@ -110,6 +113,7 @@ impl NodeConfig {
             state_backend: StateBackend::default(),
             raft: RaftOptions::default(),
             history: None,
+            pin_bytes: 128 * 1024 * 1024,
             sessions: SessionLimits::default(),
         }
     }

@@ -30,14 +30,17 @@ use crate::store::{Keeper, Registry, birth};
 
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Under a quota the journal may have no more than a quarter of it.
-/// On a small disk, or with a small quota, the journal has a quarter at most: values that could have left it would else hold up writes.
-fn store_options(env: &Env, config: &NodeConfig) -> StoreOptions {
+/// Bytes that all files of the node may take together.
+fn files_max(env: &Env, config: &NodeConfig) -> u64 {
     let disk = env.vfs.total_bytes(&config.data_dir).unwrap_or(u64::MAX);
     let disk = disk.saturating_sub(config.disk_keep_free_bytes);
-    let most = config.disk_quota_bytes.unwrap_or(u64::MAX).min(disk);
+    config.disk_quota_bytes.unwrap_or(u64::MAX).min(disk)
+}
+
+/// On a small disk, or with a small quota, the journal has a quarter at most: values that could have left it would else hold up writes.
+fn store_options(env: &Env, config: &NodeConfig) -> StoreOptions {
     StoreOptions {
-        journal_budget: config.store.journal_budget.min(most / 4),
+        journal_budget: config.store.journal_budget.min(files_max(env, config) / 4),
         keep_free: config.disk_keep_free_bytes,
         ..config.store
     }
@@ -50,6 +53,11 @@ fn raft_options(config: &NodeConfig) -> RaftOptions {
         snapshot_holds: config.raft.snapshot_holds.min(quota / 4),
         ..config.raft.clone()
     }
+}
+
+/// Of a small disk or quota, a read may hold back no more than a sixteenth.
+fn pin_bytes(env: &Env, config: &NodeConfig) -> u64 {
+    config.pin_bytes.min(files_max(env, config) / 16)
 }
 
 /// Journal, Raft, shards, and on some nodes the control plane.
@@ -121,6 +129,7 @@ impl Running {
             cluster: ident.cluster,
             sessions: config.sessions,
             history: config.history,
+            pin_bytes: pin_bytes(env, config),
             room: room.clone(),
             memory_room: memory_room.clone(),
         };

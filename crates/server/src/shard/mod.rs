@@ -78,6 +78,8 @@ pub(crate) struct Shared {
     pub(crate) cluster: ClusterId,
     pub(crate) sessions: SessionLimits,
     pub(crate) history: Option<HistoryLimits>,
+    /// Bytes of the disk that a read may keep from being freed.
+    pub(crate) pin_bytes: u64,
     pub(crate) room: Arc<DiskRoom>,
     pub(crate) memory_room: Arc<MemoryRoom>,
 }
@@ -93,6 +95,7 @@ pub(crate) struct Shard {
     journal: Journal,
     store: GroupStore,
     pool: ReadPool,
+    pin_bytes: u64,
     packer: Arc<Packer>,
     state: Arc<ShardState>,
     counters: Arc<Counters>,
@@ -124,6 +127,7 @@ impl Shard {
             cluster,
             sessions,
             history,
+            pin_bytes,
             room,
             memory_room,
         } = shared.clone();
@@ -168,6 +172,7 @@ impl Shard {
             journal,
             store,
             pool,
+            pin_bytes,
             packer,
             state,
             counters,

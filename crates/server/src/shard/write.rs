@@ -165,6 +165,12 @@ impl Shard {
         }
     }
 
+    /// Why the group may not skip to a version that a reader names, if it is one of the future.
+    pub(super) fn refuses_version(&self, version: Version) -> Option<Failure> {
+        let newest = newest_after(&self.env.clock, self.state.version());
+        (version > newest).then(|| far_ahead(version))
+    }
+
     fn refuses_writes(&self) -> Option<Failure> {
         let leader = *self.leader.borrow();
         if leader != Some(self.state.replica) {

@@ -239,6 +239,8 @@ fn config(node: usize, scenario: &Scenario) -> NodeConfig {
     config.raft.keep_log.entries = scenario.keep_entries;
     config.raft.keep_log.segments = scenario.keep_segments;
     config.disk_keep_free_bytes = scenario.disk_keep_free;
+    // A page that takes a second lets go of its view if anything could go without it.
+    config.pin_bytes = 0;
     config.segment_bytes = 8 * 1024 * 1024;
     config.preallocate = false;
     // So little that followers who fall behind, and readers, are served from the disk.

@@ -8,10 +8,11 @@ use std::sync::{Arc, Weak};
 
 use atoll_types::Version;
 
+use super::passing::{pass, step};
 use super::reach::Reach;
 use super::tree::Seen;
 use crate::journal::ReadError;
-use crate::run::{Direction, Looked, Run, RunCursor, RunValue, SPACE_SYSTEM, SPACE_USER, Step};
+use crate::run::{Direction, Looked, Run, RunCursor, RunValue, SPACE_SYSTEM, SPACE_USER};
 use crate::value_file::ValueFile;
 
 /// Why rows could not be looked up.
@@ -265,7 +266,7 @@ struct Merge {
 }
 
 /// What is seen of a key.
-type Newest = (Version, RunValue);
+pub(super) type Newest = (Version, RunValue);
 
 impl Merge {
     fn begin(runs: &[Arc<Run>], range: (&[u8], &[u8]), ask: Ask) -> Result<Self, Missed> {
@@ -335,25 +336,5 @@ impl Merge {
     fn order(&self, left: &[u8], right: &[u8]) -> cmp::Ordering {
         let order = left.cmp(right);
         if self.ask.reverse { order.reverse() } else { order }
-    }
-}
-
-/// Moves a cursor past a key; the newest version it has of it that is old enough.
-fn pass(cursor: &mut RunCursor, key: &[u8], ask: Ask) -> Result<Option<Newest>, Missed> {
-    let mut seen: Option<Newest> = None;
-    while let Some(row) = cursor.current().filter(|row| row.key == key) {
-        let newer = seen.as_ref().is_none_or(|(version, _)| *version < row.version);
-        if row.version <= ask.at && newer {
-            seen = Some((row.version, row.value()?));
-        }
-        step(cursor, ask.wait)?;
-    }
-    Ok(seen)
-}
-
-pub(super) fn step(cursor: &mut RunCursor, wait: bool) -> Result<(), Missed> {
-    match cursor.step(wait)? {
-        Step::Row | Step::End => Ok(()),
-        Step::WouldBlock => Err(Missed::WouldBlock),
     }
 }

@@ -8,6 +8,7 @@ use super::PAGE_ROWS;
 use super::below::{Ask, Below, Missed};
 use super::memory::Memory;
 use super::merged::{Pace, Side, merge};
+use super::reach::Reach;
 use super::tree::{Seen, Tree};
 use super::view::{Ends, Walked, borrowed};
 
@@ -102,6 +103,16 @@ impl Layers {
             },
             each,
         ))
+    }
+
+    /// Where their rows point.
+    pub(crate) fn reach(&self) -> Reach {
+        let mut reach = Reach::default();
+        self.below.add_reach(&mut reach);
+        for memory in std::iter::once(&self.active).chain(&self.frozen) {
+            reach.join(memory.tree.read().reach());
+        }
+        reach
     }
 
     /// Keys, about.

@@ -37,6 +37,7 @@ mod layers;
 mod living;
 mod memory;
 mod merged;
+mod passing;
 mod published;
 mod reach;
 mod read;

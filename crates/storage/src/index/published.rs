@@ -72,6 +72,11 @@ impl Published {
         Horizon { keep, least }
     }
 
+    /// True if it is known how much of history is kept.
+    pub(crate) fn is_said(&self) -> bool {
+        self.keeping != Keeping::Unsaid
+    }
+
     /// The lowest version that can be read at, by what was said.
     pub(crate) fn readable_from(&self) -> Version {
         match self.keeping {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use atoll_types::Version;
 
-use super::below::{Missed, RawRow, step};
+use super::below::{Missed, RawRow};
+use super::passing::step;
 use crate::run::{Direction, Run, RunCursor, SPACE_SYSTEM};
 
 /// Walks over rows of runs in order: of each key the newest, and then, newest first, every older one that is seen by

@@ -20,8 +20,10 @@ pub struct View {
     version: Version,
     /// Up to which it sees rows: the same, or an earlier one.
     at: Version,
-    /// The lowest that it could see rows up to.
+    /// The lowest that it could see rows up to, as far as is known.
     horizon: Version,
+    /// Below this one rows are gone, whatever is said of what is kept.
+    gone: Version,
     applied_index: u64,
 }
 
@@ -30,13 +32,16 @@ impl View {
         let mut published = layers.active.published.lock();
         published.pin();
         let (version, applied_index) = (published.version, published.applied_index);
-        let horizon = published.readable_from().max(layers.below.horizon());
+        let missing = layers.below.horizon().min(version);
+        let horizon = published.readable_from().max(missing);
+        let gone = if published.is_said() { horizon } else { missing };
         drop(published);
         Self {
             layers,
             version,
             at: version,
-            horizon: horizon.min(version),
+            horizon,
+            gone,
             applied_index,
         }
     }
@@ -44,12 +49,20 @@ impl View {
     /// A view of the same moment that sees the rows of all keys as they were at an earlier version, whether or not anything was
     /// written at just that one.
     pub fn at_version(&self, at: Version) -> Result<Self, NotKept> {
-        let Self { version, horizon, .. } = *self;
+        let Self {
+            version,
+            horizon,
+            gone,
+            ..
+        } = *self;
         if at > version {
             return Err(NotKept::Ahead { newest: version });
         }
+        if at < gone {
+            return Err(NotKept::Compacted { oldest: gone });
+        }
         if at < horizon {
-            return Err(NotKept::Compacted { oldest: horizon });
+            return Err(NotKept::Unsaid);
         }
         self.layers.active.published.lock().pin_again(version);
         Ok(Self {
@@ -57,6 +70,7 @@ impl View {
             version,
             at,
             horizon,
+            gone,
             applied_index: self.applied_index,
         })
     }
@@ -168,6 +182,10 @@ pub enum NotKept {
         /// The lowest version that can be read at.
         oldest: Version,
     },
+    /// Rows that it would see may be there or not: nobody has said how much of history there is, since the group was opened or a
+    /// snapshot installed. That is said soon; other replicas know it.
+    #[error("how far back it can be read is not known yet")]
+    Unsaid,
     /// It lies behind the last version of the group.
     #[error("the group has not reached that version yet, its last is {newest}")]
     Ahead {

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use atoll_types::Version;
 
 use super::block::Block;
-use super::reader::Run;
+use super::reader::{Looked, Run};
 use super::sparse::BlockPlace;
 use super::value::RunValue;
 use super::window::Window;
@@ -139,6 +139,18 @@ impl RunCursor {
             Direction::Backward if self.is_behind_end(key) => Place::Gap(self.end.clone(), Version(u64::MAX)),
             _ => Place::Gap(key.to_vec(), version),
         };
+    }
+
+    /// The newest version of a key that is not above `at`, as [`Run::get`], wherever this stands, and stays.
+    pub fn find(&self, key: &[u8], at: Version, wait: bool) -> Result<Looked, ReadError> {
+        let number = self.run.index().find(key, at);
+        let Some(place) = self.run.index().place(number) else {
+            return Ok(Looked::Absent);
+        };
+        match self.fetch(number, wait)? {
+            Some(block) => self.run.find_in((place, &block), key, at),
+            None => Ok(Looked::WouldBlock),
+        }
     }
 
     /// Goes on to the next row. After [`Step::WouldBlock`], and after an error of the file, it is where it was

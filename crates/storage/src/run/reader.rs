@@ -142,6 +142,16 @@ impl Run {
         let Some(block) = self.block(place, wait, true)? else {
             return Ok(Looked::WouldBlock);
         };
+        self.find_in((place, &block), key, at)
+    }
+
+    /// The same of the block that the row must stand in.
+    pub(super) fn find_in(
+        &self,
+        (place, block): (BlockPlace, &Block),
+        key: &[u8],
+        at: Version,
+    ) -> Result<Looked, ReadError> {
         let bound = block.lower_bound(key, at).map_err(|_| self.corrupt(place))?;
         let Some((version, value)) = bound.hit else {
             return Ok(Looked::Absent);

@@ -1,13 +1,15 @@
 //! Reads on the node's pool: those that wait for a disk, and pages too long for the task that point reads
 //! wait behind.
 //!
-//! As long as a view lives, no file that it may read from goes, nor any segment of the journal, however much was merged since. So no read has
-//! one for longer than [`PIN_MAX`]: then a page ends with the rows that it has, and whoever asked goes on behind them
-//! with another view, as behind any page. A page that has nothing by then goes on with another view itself.
+//! As long as a view lives, no file that it may read from goes, nor any segment of the journal, however much was merged since. So no scan has
+//! one for longer than [`PIN_MAX`], nor, once it has had it for a while, when more than `pin-mib` of the disk could go without it:
+//! then a page ends with the rows that it has, and whoever asked goes on behind them with another view, as behind any page. A page that
+//! has nothing by then goes on with another view itself.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use atoll_env::{Instant, trouble};
 use parking_lot::Mutex;
 
 use super::serve::Stand;
@@ -15,9 +17,13 @@ use super::{Failure, RETRY_AFTER_MS, ReadBatch, ReadItem, ReadOp, Reply, ScanPag
 use crate::shard::counters::Counters;
 use crate::shard::fetch::Miss;
 use crate::shard::reply::Replies;
+use crate::shard::rows_view::RowsView;
 
 /// How long one read may keep on the disk what nothing else needs any more.
 pub(in crate::shard) const PIN_MAX: Duration = Duration::from_secs(10);
+
+/// How often is looked how much that is.
+pub(in crate::shard) const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// One read that is done on the pool. Dropped, it answers.
 struct ColdRead {
@@ -27,18 +33,26 @@ struct ColdRead {
     page: Option<ScanPage>,
     /// True once it began anew from a fresh view.
     again: bool,
+    /// When to look next what its view keeps on the disk.
+    look: Instant,
 }
 
 impl Shard {
     /// Does the whole read again where it may wait for a disk. The snapshot is the same, so what was
     /// found out about it stays true.
-    pub(super) fn serve_cold(self: &Arc<Self>, item: ReadItem, to: &Arc<dyn Replies>, stand: &Stand) {
+    pub(in crate::shard) fn serve_cold(
+        self: &Arc<Self>,
+        item: ReadItem,
+        to: &Arc<dyn Replies>,
+        stand: &Stand,
+    ) {
         Counters::add(&self.counters.cold_reads, 1);
         let cold = ColdRead {
             single: ReadBatch::new(vec![item], to.clone()),
             stand: stand.clone(),
             page: None,
             again: false,
+            look: stand.since + LOOK_EVERY,
         };
         // Whoever gets the job also gets the duty to answer; the batch answers if the job is dropped.
         let handed = Arc::new(Mutex::new(Some(cold)));
@@ -121,6 +135,26 @@ impl Shard {
         }
     }
 
+    /// True if the view is to be let go, because of its age or of what it keeps on the disk. Rows of another backend than the index keep
+    /// nothing there.
+    fn is_held_enough(&self, stand: &Stand, look: &mut Instant, now: Instant) -> bool {
+        if now >= stand.since + PIN_MAX {
+            return true;
+        }
+        let RowsView::Index(view) = &stand.snapshot.view else {
+            return false;
+        };
+        if now < *look {
+            return false;
+        }
+        *look = now + LOOK_EVERY;
+        let is_too_much = self.store.held_back_by_view(view) > self.pin_bytes;
+        if is_too_much {
+            trouble::sometimes("a read that kept too much on the disk let go of it");
+        }
+        is_too_much
+    }
+
     /// The reply, or nothing yet.
     fn step_cold(&self, cold: &mut ColdRead) -> Result<Option<Reply>, Miss> {
         let Some(item) = cold.single.items().first() else {
@@ -136,12 +170,13 @@ impl Shard {
         let mut page = cold.page.take().unwrap_or_else(|| ScanPage::new(scan));
         match page.step(scan, &fetch)? {
             Step::Done => Ok(Some(page.into_reply(scan, fetch.proof(epoch)))),
-            Step::Again if now >= cold.stand.since + PIN_MAX => {
+            Step::Again if self.is_held_enough(&cold.stand, &mut cold.look, now) => {
                 if page.end_early(scan) {
                     return Ok(Some(page.into_reply(scan, fetch.proof(epoch))));
                 }
                 // It has no row yet, so nothing in it is of the old view.
                 cold.stand = self.stand_again(cold).map_err(Miss::Failed)?;
+                cold.look = cold.stand.since + LOOK_EVERY;
                 cold.page = Some(page);
                 Ok(None)
             }

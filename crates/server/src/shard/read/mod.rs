@@ -34,8 +34,10 @@ use super::reply::{Delivery, Failure, RETRY_AFTER_MS, Reply};
 pub(super) use age::Refresher;
 pub(crate) use batch::ReadBatch;
 #[cfg(test)]
-pub(super) use cold::PIN_MAX;
+pub(super) use cold::{LOOK_EVERY, PIN_MAX};
 pub(super) use page::{ScanPage, Step};
+#[cfg(test)]
+pub(super) use serve::Stand;
 pub(crate) use slot_set::SlotSet;
 pub(super) use waits::Waits;
 #[cfg(test)]

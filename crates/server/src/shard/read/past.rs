@@ -44,7 +44,7 @@ impl Shard {
     }
 
     /// Why a read at a version cannot be answered, for those that are not tried in another way.
-    pub(super) fn not_kept(&self, item: &ReadItem, not_kept: NotKept) -> Failure {
+    pub(in crate::shard) fn not_kept(&self, item: &ReadItem, not_kept: NotKept) -> Failure {
         match not_kept {
             NotKept::Compacted { oldest } => Failure::Compacted {
                 group: self.state.key,
@@ -52,13 +52,19 @@ impl Shard {
                 oldest,
                 kept: self.state.history().is_some(),
             },
+            // Not final, so that whoever asks goes on to another replica.
+            NotKept::Unsaid => Failure::Unavailable(format!(
+                "this replica of group {} has begun with a checkpoint and does not know yet how far back it can be read: read from another",
+                self.state.key.id
+            )),
             NotKept::Ahead { newest } => {
                 Failure::Internal(format!("the group had reached more than {newest} a moment ago"))
             }
         }
     }
 
-    /// Has the group reach the versions that the reads ask for, and then serves them. All of them were found to be ahead of it.
+    /// Has the group reach the versions that the reads ask for, and then serves them. All of them were found to be ahead of it. One entry
+    /// does for all; a read that asks for too much, or comes too late, has no part in it.
     pub(super) fn serve_after_closing(self: &Arc<Self>, mut batch: ReadBatch, stand: &Stand) {
         if !stand.by_round {
             return self.serve_after_round(batch);
@@ -72,10 +78,22 @@ impl Shard {
             let replies = batch.take().iter().map(refused).collect();
             return self.deliver(replies, &**batch.to());
         }
-        let highest = batch.items().iter().filter_map(|item| item.at).max();
-        let (Some(highest), Some(deadline)) = (highest, batch.first_deadline()) else {
+        let (items, to) = (batch.take(), batch.to().clone());
+        let (mut reads, mut refused) = (Vec::with_capacity(items.len()), Vec::new());
+        for item in items {
+            match item.at.and_then(|at| self.refuses_version(at)) {
+                Some(failure) => refused.push(item.answered(Reply::Failed(failure))),
+                None => reads.push(item),
+            }
+        }
+        self.deliver(refused, &*to);
+        let highest = reads.iter().filter_map(|item| item.at).max();
+        // Each read looks at its own once more.
+        let deadline = reads.iter().map(|item| item.deadline).max();
+        let (Some(highest), Some(deadline)) = (highest, deadline) else {
             return;
         };
+        let batch = ReadBatch::new(reads, to);
         let closing = Arc::new(Closing {
             shard: self.clone(),
             batch: Mutex::new(Some(batch)),

@@ -9,7 +9,7 @@ use atoll_types::limits::SCAN_PAGE_BYTES;
 use atoll_types::{Mutant, mutant};
 
 use super::age::age_ms;
-use super::{Consistency, Delivery, Failure, Mark, ReadBatch, ReadItem, Reply, Shard};
+use super::{Consistency, Delivery, Failure, Mark, ReadBatch, ReadItem, ReadOp, Reply, Shard};
 use crate::shard::counters::Counters;
 use crate::shard::fetch::{Fetch, Miss};
 use crate::shard::reply::Replies;
@@ -21,14 +21,14 @@ const ROWS_INLINE_MAX: usize = 256;
 
 /// From where a batch is answered.
 #[derive(Clone)]
-pub(super) struct Stand {
-    pub(super) snapshot: Arc<Snapshot>,
+pub(in crate::shard) struct Stand {
+    pub(in crate::shard) snapshot: Arc<Snapshot>,
     /// When it was taken.
-    pub(super) since: Instant,
+    pub(in crate::shard) since: Instant,
     /// Milliseconds the state may be old, at most.
-    pub(super) age_ms: u64,
+    pub(in crate::shard) age_ms: u64,
     /// True if a read-index round was made for these reads: nothing newer can be had anywhere.
-    pub(super) by_round: bool,
+    pub(in crate::shard) by_round: bool,
 }
 
 /// What a read needs before it can be answered from a stand.
@@ -121,7 +121,7 @@ impl Shard {
     }
 
     /// The state of now, with its age.
-    fn stand(&self) -> Stand {
+    pub(in crate::shard) fn stand(&self) -> Stand {
         // Before the snapshot, which then has everything that this moment promises.
         let since = self.reads.fresh_since();
         let snapshot = Arc::new(self.state.snapshot());
@@ -155,7 +155,7 @@ impl Shard {
     }
 
     /// Answers everything from one snapshot, sooner or later.
-    pub(super) fn serve(self: &Arc<Self>, batch: ReadBatch, stand: &Stand) {
+    pub(in crate::shard) fn serve(self: &Arc<Self>, batch: ReadBatch, stand: &Stand) {
         match &stand.snapshot.view {
             RowsView::Index(_) => self.answer(batch, stand, false),
             RowsView::Other(_) => self.serve_on_pool(batch, stand),
@@ -190,6 +190,8 @@ impl Shard {
             let fetch = self.fetch(stand, may_block);
             let tried = match fetch.admit(&item, now) {
                 Ok(_) if item.op.rows_max() > ROWS_INLINE_MAX => Err(Miss::Cold),
+                // In steps, which know when to let go of the view.
+                Ok(_) if may_block && matches!(item.op, ReadOp::Scan(_)) => Err(Miss::Cold),
                 Ok(epoch) => fetch.read(&item.op, epoch),
                 Err(failure) => Err(failure.into()),
             };

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use atoll_storage::NotKept;
+
 use super::whole::{Whole, get};
 use super::*;
 use crate::shard::read::{Consistency, ReadItem, ReadOp, ScanOp, ScanWhat};
@@ -139,4 +141,59 @@ async fn without_history_only_the_last_version_can_be_read_at() {
         "{refused:?}"
     );
     assert_eq!(whole.shard.state.history(), None);
+}
+
+/// A replica that has begun with a snapshot has rows of old versions and does not know yet of which: others do.
+#[tokio::test(start_paused = true)]
+async fn a_replica_that_does_not_know_what_is_kept_sends_readers_elsewhere() {
+    let whole = keeping(HOUR).await;
+    let item = ReadItem {
+        at: Some(Version(5)),
+        ..whole.read(1, Consistency::Eventual, get("k"))
+    };
+    let failure = whole.shard.not_kept(&item, NotKept::Unsaid);
+    assert!(matches!(failure, Failure::Unavailable(_)), "{failure}");
+}
+
+/// Reads of one frame that have to wait for their group have nothing else to do with each other.
+#[tokio::test(start_paused = true)]
+async fn a_read_far_ahead_and_a_late_one_do_not_make_others_fail() {
+    let whole = keeping(HOUR).await;
+    let first = write(&whole, put("k", "one")).await;
+    let ahead = |ms: u64| Version(first.0 + (1 << 16) * ms);
+    let absurd = Version::from_millis(1_700_000_000_000 + 3_600_000);
+    let item = |id, at| ReadItem {
+        at: Some(at),
+        ..whole.read(id, Consistency::Linearizable, get("k"))
+    };
+    let late = ReadItem {
+        deadline: whole.env.clock.now(),
+        ..item(4, ahead(100))
+    };
+    let items = vec![item(1, ahead(500)), item(2, absurd), item(3, ahead(300)), late];
+    whole
+        .shard
+        .submit_reads(ReadBatch::new(items, whole.inbox.clone()));
+    let replies = whole.inbox.wait(4).await;
+    for id in [1, 3] {
+        let found = Some((first, "one".into()));
+        assert!(
+            matches!(&replies[&id], Reply::Value { found: read, .. } if *read == found),
+            "{replies:?}"
+        );
+    }
+    assert!(
+        matches!(replies[&2], Reply::Failed(Failure::Unavailable(_))),
+        "{replies:?}"
+    );
+    assert!(
+        matches!(replies[&4], Reply::Failed(Failure::Deadline)),
+        "{replies:?}"
+    );
+    let newest = whole.shard.state.version();
+    assert_eq!(
+        newest,
+        ahead(500),
+        "it goes no further than those that were answered asked for"
+    );
 }

@@ -68,3 +68,23 @@ fn a_range_turned_around_is_empty() {
     }
     assert_eq!(index.view().scan(b"m", b"", false, 0).unwrap(), []);
 }
+
+/// After a restart or an installed snapshot the rows of old versions may be there, and nobody has said yet up to where all are.
+#[test]
+fn whether_an_earlier_version_is_kept_is_not_known_before_it_was_said() {
+    let (last, earlier, gone) = (Version(9), Version(5), Version(2));
+    let below = Below::new(vec![], BTreeMap::new(), Version(3));
+    let index = GroupIndex::restored(last, 7, below, &NodeRows::default());
+    let at = |version| index.view().at_version(version).map(|view| view.version());
+    assert_eq!(at(last), Ok(last));
+    assert_eq!(at(earlier), Err(NotKept::Unsaid));
+    let oldest = Version(3);
+    assert_eq!(at(gone), Err(NotKept::Compacted { oldest }), "that is certain");
+    let newest = last;
+    assert_eq!(at(Version(10)), Err(NotKept::Ahead { newest }));
+    index.writer().keep_history(Some(Version(4)));
+    assert_eq!(at(earlier), Ok(last));
+    index.writer().keep_history(None);
+    let oldest = last;
+    assert_eq!(at(earlier), Err(NotKept::Compacted { oldest }));
+}

@@ -8,6 +8,7 @@ mod many_versions;
 mod model;
 mod packed;
 mod signed;
+mod walks;
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;

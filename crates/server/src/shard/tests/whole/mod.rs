@@ -140,6 +140,8 @@ impl Whole {
             cluster: CLUSTER,
             sessions: SessionLimits::default(),
             history,
+            // Nothing: no other test keeps anything.
+            pin_bytes: 0,
             room,
             memory_room: Arc::default(),
         };

@@ -209,6 +209,43 @@ fn a_snapshot_says_what_would_go_without_it() {
     });
 }
 
+/// As a snapshot does, also where others read beside it.
+#[test]
+fn a_view_says_what_would_go_without_it_and_others() {
+    simulate(async {
+        let veil = Veil::over(MemVfs::default());
+        let (mut node, mut history) = node_with_old_values(&veil).await;
+        let view = node.group.index().view();
+        assert_eq!(node.group.held_back_by_view(&view), 0, "all of it is in force");
+        fill_journal(&mut node, &mut history).await;
+        assert!(node.checkpoint().await);
+        wait(&node, 3).await;
+        node.log.purge(id(node.group.flushed_index())).await.unwrap();
+        node.journal.mark().await.unwrap();
+        let oldest = node.store.reclaim().await.unwrap();
+        let held = node.group.held_back_by_view(&view);
+        assert!(held > 0, "runs were merged");
+        let fresh = node.group.index().view();
+        assert_eq!(node.group.held_back_by_view(&fresh), 0);
+        let other = view.at_version(view.version()).unwrap();
+        assert_eq!(node.group.held_back_by_view(&other), held);
+        assert_eq!(
+            node.group.held_back_by_view(&view),
+            held,
+            "none excuses the other"
+        );
+        let before = used(&node);
+        drop((view, fresh, other));
+        wait(&node, 3).await;
+        assert!(
+            node.store.reclaim().await.unwrap() > oldest,
+            "segments go that only they kept"
+        );
+        assert_eq!(before - used(&node), held);
+        node.process.kill();
+    });
+}
+
 /// Rows of an idle group that no checkpoint has keep the oldest segment. That is said, until there is one.
 #[test]
 fn a_group_that_holds_the_journal_back_wants_a_checkpoint() {

@@ -5,7 +5,6 @@ use std::time::Duration;
 use atoll_env::Vfs;
 use atoll_env::vfs::MemVfs;
 
-use super::super::look::check_rows;
 use super::super::world::{DATA, Keeps, id};
 use super::*;
 use crate::codec::Compression;
@@ -132,7 +131,7 @@ fn what_proves_too_large_is_done_in_smaller_parts() {
         assert!(oldest >= written.newest, "{oldest} of {written:?}");
         let full = vfs.faults().full;
         assert!((1..100).contains(&full), "{full} merges found the disk full");
-        check_rows(&node.group.index().view(), &node.model, &node.journal);
+        node.check_rows();
         assert!(node.files_of("new").is_empty(), "{:?}", node.files());
         node.process.kill();
     });
@@ -207,7 +206,7 @@ fn history_that_has_passed_goes_though_no_value_can_be_moved() {
         let after = summary(&node);
         assert_eq!((after.entries, after.replaced), (10, 0));
         assert_eq!(node.value_numbers(), [], "nothing was moved");
-        check_rows(&node.group.index().view(), &node.model, &node.journal);
+        node.check_rows();
         node.process.kill();
     });
 }
