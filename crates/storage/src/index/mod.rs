@@ -131,8 +131,10 @@ impl GroupIndex {
         // and an entry was published since, a row of it may point into a file that these layers do not have.
         loop {
             let layers = self.layers();
-            let view = View::new(layers.clone());
-            if Arc::ptr_eq(&layers, &self.layers()) {
+            let of = Arc::as_ptr(&layers);
+            let view = View::new(layers);
+            // The view holds them, so no others can stand at their address.
+            if of == Arc::as_ptr(&self.0.layers.read()) {
                 return view;
             }
         }

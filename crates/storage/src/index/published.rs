@@ -1,7 +1,5 @@
 //! The point readers see, and the points older views still hold.
 
-use std::collections::BTreeMap;
-
 use atoll_types::Version;
 
 /// What of older versions is kept.
@@ -39,8 +37,8 @@ pub(crate) struct Published {
     pub(crate) version: Version,
     pub(crate) applied_index: u64,
     pub(crate) keeping: Keeping,
-    /// How many views hold each version.
-    pins: BTreeMap<Version, usize>,
+    /// How many views hold each version, ascending. Mostly one or two versions are held, so this is never allocated anew.
+    pins: Vec<(Version, usize)>,
 }
 
 impl Published {
@@ -50,7 +48,7 @@ impl Published {
             version,
             applied_index,
             keeping: Keeping::Unsaid,
-            pins: BTreeMap::new(),
+            pins: Vec::new(),
         }
     }
 
@@ -91,15 +89,30 @@ impl Published {
 
     /// Holds a version that is held already.
     pub(crate) fn pin_again(&mut self, version: Version) {
-        *self.pins.entry(version).or_default() += 1;
+        match self.pin_of(version) {
+            Ok(at) => {
+                if let Some((_, count)) = self.pins.get_mut(at) {
+                    *count += 1;
+                }
+            }
+            Err(at) => self.pins.insert(at, (version, 1)),
+        }
     }
 
     pub(crate) fn unpin(&mut self, version: Version) {
-        let count = self.pins.get_mut(&version).expect("a view unpins what it pinned");
+        let at = self.pin_of(version).expect("a view unpins what it pinned");
+        let Some((_, count)) = self.pins.get_mut(at) else {
+            return;
+        };
         *count -= 1;
         if *count == 0 {
-            self.pins.remove(&version);
+            self.pins.remove(at);
         }
+    }
+
+    /// Where a version stands among those that are held, or would stand.
+    fn pin_of(&self, version: Version) -> Result<usize, usize> {
+        self.pins.binary_search_by_key(&version, |(held, _)| *held)
     }
 
     pub(crate) fn is_pinned(&self) -> bool {
@@ -108,9 +121,7 @@ impl Published {
 
     /// Every version some reader may still ask for, but for the published one.
     pub(crate) fn older_pins(&self) -> Vec<Version> {
-        self.pins
-            .range(..self.version)
-            .map(|(version, _)| *version)
-            .collect()
+        let older = self.pins.iter().map(|(version, _)| *version);
+        older.take_while(|version| *version < self.version).collect()
     }
 }

@@ -1,14 +1,16 @@
 //! The rows of all groups of a node.
 
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasher, Hash, Hasher};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use atoll_types::{Key, Version};
 use bytes::Bytes;
-use quick_cache::sync::{Cache, DefaultLifecycle};
-use quick_cache::{Equivalent, Weighter};
+use quick_cache::sync::Cache;
+use quick_cache::{Equivalent, Lifecycle, Weighter};
 use rustc_hash::FxBuildHasher;
 
+use super::admission::Admission;
 use crate::journal::value_crc;
 
 /// Larger values would push out many small ones, and their read costs little beside their transfer.
@@ -78,9 +80,24 @@ impl Weighter<Name, Row> for Weigh {
     }
 }
 
+/// Tells when rows begin to be let go of.
+#[derive(Clone)]
+struct WhenFull(Arc<Admission>);
+
+impl Lifecycle<Name, Row> for WhenFull {
+    /// What is let go of under the lock is freed behind it; mostly it is one row.
+    type RequestState = Option<(Name, Row)>;
+
+    fn on_evict(&self, evicted: &mut Self::RequestState, name: Name, row: Row) {
+        self.0.begin();
+        *evicted = Some((name, row));
+    }
+}
+
 /// Bounded by bytes. The hasher has no randomness of its own, so that runs of the simulator can be repeated.
 pub struct RowCache {
-    rows: Cache<Name, Row, Weigh, FxBuildHasher>,
+    rows: Cache<Name, Row, Weigh, FxBuildHasher, WhenFull>,
+    admission: Arc<Admission>,
     /// Spaces given out.
     spaces: AtomicU64,
     hits: AtomicU64,
@@ -91,14 +108,17 @@ impl RowCache {
     /// A cache of at most so many bytes.
     pub(crate) fn new(bytes: usize) -> Self {
         let items = bytes / FIRST_ROW_BYTES;
+        let admission = Arc::new(Admission::new(bytes));
+        let for_rows = bytes.saturating_sub(admission.bytes());
         Self {
             rows: Cache::with(
                 items,
-                bytes as u64,
+                for_rows as u64,
                 Weigh,
                 FxBuildHasher,
-                DefaultLifecycle::default(),
+                WhenFull(admission.clone()),
             ),
+            admission,
             spaces: AtomicU64::new(0),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
@@ -151,9 +171,9 @@ impl RowCache {
         self.misses.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// True if a row with so long a value may be kept.
-    pub(super) fn takes(value: &[u8]) -> bool {
-        value.len() <= VALUE_BYTES_MAX
+    /// True if a row that was read is worth being kept.
+    pub(super) fn takes(&self, space: u64, key: &[u8], value: &[u8]) -> bool {
+        value.len() <= VALUE_BYTES_MAX && self.admission.takes(hash(space, key))
     }
 
     /// Puts a row in. The bytes are copied: they may be a part of something much longer.
@@ -166,7 +186,18 @@ impl RowCache {
         self.rows.insert(name, Row { version, vcrc, bytes });
     }
 
-    pub(super) fn remove(&self, space: u64, key: &[u8]) {
-        self.rows.remove(&Asked { space, key });
+    /// A row changed. If it was here, it is worth being kept again.
+    pub(super) fn forget(&self, space: u64, key: &[u8]) {
+        if self.remove(space, key) {
+            self.admission.expect(hash(space, key));
+        }
     }
+
+    fn remove(&self, space: u64, key: &[u8]) -> bool {
+        self.rows.remove(&Asked { space, key }).is_some()
+    }
+}
+
+fn hash(space: u64, key: &[u8]) -> u64 {
+    FxBuildHasher.hash_one(Asked { space, key })
 }

@@ -64,7 +64,7 @@ impl GroupRows {
     pub(crate) fn keep(&self, key: &[u8], row: (Version, u32, &[u8]), seen_at: Version) {
         let Some(inner) = &self.0 else { return };
         inner.cache.count_miss();
-        if !RowCache::takes(row.2) {
+        if !inner.cache.takes(inner.space, key, row.2) {
             return;
         }
         let Some(mut stripe) = inner.stripe(key) else {
@@ -84,7 +84,7 @@ impl GroupRows {
         };
         stripe.changed = stripe.changed.max(Some(version));
         if stripe.filled {
-            inner.cache.remove(inner.space, key);
+            inner.cache.forget(inner.space, key);
         }
     }
 }

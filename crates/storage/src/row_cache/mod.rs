@@ -27,6 +27,7 @@
 //! Checked by: all interleavings of a writer and two readers over the real index, and random histories against a lookup
 //! that asks no cache (`tests`).
 
+mod admission;
 mod cache;
 mod group;
 #[cfg(test)]

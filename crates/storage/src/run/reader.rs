@@ -176,15 +176,15 @@ impl Run {
         wait: bool,
         keep: bool,
     ) -> Result<Option<Block>, ReadError> {
-        let cached = self.cache.get(self.cached_as, place.offset);
-        let fresh = cached.is_none();
-        let Some(bytes) = cached.map_or_else(|| self.read_block(place, wait), |bytes| Ok(Some(bytes)))?
-        else {
+        if let Some(block) = self.cache.get(self.cached_as, place.offset) {
+            return Ok(Some(block));
+        }
+        let Some(bytes) = self.read_block(place, wait)? else {
             return Ok(None);
         };
         let block = Block::new(bytes).map_err(|_| self.corrupt(place))?;
-        if fresh && keep {
-            self.cache.insert(self.cached_as, place.offset, block.bytes());
+        if keep {
+            self.cache.insert(self.cached_as, place.offset, &block);
         }
         Ok(Some(block))
     }

@@ -12,7 +12,7 @@ use std::cmp::Ordering;
 use atoll_types::Version;
 
 use super::ROW_KEY_MAX;
-use super::block::{BLOCK_LEN_MAX, BLOCK_SUM_LEN, common_len, row_order};
+use super::block::{BLOCK_LEN_MAX, BLOCK_SUM_LEN, common_len, head, row_order};
 use super::input::Input;
 use super::layout::HEADER_LEN;
 
@@ -99,17 +99,6 @@ pub(super) struct SparseIndex {
     /// Of each key, [`head`] of the rest.
     heads: Vec<u64>,
     end: u64,
-}
-
-/// The first eight bytes, and zeros behind a shorter key, as a number. Where those of two keys differ, they differ as the keys do.
-fn head(key: &[u8]) -> u64 {
-    let mut bytes = [0; 8];
-    let len = key.len().min(bytes.len());
-    let (to, from) = (bytes.get_mut(..len), key.get(..len));
-    if let (Some(to), Some(from)) = (to, from) {
-        to.copy_from_slice(from);
-    }
-    u64::from_be_bytes(bytes)
 }
 
 impl SparseIndex {

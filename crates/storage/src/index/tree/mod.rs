@@ -9,6 +9,7 @@ mod arena;
 mod packed;
 mod past;
 mod places;
+mod presence;
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -23,6 +24,7 @@ use arena::{Arena, InlineArena};
 use packed::{Halves, INLINE, JOINED, KIND, Packed, TOMBSTONE};
 use past::Past;
 use places::Places;
+use presence::{Mark, Presence};
 
 /// No older version.
 const NONE: u32 = u32::MAX;
@@ -41,6 +43,8 @@ const _: () = assert!(size_of::<Row>() == 28);
 #[derive(Default)]
 pub(crate) struct Tree {
     rows: BTreeMap<Key, Row>,
+    /// Every key of `rows`, and some that are gone.
+    presence: Presence,
     older: Arena<Row>,
     /// Replaced versions while history is kept; they stay as long as the tree.
     past: Past,
@@ -89,6 +93,7 @@ impl Tree {
         let nodes = self.rows.len() * (size_of::<Key>() + size_of::<Row>()) * 10 / 7;
         let arenas = self.older.memory_bytes() + self.inline.memory_bytes() + self.joined.memory_bytes();
         let arenas = arenas + self.places.memory_bytes() + self.past.memory_bytes();
+        let arenas = arenas + self.presence.memory_bytes();
         nodes + self.key_heap_bytes + arenas + self.joined_bytes
     }
 
@@ -111,13 +116,15 @@ impl Tree {
         }
         let packed = self.pack(value);
         let owned = Key::from_unchecked(key);
-        let Some(row) = self.rows.get_mut(&owned) else {
+        let mark = Mark::of(key);
+        let there = self.presence.may_hold(mark).then(|| self.rows.get_mut(&owned));
+        let Some(Some(row)) = there else {
             if value.is_some() || self.above_others {
                 self.tombstones += usize::from(packed.is_tombstone());
-                let key = owned;
-                self.key_heap_bytes += key.heap_bytes();
+                self.key_heap_bytes += owned.heap_bytes();
+                self.presence.add(mark);
                 self.rows.insert(
-                    key,
+                    owned,
                     Row {
                         version: Halves::of(version),
                         value: packed,
@@ -200,10 +207,16 @@ impl Tree {
             self.tombstones -= usize::from(row.value.is_tombstone());
             self.free(row.value);
         }
+        if self.rows.is_empty() {
+            self.presence.clear();
+        }
     }
 
     /// What a reader at `at` sees of a key.
     pub(crate) fn get(&self, key: &[u8], at: Version) -> Option<Seen> {
+        if !self.presence.may_hold(Mark::of(key)) {
+            return None;
+        }
         // Keys are compared faster with keys than with bytes.
         self.seen(key, self.rows.get(&Key::from_unchecked(key))?, at)
     }
