@@ -93,6 +93,8 @@ pub enum Profile {
     Smoke,
     /// Any mixture in which the power goes often, while checkpoints and merges are small and frequent.
     Power,
+    /// Any mixture in which processes end often, and find bytes of a disk changed.
+    Rot,
 }
 
 /// What a run is like.
@@ -185,6 +187,7 @@ impl Scenario {
             Profile::Swarm => {}
             Profile::Smoke => scenario.make_smoke(),
             Profile::Power => scenario.make_dark(),
+            Profile::Rot => scenario.make_rotten(),
         }
         if scenario.groups > 1 {
             // A client carries versions from group to group, and a leader refuses those far ahead of
@@ -219,6 +222,14 @@ impl Scenario {
         self.journal_budget = 32 << 10;
         self.trouble_per_million = 20_000;
         self.disk_keep_free = 0;
+    }
+
+    fn make_rotten(&mut self) {
+        self.faults
+            .extend([Fault::BitFlips, Fault::Crash, Fault::CrashLeader]);
+        self.gap_ms = self.gap_ms.min(700);
+        // What is looked for stands in plain frames of the newest segment.
+        self.sealed = false;
     }
 
     /// True if the run has this kind of fault.

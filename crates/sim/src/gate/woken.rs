@@ -67,10 +67,11 @@ const OUT_OF_REACH: &[Mutant] = &[
     Mutant::ValueFileDroppedEarly,
 ];
 
-/// Where a bug is looked for: one that only a cut of the power shows, where it is cut often.
+/// Where a bug is looked for: one that only a cut of the power shows, where it is cut often, and one that spoiled bytes show, where they are.
 fn ground(mutant: Mutant) -> Profile {
     match mutant {
         Mutant::ValuesNotSynced | Mutant::RunNotSynced => Profile::Power,
+        Mutant::RotTruncated | Mutant::ValueUnchecked | Mutant::FrameUnchecked => Profile::Rot,
         _ => Profile::Swarm,
     }
 }

@@ -87,11 +87,8 @@ impl Writer {
             lock: lock.clone(),
             written: mark,
         };
-        let recovered = Mark {
-            seq: next_seq - 1,
-            segment: next_segment - 1,
-        };
-        let high_water = HighWater::start(&env, follower, recovered);
+        let (seq, segment) = (next_seq - 1, next_segment - 1);
+        let high_water = HighWater::start(&env, follower, Mark { seq, segment });
         let first = Arc::new(Segment::fresh(next_segment, options.segment_bytes));
         let intake = Intake::new(
             segments.clone(),

@@ -159,7 +159,7 @@ async fn a_replica_that_does_not_know_what_is_kept_sends_readers_elsewhere() {
 #[tokio::test(start_paused = true)]
 async fn a_read_far_ahead_and_a_late_one_do_not_make_others_fail() {
     let whole = keeping(HOUR).await;
-    let first = write(&whole, put("k", "one")).await;
+    let first = whole.written(put("k", "one")).await;
     let ahead = |ms: u64| Version(first.0 + (1 << 16) * ms);
     let absurd = Version::from_millis(1_700_000_000_000 + 3_600_000);
     let item = |id, at| ReadItem {
@@ -171,9 +171,7 @@ async fn a_read_far_ahead_and_a_late_one_do_not_make_others_fail() {
         ..item(4, ahead(100))
     };
     let items = vec![item(1, ahead(500)), item(2, absurd), item(3, ahead(300)), late];
-    whole
-        .shard
-        .submit_reads(ReadBatch::new(items, whole.inbox.clone()));
+    whole.submit_reads(items);
     let replies = whole.inbox.wait(4).await;
     for id in [1, 3] {
         let found = Some((first, "one".into()));

@@ -1,5 +1,7 @@
 //! What readers are given: whole entries, their own values, and nothing of ranges that are none.
 
+use std::collections::BTreeMap;
+
 use super::*;
 
 const KEYS: u64 = 300;

@@ -19,7 +19,7 @@ impl GroupStore {
         let others = self.0.node.needed_besides(self.0.key);
         let own = layers.reach().segment;
         let needed = own.map_or(others, |own| own.min(others));
-        files_held_by(pinned, &layers) + self.segments_between(reach, needed)
+        files_held_by(pinned, &layers) + self.segments_between(reach.segment, needed)
     }
 
     /// Bytes of files and of segments of the journal that go once this view and others like it, of any group, are dropped. Does not
@@ -27,11 +27,10 @@ impl GroupStore {
     pub fn held_back_by_view(&self, view: &View) -> u64 {
         let pinned = view.layers();
         files_held_by(&pinned.below, &self.0.index.layers())
-            + self.segments_between(pinned.reach(), self.0.node.needed_by_no_view())
+            + self.segments_between(pinned.reach().segment, self.0.node.needed_by_no_view())
     }
 
-    fn segments_between(&self, reach: Reach, needed: u32) -> u64 {
-        let first = reach.segment;
+    fn segments_between(&self, first: Option<u32>, needed: u32) -> u64 {
         first.map_or(0, |first| self.0.node.journal.bytes_of(first..needed))
     }
 }

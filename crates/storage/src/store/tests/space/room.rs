@@ -37,7 +37,7 @@ async fn node_with(vfs: &MemVfs, len: usize) -> (Node, History) {
     let mut node = node.unwrap();
     for round in 0..3 {
         let keys = (0..ROWS).map(|number| 3 * number + round);
-        node.put_each(keys, LEN, &mut history).await;
+        node.put_each(keys, len, &mut history).await;
         assert!(node.checkpoint().await);
     }
     (node, history)
