@@ -259,6 +259,8 @@ impl Below {
 /// Cursors on several runs, newest first, each on a row or at its end. After an error nobody knows where they stand.
 struct Merge {
     cursors: Vec<RunCursor>,
+    /// It is one run, which has each key once.
+    alone: bool,
     ask: Ask,
     /// The key passed last.
     key: Vec<u8>,
@@ -287,6 +289,7 @@ impl Merge {
         }
         Ok(Self {
             cursors,
+            alone: matches!(runs, [run] if run.summary().replaced == 0),
             ask,
             key: Vec::new(),
         })
@@ -298,6 +301,9 @@ impl Merge {
         reason = "the end is not the same as a key nothing is seen of"
     )]
     fn advance(&mut self) -> Result<Option<Option<Newest>>, Missed> {
+        if self.alone {
+            return self.advance_alone();
+        }
         let mut key = std::mem::take(&mut self.key);
         let Some((first, next)) = self.next_key() else {
             self.key = key;
@@ -312,6 +318,29 @@ impl Merge {
             newest = newest.or(seen);
         }
         self.key = key;
+        Ok(Some(newest))
+    }
+
+    /// The same where no key needs to be compared.
+    #[expect(
+        clippy::option_option,
+        reason = "the end is not the same as a key nothing is seen of"
+    )]
+    fn advance_alone(&mut self) -> Result<Option<Option<Newest>>, Missed> {
+        let Some(cursor) = self.cursors.first_mut() else {
+            return Ok(None);
+        };
+        let Some(row) = cursor.current() else {
+            return Ok(None);
+        };
+        self.key.clear();
+        self.key.extend_from_slice(row.key);
+        let newest = if row.version <= self.ask.at {
+            Some((row.version, row.value()?))
+        } else {
+            None
+        };
+        step(cursor, self.ask.wait)?;
         Ok(Some(newest))
     }
 

@@ -128,7 +128,7 @@ impl View {
     /// wait for a disk and must not. After an error, and after false, `out` is as it was. What is read with it for the rows
     /// that follow stays in `ahead`, which belongs to one walk over one view.
     ///
-    /// A value that the cache of rows has is taken from there if it would have to be read alone; nothing is left there.
+    /// A value that would have to be read alone from a disk is taken from the cache of rows if it has it; nothing is left there.
     pub fn append_value(
         &self,
         journal: &Journal,
@@ -140,13 +140,24 @@ impl View {
         if ahead.append_held(key, value, out)? {
             return Ok(true);
         }
+        let below = &self.layers().below;
+        let reader = |wait| Reader { journal, below, wait };
         // Those in value files mostly stand side by side, and looking them up would cost more than reading them.
-        let alone = matches!(value, ValueRef::Journal(_) | ValueRef::Joined(_));
-        if alone && let Some(bytes) = self.cached_value(key, version) {
+        if let ValueRef::Inline(_) | ValueRef::Filed(_) = value {
+            return ahead.append(reader(wait), key, value, out);
+        }
+        // The same is true of bytes that the operating system has in memory, and of few other rows that a walk meets.
+        let warm = ahead.append(reader(false), key, value, out);
+        if let Ok(true) = warm {
+            return warm;
+        }
+        if let Some(bytes) = self.cached_value(key, version) {
             out.extend_from_slice(&bytes);
             return Ok(true);
         }
-        let below = &self.layers().below;
-        ahead.append(Reader { journal, below, wait }, key, value, out)
+        match warm {
+            Ok(_) if wait => ahead.append(reader(true), key, value, out),
+            warm => warm,
+        }
     }
 }

@@ -173,8 +173,8 @@ impl ReadAhead {
         let window = self.windows.first_mut()?;
         window.fill(place, reader.wait)?;
         // No move helps what stands in the newest segment.
-        let newest = reader.journal.ends().map(|ends| ends.newest);
-        if window.is_scattered() && newest != Some(place.number) {
+        let newest = || reader.journal.ends().map(|ends| ends.newest);
+        if window.is_scattered() && newest() != Some(place.number) {
             reader.below.note_scattered(place.len);
         }
         window.bytes_at(place)
