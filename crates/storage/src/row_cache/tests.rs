@@ -71,6 +71,23 @@ fn bytes_are_bounded_and_what_is_not_what_was_put_in_is_not_given() {
     assert_eq!(rows.get(KEY, Version(1)), None, "the sum is of another key");
 }
 
+#[test]
+fn a_full_cache_takes_a_row_asked_for_twice_and_one_that_changed_at_once() {
+    let cache = Arc::new(RowCache::new(64 * 1024));
+    let rows = GroupRows::new(Some(&cache));
+    for number in 0..2_000_u32 {
+        keep(&rows, &number.to_le_bytes(), 1, 1);
+    }
+    keep(&rows, KEY, 1, 1);
+    assert_eq!(rows.get(KEY, Version(1)), None, "it may never be asked for again");
+    keep(&rows, KEY, 1, 1);
+    assert!(rows.get(KEY, Version(1)).is_some());
+    rows.forget(KEY, Version(2));
+    assert_eq!(rows.get(KEY, Version(2)), None);
+    keep(&rows, KEY, 2, 2);
+    assert!(rows.get(KEY, Version(2)).is_some());
+}
+
 /// A writer and readers of one key, over the index as it is; only that rows are kept although memory has them.
 struct World {
     index: GroupIndex,
