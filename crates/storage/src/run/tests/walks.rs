@@ -122,7 +122,7 @@ proptest! {
 /// However often a key was written, a walk looks at a few blocks of it, whatever version it asks for.
 #[test]
 fn a_walk_does_not_step_over_all_versions_of_a_key() {
-    const VERSIONS: u64 = 20_000;
+    const VERSIONS: u64 = 100_000;
     let mut rows = Rows::new();
     for (name, count) in [("a", 2), ("hot", VERSIONS), ("z", 2)] {
         for version in 1..=count {
